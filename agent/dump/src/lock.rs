@@ -1,0 +1,131 @@
+//! Locks: who waits, for what, owned by whom.
+
+use serde::{Deserialize, Serialize};
+
+/// The number of a lock within its dump.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct LockId(pub u32);
+
+/// Anything that one owner holds, or a place where threads wait together.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lock {
+    /// Where it lies in the process, when the source says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<u64>,
+    /// What it is.
+    #[serde(default)]
+    pub kind: LockKind,
+    /// Its type as the source names it (`java.lang.Object`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub type_name: Option<String>,
+    /// For a futex: the first four 32-bit words at the address when the dump was taken. What
+    /// they mean depends on who uses the futex; the third is the owner's tid in a pthread mutex.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub words: Option<[u32; 4]>,
+    /// For a futex: the 64-bit word that lies 32 bytes below it, where parking_lot 0.12 keeps
+    /// the address of the lock for which it parks the thread. Means nothing elsewhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parking_key: Option<u64>,
+    /// Who holds it, when known. Several for a lock held by readers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub owners: Vec<Owner>,
+}
+
+/// What kind of lock.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum LockKind {
+    /// The source does not say.
+    #[default]
+    Unknown,
+    /// A word on which the kernel lets threads wait; what is built on it is not known.
+    Futex,
+    /// A mutex.
+    Mutex,
+    /// A read-write lock.
+    RwLock,
+    /// The lock inside a JVM object.
+    Monitor,
+    /// A `java.util.concurrent` lock or another owned synchronizer.
+    Synchronizer,
+    /// The lock that a class holds while it is initialised.
+    ClassInitialisation,
+    /// A condition variable or the wait set of a monitor.
+    Condition,
+    /// A semaphore.
+    Semaphore,
+    /// A channel.
+    Channel,
+    /// Something initialised once.
+    Once,
+    /// A place where one thread is parked until another unparks it.
+    Parker,
+}
+
+/// A thread that holds a lock.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Owner {
+    /// Its index in [`Dump::threads`](crate::Dump::threads).
+    pub thread: u32,
+    /// How that is known.
+    pub source: OwnerSource,
+}
+
+/// How an owner is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OwnerSource {
+    /// The runtime or the lock's own memory says so.
+    Runtime,
+    /// A lock that records its owner says so.
+    Tracked,
+    /// Read from the owner's machine code or from frames: not certain.
+    Inferred,
+}
+
+/// A lock that a thread holds, and since which frame.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hold {
+    /// Which lock.
+    pub lock: LockId,
+    /// The frame that acquired it, counted from the leaf (0), when known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub frame: Option<u32>,
+    /// How that is known.
+    pub source: OwnerSource,
+}
+
+/// What a thread waits for: one edge of the wait-for graph.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wait {
+    /// Which lock.
+    pub lock: LockId,
+    /// To do what with it.
+    pub wait_for: WaitFor,
+}
+
+/// What a waiter wants of a lock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum WaitFor {
+    /// To own it alone.
+    Exclusive,
+    /// To share it with other readers.
+    Shared,
+    /// To be notified; whoever holds the lock is not in the way.
+    Notification,
+    /// To own it again after a notification.
+    Reacquire,
+    /// Not known: a futex whose user is not recognised.
+    Unknown,
+}
+
+impl WaitFor {
+    /// Whether the owner of the lock is what the waiter waits for.
+    pub fn needs_owner_to_leave(self) -> bool {
+        matches!(self, WaitFor::Exclusive | WaitFor::Shared | WaitFor::Reacquire)
+    }
+}

@@ -1,0 +1,63 @@
+//! Dump -> the sigquit format.
+
+use std::io::{self, Write};
+
+use crate::format::{End, Header, Named, Names, RecordRef, VERSION};
+use crate::{Dump, FrameId, LockId, ModuleId, StackId};
+
+/// Writes a dump, whole. What [`read`](crate::read) makes of it is equal to it.
+///
+/// # Errors
+/// Those of the writer.
+pub fn write(dump: &Dump, mut out: impl Write) -> io::Result<()> {
+    let out = &mut out;
+    record(
+        out,
+        &RecordRef::Sigquit(Header {
+            version: VERSION,
+            time: dump.time,
+            monotonic: dump.monotonic,
+            series: dump.series.clone(),
+            capture: dump.capture.clone(),
+            truncated: dump.truncated,
+        }),
+    )?;
+    record(out, &RecordRef::Process(&dump.process))?;
+    for (id, module) in (0..).map(ModuleId).zip(&dump.modules) {
+        record(out, &RecordRef::Module((id, module)))?;
+    }
+    for (id, frame) in (0..).map(FrameId).zip(&dump.frames) {
+        record(out, &RecordRef::Frame((id, frame)))?;
+    }
+    for (id, stack) in (0..).map(StackId).zip(&dump.stacks) {
+        record(out, &RecordRef::Stack((id, stack)))?;
+    }
+    for (id, lock) in (0..).map(LockId).zip(&dump.locks) {
+        record(out, &RecordRef::Lock((id, lock)))?;
+    }
+    for thread in &dump.threads {
+        record(out, &RecordRef::Thread(thread))?;
+    }
+    for notice in &dump.notices {
+        record(out, &RecordRef::Notice(notice))?;
+    }
+    record(out, &RecordRef::End(End { threads: dump.threads.len() as u64 }))
+}
+
+/// Writes the names that symbolizing found for a dump's frames, to be appended to what
+/// [`write`] left.
+///
+/// # Errors
+/// Those of the writer.
+pub fn write_names(names: &[Names], mut out: impl Write) -> io::Result<()> {
+    let out = &mut out;
+    for names in names {
+        record(out, &RecordRef::Names(names))?;
+    }
+    record(out, &RecordRef::Named(Named { frames: names.len() as u64 }))
+}
+
+fn record(out: &mut impl Write, record: &RecordRef) -> io::Result<()> {
+    serde_json::to_writer(&mut *out, record)?;
+    out.write_all(b"\n")
+}
