@@ -1,1 +1,47 @@
-//! x
+//! Reads dumps of many runtimes after the fact and names the cause of the incident.
+//!
+//! The pipeline, one room after the other; each room uses only those before it:
+//!
+//! ```text
+//! read      bytes -> dumps and warnings; the only room that opens files
+//! model     dumps -> incidents: one process, its dumps in time order, what is true of them
+//! cluster   alike stacks together
+//! detect    what is wrong; one detector a file; knows no format
+//! explain   findings -> a ranked story: cause, what it causes, evidence, next step
+//! render    report -> text or JSON; computes nothing
+//! ```
+//!
+//! ```
+//! use sigquit_analyzer::{analyze, read};
+//!
+//! let dump = br#"goroutine 1 [running]:
+//! main.main()
+//! 	/srv/app/main.go:12 +0x1d
+//! "#;
+//! let input = read::read("dump.txt", dump, None)?;
+//! let report = analyze(vec![input]);
+//! assert_eq!(report.inputs[0].format, "go");
+//! # Ok::<(), sigquit_analyzer::read::ReadError>(())
+//! ```
+
+#![forbid(unsafe_code)]
+
+pub mod cli;
+pub mod cluster;
+pub mod detect;
+pub mod explain;
+pub mod model;
+pub mod read;
+pub mod render;
+
+/// The whole analysis of inputs that were read: from dumps to a report.
+pub fn analyze(inputs: Vec<read::Input>) -> explain::Report {
+    let reports = inputs.iter().map(explain::InputReport::from).collect();
+    let incidents = model::incidents(inputs);
+    let diagnoses = incidents.iter().map(|incident| explain::Diagnosis {
+        incident,
+        clusters: cluster::cluster(incident),
+        findings: detect::all().iter().flat_map(|detector| (detector.detect)(incident)).collect(),
+    });
+    explain::explain(reports, diagnoses.collect())
+}

@@ -1,0 +1,27 @@
+//! What is wrong. One detector a file: its documentation, its code, its tests; the list is
+//! [`all`].
+//!
+//! A detector is a function from an incident to findings. It knows no format: what a runtime
+//! calls things was made comparable in the model. It claims no more than its [`Grade`] carries.
+
+mod finding;
+
+pub use finding::{Evidence, Finding, Grade, LockOf, Severity};
+
+use crate::model::Incident;
+
+/// A detector.
+pub struct Detector {
+    /// Its stable name.
+    pub name: &'static str,
+    /// What `sigquit explain NAME` prints: what it looks for, its evidence, its limits, what to
+    /// do. Markdown.
+    pub documentation: &'static str,
+    /// Looks.
+    pub detect: fn(&Incident) -> Vec<Finding>,
+}
+
+/// Every detector.
+pub fn all() -> &'static [Detector] {
+    &[]
+}

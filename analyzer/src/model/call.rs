@@ -1,0 +1,28 @@
+//! Calls: the functions on stacks, named so that they can be compared.
+
+use sigquit_dump::{Location, Symbol};
+
+/// The number of a call within its incident.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CallId(pub u32);
+
+/// One function on a stack at one place in its source, the same for all threads and dumps of an
+/// incident in which it is seen.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Call {
+    /// The function, normalized: without compiler hashes, generic arguments, lambda and proxy
+    /// numbers, addresses. What detectors and clusters compare. For a frame without a name: the
+    /// module's file name and the offset.
+    pub function: String,
+    /// The function as the source printed it.
+    pub printed: String,
+    /// Where in the source, when known.
+    pub location: Option<Location>,
+    /// The compiler merged this function into the next outer one.
+    pub inlined: bool,
+}
+
+/// A function's name without what differs between builds and runs.
+pub(crate) fn normalize(symbol: &Symbol) -> String {
+    symbol.function.clone()
+}

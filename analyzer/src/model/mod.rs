@@ -1,0 +1,9 @@
+//! Dumps -> incidents: what is true of one process over its successive dumps.
+//!
+//! Nothing here judges; it only makes facts comparable. A detector asks the [`Incident`].
+
+mod call;
+mod incident;
+
+pub use call::{Call, CallId};
+pub use incident::{Incident, Member, MemberId, incidents};

@@ -1,0 +1,18 @@
+//! To come.
+
+use sigquit_dump::{Dump, Warning};
+
+use super::{Format, Recognition, Text};
+
+pub(super) const FORMAT: Format = Format { name: "hotspot", recognize, read };
+
+fn recognize(text: &Text) -> Recognition {
+    match text.lines.iter().any(|line| line.text.starts_with("goroutine ")) {
+        true => Recognition::Yes,
+        false => Recognition::No,
+    }
+}
+
+fn read(_text: &Text) -> (Vec<Dump>, Vec<Warning>) {
+    (Vec::new(), Vec::new())
+}

@@ -1,0 +1,97 @@
+//! Bytes -> dumps, and warnings about what was not understood. The only room that opens files.
+//!
+//! A format is recognised by content, never by a file's name. [`FORMATS`] is the list; a new
+//! format is one file and one line here.
+
+mod go;
+mod hotspot;
+mod sigquit;
+mod text;
+
+use std::fmt;
+
+use sigquit_dump::Dump;
+pub use sigquit_dump::Warning;
+pub use text::{Line, Text};
+
+/// One input that was read: a file, standard input, or a member of a folder.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Input {
+    /// Its path as the user gave it, or `-`.
+    pub path: String,
+    /// The name of its format: one of [`FORMATS`].
+    pub format: &'static str,
+    /// The dumps in it, in the order in which they stand.
+    pub dumps: Vec<Dump>,
+    /// What was not understood, by line.
+    pub warnings: Vec<Warning>,
+}
+
+/// An input that could not be read at all.
+#[derive(Debug)]
+pub struct ReadError {
+    /// Its path as the user gave it, or `-`.
+    pub path: String,
+    /// The line, from 1, when one is to blame.
+    pub line: Option<u64>,
+    /// What is wrong, and what was expected: a sentence.
+    pub message: String,
+}
+
+impl fmt::Display for ReadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.line {
+            Some(line) => write!(f, "{}:{line}: {}", self.path, self.message),
+            None => write!(f, "{}: {}", self.path, self.message),
+        }
+    }
+}
+
+impl std::error::Error for ReadError {}
+
+/// A format that can be read.
+pub struct Format {
+    /// Its name in reports and in `--format`.
+    pub name: &'static str,
+    /// Whether a text is of this format, as far as its lines tell.
+    pub recognize: fn(&Text) -> Recognition,
+    /// Reads a text that is of this format, as far as it can be understood.
+    pub read: fn(&Text) -> (Vec<Dump>, Vec<Warning>),
+}
+
+/// Whether a text is of a format.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Recognition {
+    /// It is not.
+    No,
+    /// Something in it looks like it; used when no format is sure.
+    Perhaps,
+    /// It is.
+    Yes,
+}
+
+/// Every format, the most exact recogniser first.
+pub const FORMATS: &[Format] = &[sigquit::FORMAT, hotspot::FORMAT, go::FORMAT];
+
+/// Reads the bytes of one input. `format` forces one by name.
+///
+/// # Errors
+/// When no format recognises it, or the forced one is not known; the message says what was
+/// expected.
+pub fn read(path: &str, bytes: &[u8], format: Option<&str>) -> Result<Input, ReadError> {
+    let text = Text::from_bytes(bytes);
+    let error = |message: String| ReadError { path: path.to_owned(), line: None, message };
+    let format = match format {
+        Some(name) => FORMATS
+            .iter()
+            .find(|format| format.name == name)
+            .ok_or_else(|| error(format!("no format is named {name:?}")))?,
+        None => FORMATS
+            .iter()
+            .max_by_key(|format| (format.recognize)(&text))
+            .filter(|format| (format.recognize)(&text) != Recognition::No)
+            .ok_or_else(|| error("no thread dump in it: expected a sigquit dump, a HotSpot thread dump or Go stacks".into()))?,
+    };
+    let (dumps, warnings) = (format.read)(&text);
+    Ok(Input { path: path.to_owned(), format: format.name, dumps, warnings })
+}
