@@ -8,11 +8,11 @@
 //! ```text
 //! {"sigquit":{"version":1,...}}           a dump begins: version, times, series, capture
 //! {"process":{"runtime":"rust",...}}      the process
-//! {"module":[0,{"path":"/srv/orders",...}]}    numbered, and so are the next three
+//! {"module":[0,{"path":"/srv/orders",...}]}    numbered, and so are the next four
 //! {"frame":[0,{"address":93824...,"module":0,"offset":8721,"trust":"cfi"}]}
 //! {"stack":[0,{"frames":[0,1,2],"frame_offsets":[16,96,480]}]}
 //! {"lock":[0,{"address":93825...,"kind":"futex"}]}
-//! {"thread":{"name":"request-1","os_id":4711,"stack":0,...}}   one a thread
+//! {"thread":[0,{"name":"request-1","os_id":4711,"stack":0,...}]}
 //! {"notice":{"kind":"panic",...}}         what the runtime itself said
 //! {"end":{"threads":1}}                   all raw facts are in the file
 //! {"names":{"frame":0,"symbols":[{"function":"order::checkout",...}]}}   found afterwards
@@ -49,7 +49,7 @@ pub(crate) enum Record {
     Frame((FrameId, Frame)),
     Stack((StackId, Stack)),
     Lock((LockId, Lock)),
-    Thread(Thread),
+    Thread((u32, Thread)),
     Notice(Notice),
     End(End),
     Names(Names),
@@ -66,7 +66,7 @@ pub(crate) enum RecordRef<'a> {
     Frame((FrameId, &'a Frame)),
     Stack((StackId, &'a Stack)),
     Lock((LockId, &'a Lock)),
-    Thread(&'a Thread),
+    Thread((u32, &'a Thread)),
     Notice(&'a Notice),
     End(End),
     Names(&'a Names),

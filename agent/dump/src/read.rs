@@ -166,7 +166,7 @@ fn add(dump: &mut Dump, record: Record) -> Added {
         Record::Frame((id, frame)) => return place(&mut dump.frames, id.0, frame),
         Record::Stack((id, stack)) => return place(&mut dump.stacks, id.0, stack),
         Record::Lock((id, lock)) => return place(&mut dump.locks, id.0, lock),
-        Record::Thread(thread) => dump.threads.push(thread),
+        Record::Thread((index, thread)) => return place(&mut dump.threads, index, thread),
         Record::Notice(notice) => dump.notices.push(notice),
         Record::End(end) => return Added::End(end.threads),
         Record::Names(names) => match dump.frames.get_mut(names.frame.0 as usize) {
@@ -267,4 +267,114 @@ fn mend(dump: &mut Dump) -> bool {
         dump.locks.push(Lock::default());
     }
     mended.get()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::read;
+    use crate::{
+        Dump, Frame, FrameId, Hold, Lock, LockId, OwnerSource, StackId, Symbol, Thread, Wait,
+        WaitFor, write, write_names,
+    };
+
+    /// Two threads in one place; the first waits for what the second holds.
+    fn small() -> Dump {
+        let mut dump = Dump::default();
+        let frame = dump.intern_frame(Frame::named(Symbol::function("pool::acquire")));
+        let stack = Some(dump.intern_stack(vec![frame].into()));
+        let lock = dump.add_lock(Lock { address: Some(0x1000), ..Lock::default() });
+        let wait = Some(Wait { lock, wait_for: WaitFor::Exclusive });
+        let holds = vec![Hold { lock, frame: Some(0), source: OwnerSource::Runtime }];
+        dump.threads.push(Thread { name: "a".into(), stack, wait, ..Thread::default() });
+        dump.threads.push(Thread { name: "b".into(), stack, holds, ..Thread::default() });
+        dump
+    }
+
+    fn bytes(dump: &Dump) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        write(dump, &mut bytes).unwrap();
+        bytes
+    }
+
+    #[test]
+    fn dumps_may_follow_each_other_in_one_file() {
+        let mut twice = bytes(&small());
+        twice.extend(bytes(&small()));
+        let (dumps, warnings) = read(&twice).unwrap();
+        assert_eq!((dumps, warnings), (vec![small(), small()], vec![]));
+    }
+
+    #[test]
+    fn a_file_that_ends_early_gives_what_it_holds() {
+        let whole = bytes(&small());
+        let cut = whole.len() - "{\"end\":{\"threads\":2}}\n".len() - 10;
+        let (dumps, warnings) = read(&whole[..cut]).unwrap();
+        assert_eq!(dumps[0].threads, small().threads[..1]);
+        assert!(dumps[0].truncated);
+        assert_eq!(warnings.len(), 2, "the damaged line and the missing end: {warnings:?}");
+    }
+
+    #[test]
+    fn a_damaged_line_costs_that_line() {
+        let text = String::from_utf8(bytes(&small())).unwrap().replace("{\"frame\":", "{\"fra");
+        let (dumps, warnings) = read(text.as_bytes()).unwrap();
+        assert_eq!(dumps[0].threads, small().threads);
+        assert_eq!(dumps[0].calls(&dumps[0].threads[0]).count(), 0);
+        assert_eq!(warnings.len(), 2, "the line and the placeholder: {warnings:?}");
+        assert_eq!(warnings[0].line, 3);
+    }
+
+    #[test]
+    fn a_lost_thread_leaves_its_place() {
+        let mut dump = small();
+        let owner = crate::Owner { thread: 1, source: OwnerSource::Runtime };
+        dump.locks[0].owners.push(owner.clone());
+        let text = String::from_utf8(bytes(&dump)).unwrap().replace("{\"thread\":[0,", "{\"thr");
+        let (dumps, _) = read(text.as_bytes()).unwrap();
+        assert_eq!(dumps[0].locks[0].owners, [owner]);
+        assert_eq!(dumps[0].threads, [Thread::default(), dump.threads[1].clone()]);
+    }
+
+    #[test]
+    fn references_to_nothing_lead_to_placeholders() {
+        let mut dump = Dump::default();
+        let lock = LockId(7);
+        let wait = Some(Wait { lock, wait_for: WaitFor::Unknown });
+        dump.threads.push(Thread { stack: Some(StackId(9)), wait, ..Thread::default() });
+        dump.stacks.push(vec![FrameId(4)].into());
+        let (dumps, _) = read(&bytes(&dump)).unwrap();
+        let thread = &dumps[0].threads[0];
+        assert!(dumps[0].stack(thread).unwrap().truncated.is_some());
+        assert_eq!(dumps[0].lock(thread.wait.as_ref().unwrap().lock), &Lock::default());
+    }
+
+    #[test]
+    fn names_come_after_the_facts() {
+        let mut dump = small();
+        dump.frames[0] = Frame { offset: Some(0x10), ..Frame::default() };
+        let mut file = bytes(&dump);
+        let symbols = vec![Symbol::function("found::later")];
+        let names = crate::Names { frame: FrameId(0), symbols: symbols.clone(), reason: None };
+        write_names(&[names], &mut file).unwrap();
+        let (dumps, warnings) = read(&file).unwrap();
+        assert_eq!(dumps[0].frames[0].symbols, symbols);
+        assert!(warnings.is_empty());
+    }
+
+    #[test]
+    fn a_newer_version_is_read_with_a_warning() {
+        let text = String::from_utf8(bytes(&small())).unwrap();
+        let newer = text.replace("\"version\":1", "\"version\":2,\"weather\":\"fair\"")
+            + "{\"moon\":{}}\n{\"moon\":{}}\n";
+        let (dumps, warnings) = read(newer.as_bytes()).unwrap();
+        assert_eq!(dumps, [small()]);
+        assert_eq!(warnings.len(), 2, "the version, and unknown records once: {warnings:?}");
+    }
+
+    #[test]
+    fn what_is_no_dump_is_an_error() {
+        for text in ["", "hello", "{}", "{\"thread\":[0,{}]}", "\u{0}\u{0}"] {
+            assert!(read(text.as_bytes()).is_err(), "{text:?}");
+        }
+    }
 }

@@ -35,8 +35,8 @@ pub fn write(dump: &Dump, mut out: impl Write) -> io::Result<()> {
     for (id, lock) in (0..).map(LockId).zip(&dump.locks) {
         record(out, &RecordRef::Lock((id, lock)))?;
     }
-    for thread in &dump.threads {
-        record(out, &RecordRef::Thread(thread))?;
+    for (index, thread) in (0..).zip(&dump.threads) {
+        record(out, &RecordRef::Thread((index, thread)))?;
     }
     for notice in &dump.notices {
         record(out, &RecordRef::Notice(notice))?;
