@@ -124,7 +124,8 @@ pub enum Trigger {
 /// How a capture went: what it cost and whom it did not reach.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Capture {
-    /// From the first signal sent to the last answer, in nanoseconds of wall time.
+    /// From the first signal sent to the last answer, in nanoseconds of wall time. With more
+    /// threads than are asked at once this includes the unwinding of the earlier ones.
     pub wall: Nanos,
     /// Threads that answered.
     pub answered: u32,
@@ -132,6 +133,19 @@ pub struct Capture {
     pub unanswered: u32,
     /// Threads that ended between being seen and being asked.
     pub exited: u32,
-    /// The wait for answers, at most, in nanoseconds.
+    /// The wait for a thread's answer, at most, in nanoseconds.
     pub deadline: Nanos,
+    /// How long threads were held up inside the signal handler, from its first instruction to
+    /// its last: the median over the threads that answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub handler_p50: Option<Nanos>,
+    /// The same: ninety-nine of a hundred threads were held up no longer than this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub handler_p99: Option<Nanos>,
+    /// The same: the longest, which on a busy machine includes time without a CPU.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub handler_max: Option<Nanos>,
+    /// The agent's own time to turn the copied stacks into frames, while the threads ran on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unwinding: Option<Nanos>,
 }

@@ -170,7 +170,8 @@ pub struct RegisterSamples {
     /// How many samples show a state that another sample shows too.
     pub recurring: u32,
     /// At the most frequent program counter: registers that hold addresses of mapped memory and
-    /// go through few values, each of them again and again.
+    /// go through few values, each of them again and again. None is counted when two or more
+    /// other registers never show the same value twice there: then something advances.
     pub cycling_pointers: u32,
     /// How many samples were taken at that program counter.
     pub at_modal_pc: u32,
