@@ -26,6 +26,9 @@ pub struct Finding {
     /// Others who suffer from it directly: waiters of the lock, bystanders of a cycle. What
     /// makes another finding about them a symptom of this one.
     pub victims: Vec<MemberId>,
+    /// Who holds what the members wait for, where that is not one lock with one owner: the
+    /// borrowers of a pool, its busy workers. What makes this finding a symptom of one about them.
+    pub holders: Vec<MemberId>,
     /// The lock that it is about.
     pub lock: Option<LockOf>,
     /// Who owns that lock, or holds up the others.
