@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use sigquit_dump::{Dump, Frame, Kind, Nanos, Process, Runtime, Stack, Symbol, Thread};
+use sigquit_dump::{Dump, Frame, Kind, Nanos, Process, Runtime, Stack, StackId, Symbol, Thread};
 
 use super::call::{Call, CallId, normalize};
 use crate::read::Input;
@@ -84,7 +84,13 @@ impl Incident {
     /// The same by number, each with the place in the stack of the frame that it belongs to.
     pub fn call_ids(&self, id: MemberId, dump: usize) -> &[(CallId, u32)] {
         let stack = self.thread(id, dump).and_then(|thread| thread.stack);
-        stack.map_or(&[], |stack| &self.stacks[dump][stack.0 as usize])
+        stack.map_or(&[], |stack| self.calls_of_stack(dump, stack))
+    }
+
+    /// The calls on one stack of one dump.
+    pub(super) fn calls_of_stack(&self, dump: usize, stack: StackId) -> &[(CallId, u32)] {
+        let stacks = self.stacks.get(dump);
+        stacks.and_then(|stacks| stacks.get(stack.0 as usize)).map_or(&[], Vec::as_slice)
     }
 
     /// CPU time that a member used between the first and the last dump that say so, and the
@@ -98,7 +104,7 @@ impl Incident {
     }
 
     /// The time between two dumps, by the best clock that both have.
-    fn between(&self, first: usize, last: usize, id: MemberId) -> Option<Nanos> {
+    pub(super) fn between(&self, first: usize, last: usize, id: MemberId) -> Option<Nanos> {
         let elapsed = |dump: usize| self.thread(id, dump).and_then(|thread| thread.elapsed);
         let clock = |pick: fn(&Dump) -> Option<Nanos>| {
             Some(pick(&self.dumps[last])?.since(pick(&self.dumps[first])?))

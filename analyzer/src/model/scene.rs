@@ -1,0 +1,138 @@
+//! Incidents made by hand, for tests: what a reader would have read, in a notation that can be
+//! checked by eye.
+
+use sigquit_dump::{
+    Dump, Frame, Location, Nanos, RegisterSamples, Runtime, Stack, Symbol, Thread, ThreadState,
+};
+
+use super::{Incident, MemberId, incidents};
+use crate::read::Input;
+
+/// One process over some dumps.
+pub(crate) struct Scene {
+    dumps: Vec<Dump>,
+    runtime: Runtime,
+}
+
+impl Scene {
+    pub fn of(runtime: Runtime) -> Scene {
+        Scene { dumps: Vec::new(), runtime }
+    }
+
+    /// Adds a dump, so many seconds after the start, with its threads.
+    pub fn dump(mut self, second: u64, threads: impl FnOnce(&mut Moment)) -> Scene {
+        let mut dump =
+            Dump { monotonic: Some(Nanos::from_millis(second * 1000)), ..Dump::default() };
+        dump.process.runtime = self.runtime;
+        dump.process.cpus = Some(2);
+        let mut moment = Moment { dump };
+        threads(&mut moment);
+        self.dumps.push(moment.dump);
+        self
+    }
+
+    pub fn incident(self) -> Incident {
+        let input = Input { dumps: self.dumps, ..Input::default() };
+        incidents(vec![input]).pop().expect("a scene has a dump")
+    }
+}
+
+/// One dump of a scene.
+pub(crate) struct Moment {
+    pub dump: Dump,
+}
+
+impl Moment {
+    /// Adds a runnable thread. Its frames, innermost first: `function:line pc=40 cfa=100`, where
+    /// line and addresses may be absent and `a:1 < b:2` says that `a` is inlined into `b`.
+    pub fn thread(&mut self, name: &str, frames: &[&str]) -> &mut Thread {
+        let (mut stack, mut offsets) = (Vec::new(), Vec::new());
+        for text in frames {
+            let (frame, frame_address) = frame(text);
+            stack.push(self.dump.intern_frame(frame));
+            offsets.extend(frame_address.map(|address| address as u32));
+        }
+        let addresses = !offsets.is_empty() && offsets.len() == stack.len();
+        let offsets = if addresses { offsets } else { Vec::new() };
+        let stack = Stack { frames: stack, frame_offsets: offsets, truncated: None };
+        let stack = self.dump.intern_stack(stack);
+        self.dump.threads.push(Thread {
+            name: name.into(),
+            stack: (!frames.is_empty()).then_some(stack),
+            stack_pointer: addresses.then_some(0),
+            state: ThreadState::Runnable,
+            ..Thread::default()
+        });
+        self.dump.threads.last_mut().expect("it was just added")
+    }
+}
+
+fn frame(text: &str) -> (Frame, Option<u64>) {
+    let mut frame = Frame::default();
+    let mut frame_address = None;
+    for word in text.split_whitespace().filter(|&word| word != "<") {
+        let hexadecimal = |digits| u64::from_str_radix(digits, 16).ok();
+        if let Some(pc) = word.strip_prefix("pc=") {
+            frame.address = hexadecimal(pc);
+        } else if let Some(cfa) = word.strip_prefix("cfa=") {
+            frame_address = hexadecimal(cfa);
+        } else {
+            frame.symbols.push(symbol(word));
+        }
+    }
+    if let Some((_, inlined)) = frame.symbols.split_last_mut() {
+        inlined.iter_mut().for_each(|symbol| symbol.inlined = true);
+    }
+    (frame, frame_address)
+}
+
+fn symbol(word: &str) -> Symbol {
+    match word.rsplit_once(':').map(|(function, line)| (function, line.parse::<u32>())) {
+        Some((function, Ok(line))) => Symbol {
+            location: Some(Location { line: Some(line), ..Location::default() }),
+            ..Symbol::function(function)
+        },
+        _ => Symbol::function(word),
+    }
+}
+
+/// What a look at the registers of a loop shows that comes by in the same states.
+pub(crate) fn recurring(cycling_pointers: u32) -> RegisterSamples {
+    RegisterSamples {
+        samples: 400,
+        distinct_pcs: 3,
+        distinct_states: if cycling_pointers == 0 { 3 } else { 9 },
+        recurring: 398,
+        cycling_pointers,
+        at_modal_pc: 200,
+        over: Nanos::from_millis(400),
+    }
+}
+
+/// The same of work that comes by in ever new states.
+pub(crate) fn progressing() -> RegisterSamples {
+    RegisterSamples {
+        samples: 400,
+        distinct_pcs: 90,
+        distinct_states: 400,
+        recurring: 0,
+        cycling_pointers: 0,
+        at_modal_pc: 30,
+        over: Nanos::from_millis(400),
+    }
+}
+
+impl Incident {
+    /// The member of that name.
+    pub(crate) fn named(&self, name: &str) -> MemberId {
+        self.ids().find(|&id| self.member(id).name == name).expect("the scene has that thread")
+    }
+
+    /// The names of members, sorted.
+    pub(crate) fn names(&self, members: &[MemberId]) -> Vec<&str> {
+        let mut names: Vec<&str> =
+            members.iter().map(|&id| self.member(id).name.as_str()).collect();
+        names.sort_unstable();
+        names
+    }
+}
