@@ -3,7 +3,7 @@
 use sigquit_dump::{Kind, OwnerSource};
 
 use crate::detect::{Grade, LockOf, Severity};
-use crate::read::{Input, Warning};
+use crate::read::{Input, ReadError, Warning};
 
 /// What is rendered.
 #[derive(Clone, Debug, PartialEq)]
@@ -71,6 +71,22 @@ impl From<&Input> for InputReport {
             tasks: threads().count() - platform,
             truncated: input.dumps.iter().any(|dump| dump.truncated),
             warnings: input.warnings.clone(),
+        }
+    }
+}
+
+/// An input that could not be read is reported as one that holds nothing, with the reason.
+impl From<&ReadError> for InputReport {
+    fn from(error: &ReadError) -> InputReport {
+        let reason = Warning { line: error.line.unwrap_or(1), message: error.message.clone() };
+        InputReport {
+            path: error.path.clone(),
+            format: "unknown",
+            dumps: 0,
+            threads: 0,
+            tasks: 0,
+            truncated: false,
+            warnings: vec![reason],
         }
     }
 }
@@ -143,6 +159,10 @@ pub struct RankedFinding {
     pub next_step: String,
     /// Who is in this condition.
     pub members: Vec<MemberReport>,
+    /// Others who suffer from it directly.
+    pub victims: Vec<MemberReport>,
+    /// Who holds what the members wait for, where that is not one lock with one owner.
+    pub holders: Vec<MemberReport>,
     /// The lock that it is about.
     pub lock: Option<LockOf>,
     /// Who owns it.

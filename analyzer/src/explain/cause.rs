@@ -1,0 +1,275 @@
+//! Which finding follows from which.
+//!
+//! One finding is a symptom of another only when facts tie them together: those who make the
+//! symptom what it is (the owner of its lock, the holders of its pool, its members) are the
+//! members of the cause or wait behind them; or the cause uses up the CPU that the symptom
+//! lacks. Findings without such a tie stay side by side, however alike they look.
+//!
+//! Method: condensing the wait-for graph to the parties that wait for nobody (wPerf, Zhou et
+//! al., OSDI 2018), with pools as further nodes. A waiter of a lock needs every owner to leave;
+//! a waiter of a pool needs any holder to, so it counts as blocked when most holders are.
+
+use std::collections::BTreeSet;
+
+use crate::detect::Finding;
+use crate::model::{Incident, MemberId};
+
+use super::Diagnosis;
+
+/// The share of those who make a symptom what it is that a cause has to account for.
+const MOST: f64 = 0.5;
+
+/// The causes among the findings of one incident.
+pub(super) struct Causes {
+    /// For each finding, those that it follows from.
+    pub by_finding: Vec<Vec<Cause>>,
+    /// For each finding, who waits behind those who make it what it is.
+    pub behind: Vec<BTreeSet<MemberId>>,
+}
+
+/// One finding as the cause of another.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Cause {
+    /// Its index among the incident's findings.
+    pub finding: usize,
+    /// What ties the two together.
+    pub tie: Tie,
+}
+
+/// What ties a symptom to its cause: so many of so many.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Tie {
+    /// Those who hold what the symptom's members wait for are in the cause, or wait behind it.
+    Holders(usize, usize),
+    /// The symptom's members wait behind the cause.
+    Waiters(usize, usize),
+    /// The symptom's members are the cause's.
+    Same(usize, usize),
+    /// The cause's members used this share of the CPU that all members used.
+    Cpu(f64),
+}
+
+impl Tie {
+    pub(super) fn share(&self) -> f64 {
+        match *self {
+            Tie::Holders(some, all) | Tie::Waiters(some, all) | Tie::Same(some, all) => {
+                some as f64 / all.max(1) as f64
+            }
+            Tie::Cpu(share) => share,
+        }
+    }
+
+    /// The tie as a sentence about the finding whose cause has that id.
+    pub(super) fn sentence(&self, cause: &str) -> String {
+        match self {
+            Tie::Holders(some, all) => format!(
+                "{some} of {all} who hold what is waited for here are in {cause} or wait behind it"
+            ),
+            Tie::Waiters(some, all) => format!("{some} of {all} wait behind {cause}"),
+            Tie::Same(some, all) => format!("{some} of {all} are the same as in {cause}"),
+            Tie::Cpu(share) => {
+                format!("{:.0} % of the CPU time went to the members of {cause}", share * 100.0)
+            }
+        }
+    }
+}
+
+impl Causes {
+    /// Finds the causes among an incident's findings.
+    pub(super) fn of(diagnosis: &Diagnosis) -> Causes {
+        let findings = &diagnosis.findings;
+        let behind: Vec<BTreeSet<MemberId>> =
+            findings.iter().map(|finding| behind(diagnosis.incident, findings, finding)).collect();
+        let ties = all_ties(diagnosis, &behind);
+        Causes { by_finding: direct(findings, &ties), behind }
+    }
+}
+
+/// What a detector's findings are about: the causal order of kinds, the likeliest cause first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Nature {
+    /// On CPU without progress.
+    Spin,
+    /// A cycle of waits, or a wait that nobody can end.
+    Cycle,
+    /// The end of the process.
+    End,
+    /// Someone holds others up and does not come back.
+    Stuck,
+    /// Many want what one has at a time.
+    Contention,
+    /// Something is used up.
+    Exhaustion,
+    /// The machine is short of something.
+    Pressure,
+    /// Busy, and nothing says whether in vain.
+    Hot,
+}
+
+/// The nature of a detector's findings.
+pub(super) fn nature(detector: &str) -> Nature {
+    match detector {
+        "map-corruption" | "spin-loop" | "busy-wait" | "runaway-recursion" => Nature::Spin,
+        "deadlock" | "self-deadlock" | "lock-upgrade" | "lost-waker" => Nature::Cycle,
+        "concurrent-map-access" | "data-race" | "panic" => Nature::End,
+        "stuck-lock-owner" | "runtime-blocked" | "downstream-stall" | "io-stall" => Nature::Stuck,
+        "lock-contention" => Nature::Contention,
+        "gc-pressure" | "memory-pressure" | "cpu-starvation" => Nature::Pressure,
+        "cpu-hot" => Nature::Hot,
+        _ => Nature::Exhaustion,
+    }
+}
+
+/// The likelier cause of two findings about the same parties comes first. Within a nature the
+/// more exact detector does.
+fn precedence(detector: &str) -> (Nature, usize) {
+    const EXACT_FIRST: &[&str] = &[
+        "map-corruption",
+        "spin-loop",
+        "busy-wait",
+        "deadlock",
+        "self-deadlock",
+        "concurrent-map-access",
+    ];
+    let exact = EXACT_FIRST.iter().position(|&name| name == detector);
+    (nature(detector), exact.unwrap_or(EXACT_FIRST.len()))
+}
+
+/// Those who make a finding what it is: while they are as they are, it lasts.
+pub(super) fn makers(finding: &Finding) -> Vec<MemberId> {
+    match nature(finding.detector) {
+        Nature::Stuck | Nature::Contention | Nature::Exhaustion if has_holder(finding) => {
+            finding.owner.iter().chain(&finding.holders).copied().collect()
+        }
+        Nature::Contention | Nature::Exhaustion => Vec::new(),
+        _ => finding.members.clone(),
+    }
+}
+
+fn has_holder(finding: &Finding) -> bool {
+    finding.owner.is_some() || !finding.holders.is_empty()
+}
+
+/// Those who suffer from a finding: everyone in it who does not make it what it is.
+pub(super) fn sufferers(finding: &Finding) -> Vec<MemberId> {
+    let makers = makers(finding);
+    let all = finding.members.iter().chain(&finding.victims).copied();
+    all.filter(|member| !makers.contains(member)).collect()
+}
+
+/// Everyone who waits, through however many others, for the makers of a finding; without them.
+fn behind(_incident: &Incident, findings: &[Finding], cause: &Finding) -> BTreeSet<MemberId> {
+    let makers: BTreeSet<MemberId> = makers(cause).into_iter().collect();
+    let mut blocked = makers.clone();
+    blocked.extend(sufferers(cause));
+    loop {
+        let before = blocked.len();
+        for finding in findings {
+            if held_up(finding, &blocked) {
+                blocked.extend(sufferers(finding));
+            }
+        }
+        if blocked.len() == before {
+            return &blocked - &makers;
+        }
+    }
+}
+
+/// Whether most makers of a finding are among the blocked.
+fn held_up(finding: &Finding, blocked: &BTreeSet<MemberId>) -> bool {
+    let makers = makers(finding);
+    let stuck = makers.iter().filter(|maker| blocked.contains(maker)).count();
+    !makers.is_empty() && stuck as f64 >= MOST * makers.len() as f64
+}
+
+/// `ties[f][g]`: what makes `g` a symptom of `f`.
+type Ties = Vec<Vec<Option<Tie>>>;
+
+fn all_ties(diagnosis: &Diagnosis, behind: &[BTreeSet<MemberId>]) -> Ties {
+    let findings = &diagnosis.findings;
+    let tie_of = |f: usize, g: usize| {
+        (f != g).then(|| tie(diagnosis.incident, &findings[f], &behind[f], &findings[g])).flatten()
+    };
+    let count = findings.len();
+    let mut ties: Ties = (0..count).map(|f| (0..count).map(|g| tie_of(f, g)).collect()).collect();
+    for f in 0..count {
+        for g in 0..count {
+            let mutual = ties[f][g].is_some() && ties[g][f].is_some();
+            if mutual && precedence(findings[f].detector) >= precedence(findings[g].detector) {
+                ties[f][g] = None;
+            }
+        }
+    }
+    ties
+}
+
+fn tie(
+    incident: &Incident,
+    cause: &Finding,
+    behind: &BTreeSet<MemberId>,
+    symptom: &Finding,
+) -> Option<Tie> {
+    if symptom.detector == "cpu-starvation" {
+        return cpu_tie(incident, cause);
+    }
+    let culprits = makers(cause);
+    let accounts_for = |member: &&MemberId| culprits.contains(member) || behind.contains(member);
+    let enough = |tie: Tie| (tie.share() >= MOST).then_some(tie);
+    if has_holder(symptom) {
+        let makers = makers(symptom);
+        let tied = makers.iter().filter(accounts_for).count();
+        return enough(Tie::Holders(tied, makers.len()));
+    }
+    let members = &symptom.members;
+    let waiting = members.iter().filter(|member| behind.contains(member)).count();
+    let same = members.iter().filter(|member| culprits.contains(member)).count();
+    let all = members.len();
+    let repeated = precedence(cause.detector) < precedence(symptom.detector);
+    (all > 0).then_some(())?;
+    enough(Tie::Waiters(waiting, all)).or_else(|| enough(Tie::Same(same, all)).filter(|_| repeated))
+}
+
+/// Spinning takes the CPU from others when it had most of what was used.
+fn cpu_tie(incident: &Incident, cause: &Finding) -> Option<Tie> {
+    if !matches!(nature(cause.detector), Nature::Spin | Nature::Hot) {
+        return None;
+    }
+    let used = |members: &mut dyn Iterator<Item = MemberId>| -> f64 {
+        members.filter_map(|id| Some(incident.cpu_used(id)?.0.as_secs_f64())).sum()
+    };
+    let all = used(&mut incident.ids());
+    let share = used(&mut cause.members.iter().copied()) / all;
+    (share >= MOST).then_some(Tie::Cpu(share))
+}
+
+/// Of all ties, those to the nearest causes: what follows from a symptom is said to follow from
+/// that symptom. Ties that would close a circle are left out, the likelier cause first.
+fn direct(findings: &[Finding], ties: &Ties) -> Vec<Vec<Cause>> {
+    let count = findings.len();
+    let mut order: Vec<usize> = (0..count).collect();
+    order.sort_by_key(|&f| precedence(findings[f].detector));
+    let mut follows = vec![BTreeSet::new(); count];
+    for &f in &order {
+        for g in 0..count {
+            if ties[f][g].is_some() && !reaches(&follows, f, g) {
+                follows[g].insert(f);
+            }
+        }
+    }
+    (0..count).map(|g| nearest(&follows, ties, g)).collect()
+}
+
+/// Whether `from` follows, through however many others, from `to`.
+fn reaches(follows: &[BTreeSet<usize>], from: usize, to: usize) -> bool {
+    from == to || follows[from].iter().any(|&cause| reaches(follows, cause, to))
+}
+
+fn nearest(follows: &[BTreeSet<usize>], ties: &Ties, symptom: usize) -> Vec<Cause> {
+    let causes = &follows[symptom];
+    let indirect = |f: usize| causes.iter().any(|&other| other != f && reaches(follows, other, f));
+    causes
+        .iter()
+        .filter(|&&f| !indirect(f))
+        .filter_map(|&f| Some(Cause { finding: f, tie: ties[f][symptom].clone()? }))
+        .collect()
+}

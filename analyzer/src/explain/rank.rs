@@ -1,0 +1,107 @@
+//! Which finding matters most.
+
+use std::cmp::Reverse;
+use std::collections::BTreeSet;
+
+use super::cause::{Causes, makers, nature};
+use super::{Diagnosis, Role};
+use crate::detect::{Finding, Grade, Severity};
+use crate::model::MemberId;
+
+/// A finding with its place among all findings.
+pub(super) struct Ranked {
+    /// Which diagnosis it belongs to.
+    pub diagnosis: usize,
+    /// Its index there.
+    pub finding: usize,
+    /// Its place in the story.
+    pub role: Role,
+    /// From 0 to 100.
+    pub score: u32,
+}
+
+/// All findings: roots first, then what follows from them, then what stands beside; among
+/// equals the weightier, then the likelier cause, then the higher score.
+pub(super) fn rank(diagnoses: &[Diagnosis], causes: &[Causes]) -> Vec<Ranked> {
+    let mut ranking = Vec::new();
+    for (index, (diagnosis, causes)) in diagnoses.iter().zip(causes).enumerate() {
+        for finding in 0..diagnosis.findings.len() {
+            ranking.push(Ranked {
+                diagnosis: index,
+                finding,
+                role: role(diagnosis, causes, finding),
+                score: score(diagnosis, causes, finding),
+            });
+        }
+    }
+    ranking.sort_by_key(|ranked| {
+        let finding = &diagnoses[ranked.diagnosis].findings[ranked.finding];
+        let weight = Reverse(weight(finding));
+        (ranked.role, weight, nature(finding.detector), Reverse(ranked.score))
+    });
+    ranking
+}
+
+/// A finding's confidence, never more than its grade carries.
+pub(super) fn confidence(finding: &Finding) -> f64 {
+    match finding.confidence {
+        confidence if confidence.is_finite() => confidence.clamp(0.0, finding.grade.cap()),
+        _ => 0.0,
+    }
+}
+
+/// How bad, given how sure: what is severe and not sure weighs one step less.
+pub(super) fn weight(finding: &Finding) -> Severity {
+    match finding.severity {
+        severity if confidence(finding) >= 0.5 => severity,
+        Severity::Critical | Severity::High => Severity::Medium,
+        Severity::Medium => Severity::Low,
+        severity => severity,
+    }
+}
+
+/// A finding with a cause is a symptom. What is slight and unrelated stands beside a cause of
+/// some weight; alone, it is the root of its own small story.
+fn role(diagnosis: &Diagnosis, causes: &Causes, finding: usize) -> Role {
+    if !causes.by_finding[finding].is_empty() {
+        return Role::Symptom;
+    }
+    let slight = weight(&diagnosis.findings[finding]) <= Severity::Low;
+    let heavier = diagnosis
+        .findings
+        .iter()
+        .zip(&causes.by_finding)
+        .any(|(other, causes)| causes.is_empty() && weight(other) > Severity::Low);
+    if slight && heavier { Role::Contributing } else { Role::Root }
+}
+
+/// 100 x confidence x impact x how much was seen, where impact grows from the severity with the
+/// share of the busy members that the finding reaches.
+fn score(diagnosis: &Diagnosis, causes: &Causes, index: usize) -> u32 {
+    let finding = &diagnosis.findings[index];
+    let base = match finding.severity {
+        Severity::Critical => 1.0,
+        Severity::High => 0.75,
+        Severity::Medium => 0.5,
+        Severity::Low => 0.2,
+        Severity::Info => 0.05,
+    };
+    let impact = base + (1.0 - base) / 2.0 * reach(diagnosis, finding, &causes.behind[index]);
+    let one_look = diagnosis.incident.dumps.len() < 2 && finding.grade != Grade::Proof;
+    let seen = if one_look { 0.8 } else { 1.0 };
+    (100.0 * confidence(finding) * impact * seen).round().clamp(0.0, 100.0) as u32
+}
+
+/// The share of an incident's busy members that make a finding or wait behind it.
+fn reach(diagnosis: &Diagnosis, finding: &Finding, behind: &BTreeSet<MemberId>) -> f64 {
+    let idle: BTreeSet<MemberId> = diagnosis
+        .clusters
+        .iter()
+        .filter(|cluster| cluster.idle)
+        .flat_map(|cluster| cluster.members.iter().copied())
+        .collect();
+    let busy = diagnosis.incident.members.len().saturating_sub(idle.len());
+    let makers: BTreeSet<MemberId> = makers(finding).into_iter().collect();
+    let reached = (&makers | behind).len();
+    (reached as f64 / busy.max(1) as f64).min(1.0)
+}

@@ -1,0 +1,224 @@
+//! The answer: one word and one sentence.
+
+use std::collections::BTreeSet;
+
+use sigquit_dump::{Kind, NoticeKind};
+
+use super::cause::{Causes, makers, sufferers};
+use super::rank::{Ranked, weight};
+use super::{Diagnosis, InputReport, Role, Status, Verdict};
+use crate::detect::{Finding, Severity};
+use crate::model::{Incident, MemberId};
+
+/// Draws the verdict from the ranked findings.
+pub(super) fn verdict(
+    inputs: &[InputReport],
+    diagnoses: &[Diagnosis],
+    causes: &[Causes],
+    ranking: &[Ranked],
+) -> Verdict {
+    let roots: Vec<&Ranked> = ranking
+        .iter()
+        .filter(|ranked| ranked.role == Role::Root)
+        .filter(|ranked| weight(finding(diagnoses, ranked)) > Severity::Low)
+        .collect();
+    match roots.split_first() {
+        Some((first, others)) => Verdict {
+            status: status(diagnoses, ranking),
+            headline: story(diagnoses, causes, first, others),
+        },
+        None => no_cause(inputs, diagnoses, ranking),
+    }
+}
+
+fn finding<'a>(diagnoses: &'a [Diagnosis], ranked: &Ranked) -> &'a Finding {
+    &diagnoses[ranked.diagnosis].findings[ranked.finding]
+}
+
+fn status(diagnoses: &[Diagnosis], ranking: &[Ranked]) -> Status {
+    let worst = ranking.iter().map(|ranked| weight(finding(diagnoses, ranked))).max();
+    match worst {
+        Some(Severity::High | Severity::Critical) => Status::Incident,
+        Some(Severity::Medium) => Status::Suspect,
+        _ => Status::Healthy,
+    }
+}
+
+/// The cause, what it causes, and how many causes stand beside it.
+fn story(diagnoses: &[Diagnosis], causes: &[Causes], root: &Ranked, others: &[&Ranked]) -> String {
+    let mut story = sentence_body(&finding(diagnoses, root).headline);
+    if diagnoses.len() > 1 {
+        story = format!("{}: {story}", process_name(diagnoses[root.diagnosis].incident));
+    }
+    let effects = effects(&diagnoses[root.diagnosis], &causes[root.diagnosis], root.finding);
+    if !effects.is_empty() {
+        story = format!("{story}; behind it {}", effects.join(", "));
+    }
+    match others {
+        [] => story,
+        [other] => {
+            format!(
+                "{story}; and, unrelated, {}",
+                sentence_body(&finding(diagnoses, other).headline)
+            )
+        }
+        others => format!("{story}; and {} unrelated causes more", others.len()),
+    }
+}
+
+/// A headline as a part of a longer sentence.
+fn sentence_body(headline: &str) -> String {
+    headline.trim().trim_end_matches('.').to_owned()
+}
+
+fn process_name(incident: &Incident) -> String {
+    match incident.process.pid {
+        Some(pid) => format!("{} (pid {pid})", incident.id),
+        None => incident.id.clone(),
+    }
+}
+
+/// What follows from a root, one phrase a symptom, and who else waits behind it.
+fn effects(diagnosis: &Diagnosis, causes: &Causes, root: usize) -> Vec<String> {
+    let incident = diagnosis.incident;
+    let mut told: BTreeSet<MemberId> = makers(&diagnosis.findings[root]).into_iter().collect();
+    let mut phrases = Vec::new();
+    for symptom in symptoms(causes, root) {
+        let finding = &diagnosis.findings[symptom];
+        let new: BTreeSet<MemberId> = sufferers(finding).into_iter().collect();
+        let new = &new - &told;
+        if !new.is_empty() {
+            phrases.push(format!("{} {}", count(incident, &new), what_they_do(finding.detector)));
+        }
+        told.extend(new);
+    }
+    let rest = &causes.behind[root] - &told;
+    match (rest.is_empty(), phrases.is_empty()) {
+        (true, _) => {}
+        (false, true) => phrases.push(format!("{} wait", count(incident, &rest))),
+        (false, false) => phrases.push(format!("{} more wait", rest.len())),
+    }
+    phrases
+}
+
+/// Everything that follows from a finding, the nearest first.
+fn symptoms(causes: &Causes, root: usize) -> Vec<usize> {
+    let mut reached = vec![root];
+    let mut next = 0;
+    while let Some(&cause) = reached.get(next) {
+        let of_this = |of: &Vec<super::cause::Cause>| of.iter().any(|known| known.finding == cause);
+        for (symptom, of) in causes.by_finding.iter().enumerate() {
+            if of_this(of) && !reached.contains(&symptom) {
+                reached.push(symptom);
+            }
+        }
+        next += 1;
+    }
+    reached.split_off(1)
+}
+
+fn what_they_do(detector: &str) -> &'static str {
+    match detector {
+        "connection-pool-exhaustion" => "wait for a pooled connection",
+        "thread-pool-exhaustion" => "wait for a free worker",
+        "lock-contention" | "stuck-lock-owner" => "wait for a lock",
+        "deadlock" | "self-deadlock" | "lock-upgrade" => "wait for each other",
+        "cpu-starvation" => "get too little CPU",
+        "busy-wait" => "wait busily",
+        _ => "suffer",
+    }
+}
+
+/// So many threads, goroutines, tasks.
+fn count(incident: &Incident, members: &BTreeSet<MemberId>) -> String {
+    let mut kinds = members.iter().map(|&id| incident.member(id).kind);
+    let first = kinds.next().unwrap_or_default();
+    let mixed = kinds.any(|kind| kind != first);
+    let (one, many) = match first {
+        _ if mixed => ("thread or task", "threads and tasks"),
+        Kind::Thread => ("thread", "threads"),
+        Kind::VirtualThread => ("virtual thread", "virtual threads"),
+        Kind::Goroutine => ("goroutine", "goroutines"),
+        Kind::Task => ("task", "tasks"),
+    };
+    format!("{} {}", members.len(), if members.len() == 1 { one } else { many })
+}
+
+/// Nothing of weight was found: healthy as far as was seen, unless nothing was seen.
+fn no_cause(inputs: &[InputReport], diagnoses: &[Diagnosis], ranking: &[Ranked]) -> Verdict {
+    let suspect = |headline| Verdict { status: Status::Suspect, headline };
+    let seen: usize = diagnoses.iter().map(|diagnosis| diagnosis.incident.members.len()).sum();
+    match (failure(diagnoses), seen) {
+        (Some(why), 0) => {
+            suspect(format!("no thread was seen, which says nothing of health: {why}"))
+        }
+        (None, 0) => suspect("no thread was seen, which says nothing of health".into()),
+        (Some(why), _) => suspect(format!(
+            "{}, but a dump failed: {why}",
+            nothing_wrong(inputs, diagnoses, ranking)
+        )),
+        (None, _) => {
+            Verdict { status: Status::Healthy, headline: nothing_wrong(inputs, diagnoses, ranking) }
+        }
+    }
+}
+
+/// Why a dump is missing or incomplete, in the words of what failed.
+fn failure(diagnoses: &[Diagnosis]) -> Option<String> {
+    let mut notices = diagnoses
+        .iter()
+        .flat_map(|diagnosis| &diagnosis.incident.dumps)
+        .flat_map(|dump| &dump.notices);
+    let failed = notices.find(|notice| notice.kind == NoticeKind::Failure)?;
+    Some(failed.message.lines().next().unwrap_or_default().trim_end_matches('.').to_owned())
+}
+
+/// What was looked at, and what that cannot show.
+fn nothing_wrong(inputs: &[InputReport], diagnoses: &[Diagnosis], ranking: &[Ranked]) -> String {
+    let dumps: usize = diagnoses.iter().map(|diagnosis| diagnosis.incident.dumps.len()).sum();
+    let what = match ranking.len() {
+        0 => "nothing wrong seen",
+        _ => "nothing of weight seen",
+    };
+    let mut sentence = format!("{what} in {} of {}", plural(dumps, "dump"), everyone(diagnoses));
+    if let Some(idle) = idle(diagnoses) {
+        sentence += &format!(", {idle} idle");
+    }
+    if diagnoses.iter().any(|diagnosis| diagnosis.incident.dumps.len() == 1) {
+        sentence += "; one dump cannot show who spins or is stuck";
+    }
+    if inputs.iter().any(|input| input.truncated) {
+        sentence += "; a dump ends early, and what is missing was not looked at";
+    }
+    sentence
+}
+
+fn plural(number: usize, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+}
+
+/// Everyone whom the newest dumps show.
+fn everyone(diagnoses: &[Diagnosis]) -> String {
+    let processes = diagnoses.len();
+    let newest = diagnoses.iter().filter_map(|diagnosis| diagnosis.incident.dumps.last());
+    let threads: Vec<_> = newest.flat_map(|dump| &dump.threads).collect();
+    let platform = threads.iter().filter(|thread| thread.kind == Kind::Thread).count();
+    let told = match (platform, threads.len() - platform) {
+        (platform, 0) => plural(platform, "thread"),
+        (0, tasks) if threads.iter().all(|t| t.kind == Kind::Goroutine) => {
+            plural(tasks, "goroutine")
+        }
+        (0, tasks) => plural(tasks, "task"),
+        (platform, tasks) => {
+            format!("{} and {}", plural(platform, "thread"), plural(tasks, "task"))
+        }
+    };
+    if processes > 1 { format!("{told} in {processes} processes") } else { told }
+}
+
+/// How many are idle in the newest dumps, when clusters tell.
+fn idle(diagnoses: &[Diagnosis]) -> Option<usize> {
+    let clusters: Vec<_> = diagnoses.iter().flat_map(|diagnosis| &diagnosis.clusters).collect();
+    let idle = clusters.iter().filter(|cluster| cluster.idle);
+    (!clusters.is_empty()).then(|| idle.filter_map(|cluster| cluster.per_dump.last()).sum())
+}
