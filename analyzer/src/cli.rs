@@ -1,8 +1,196 @@
-//! The command line.
+//! The command line: arguments in, exit status out.
+//!
+//! | status | meaning |
+//! |---|---|
+//! | 0 | done, and no finding at or above `--fail-on` |
+//! | 1 | a finding at or above `--fail-on` |
+//! | 2 | no input could be understood, the arguments are wrong, or the output cannot be written |
+
+mod arguments;
+mod output;
+mod paths;
+mod progress;
+mod surroundings;
 
 use std::ffi::OsString;
+use std::io::{self, Write};
 
-/// Runs the command with the process's own output streams; returns the exit status.
-pub fn main(_arguments: impl IntoIterator<Item = OsString>) -> u8 {
-    2
+use clap::Parser;
+
+use arguments::{Analyze, Arguments, Command, Explain, OutputFormat};
+use progress::Progress;
+use surroundings::Surroundings;
+
+use crate::explain::Report;
+use crate::read::{Input, ReadError};
+use crate::render::{self, TextOptions};
+use crate::{analyze_read, detect};
+
+const DONE: u8 = 0;
+const FOUND: u8 = 1;
+const WRONG: u8 = 2;
+
+/// Runs the command on the process's own streams; returns the exit status.
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
+    let surroundings = Surroundings::of_process();
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    let status = command(arguments, &surroundings, &mut out, &mut io::stderr());
+    match out.flush() {
+        Ok(()) => status,
+        Err(error) => failed_output(&error, status, &mut io::stderr()),
+    }
+}
+
+/// Runs the command on streams that are no terminal; returns the exit status.
+pub fn run(
+    arguments: impl IntoIterator<Item = OsString>,
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+) -> u8 {
+    command(arguments, &Surroundings::default(), out, err)
+}
+
+fn command(
+    arguments: impl IntoIterator<Item = OsString>,
+    surroundings: &Surroundings,
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+) -> u8 {
+    let arguments = match Arguments::try_parse_from(arguments) {
+        Ok(arguments) => arguments,
+        Err(error) => return usage(&error, out, err),
+    };
+    match &arguments.command {
+        Command::Analyze(analyze) => run_analyze(analyze, surroundings, out, err),
+        Command::Explain(explain) => {
+            let written = run_explain(explain, out);
+            written.map_or_else(|error| failed_output(&error, DONE, err), |()| DONE)
+        }
+    }
+}
+
+/// Help goes where it was asked for; a mistake is told on standard error.
+fn usage(error: &clap::Error, out: &mut dyn Write, err: &mut dyn Write) -> u8 {
+    let text = error.render();
+    let written = match error.use_stderr() {
+        true => write!(err, "{text}").map(|()| WRONG),
+        false => write!(out, "{text}").map(|()| DONE),
+    };
+    written.unwrap_or_else(|error| failed_output(&error, DONE, err))
+}
+
+/// A reader that has seen enough is no failure; a full disk is one.
+fn failed_output(error: &io::Error, status: u8, err: &mut dyn Write) -> u8 {
+    if error.kind() == io::ErrorKind::BrokenPipe {
+        return status;
+    }
+    say(err, &format!("the output could not be written: {error}"));
+    WRONG
+}
+
+/// Tells the user; when even that is impossible, the exit status has to do.
+fn say(err: &mut dyn Write, message: &str) {
+    let _ = writeln!(err, "sigquit: {}", render::plain(message));
+}
+
+fn run_analyze(
+    analyze: &Analyze,
+    surroundings: &Surroundings,
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+) -> u8 {
+    let progress = Progress::start(surroundings.stderr_is_terminal, "reading");
+    let (inputs, errors) = paths::read_paths(&analyze.paths, analyze.format.as_deref());
+    let nothing = nothing_understood(&inputs);
+    progress.say("analysing");
+    let report = analyze_read(inputs, &errors);
+    drop(progress);
+    for error in &errors {
+        say(err, &error.to_string());
+    }
+    if nothing {
+        tell_what_was_not_understood(&report, &errors, err);
+        return WRONG;
+    }
+    let status = if analyze.fail_on.is_met(&report) { FOUND } else { DONE };
+    match write_report(analyze, &report, surroundings, out) {
+        Ok(()) => status,
+        Err(error) => failed_output(&error, status, err),
+    }
+}
+
+/// Whether not one dump could be had.
+fn nothing_understood(inputs: &[Input]) -> bool {
+    inputs.iter().all(|input| input.dumps.is_empty())
+}
+
+/// Inputs in a known format that hold no dump: their first warnings say why. Those that could
+/// not be read were told already.
+fn tell_what_was_not_understood(report: &Report, errors: &[ReadError], err: &mut dyn Write) {
+    let unread = |path: &str| errors.iter().any(|error| error.path == path);
+    for input in report.inputs.iter().filter(|input| !unread(&input.path)) {
+        match input.warnings.first() {
+            Some(first) => say(err, &format!("{}:{}: {}", input.path, first.line, first.message)),
+            None => say(err, &format!("{}: no dump in it", input.path)),
+        }
+    }
+}
+
+fn write_report(
+    analyze: &Analyze,
+    report: &Report,
+    surroundings: &Surroundings,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    match &analyze.file {
+        Some(path) => output::replace(path, |file| {
+            render_report(analyze, report, &Surroundings::default(), file)
+        }),
+        None => render_report(analyze, report, surroundings, out),
+    }
+}
+
+fn render_report(
+    analyze: &Analyze,
+    report: &Report,
+    surroundings: &Surroundings,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    match analyze.output {
+        OutputFormat::Json => render::json(report, out),
+        OutputFormat::Text => {
+            let options = TextOptions {
+                width: surroundings.width,
+                color: surroundings.color(analyze.color),
+                top: analyze.top,
+            };
+            render::text(report, options, out)
+        }
+    }
+}
+
+fn run_explain(explain: &Explain, out: &mut dyn Write) -> io::Result<()> {
+    let detectors = || detect::all().iter();
+    match &explain.detector {
+        None => detectors().try_for_each(|detector| {
+            writeln!(out, "{:<28}{}", detector.name, first_sentence(detector.documentation))
+        }),
+        Some(name) => detectors()
+            .filter(|detector| detector.name == name)
+            .try_for_each(|detector| writeln!(out, "{}", detector.documentation.trim())),
+    }
+}
+
+/// The first sentence of a documentation, without its title.
+fn first_sentence(documentation: &str) -> String {
+    let text = documentation.lines().map(str::trim);
+    let paragraph = text
+        .skip_while(|line| line.is_empty() || line.starts_with('#'))
+        .take_while(|line| !line.is_empty())
+        .collect::<Vec<_>>()
+        .join(" ");
+    match paragraph.split_once(". ") {
+        Some((sentence, _)) => sentence.to_owned(),
+        None => paragraph.trim_end_matches('.').to_owned(),
+    }
 }

@@ -36,7 +36,13 @@ pub mod render;
 
 /// The whole analysis of inputs that were read: from dumps to a report.
 pub fn analyze(inputs: Vec<read::Input>) -> explain::Report {
-    let reports = inputs.iter().map(explain::InputReport::from).collect();
+    analyze_read(inputs, &[])
+}
+
+/// The same, where some inputs could not be read: the report tells of them too.
+pub fn analyze_read(inputs: Vec<read::Input>, errors: &[read::ReadError]) -> explain::Report {
+    let read = inputs.iter().map(explain::InputReport::from);
+    let reports = read.chain(errors.iter().map(explain::InputReport::from)).collect();
     let incidents = model::incidents(inputs);
     let diagnoses = incidents.iter().map(|incident| explain::Diagnosis {
         incident,

@@ -9,8 +9,6 @@ mod member;
 mod process;
 mod rank;
 mod report;
-#[cfg(test)]
-mod sketch;
 mod verdict;
 
 pub use report::{

@@ -1,0 +1,106 @@
+//! What may be asked, and its help.
+
+use std::path::PathBuf;
+
+use clap::builder::PossibleValuesParser;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use super::surroundings::ColorChoice;
+use crate::detect::{self, Severity};
+use crate::explain::Report;
+use crate::read;
+
+#[derive(Parser)]
+#[command(
+    name = "sigquit",
+    version,
+    about = "Reads thread dumps (its own, HotSpot's, Go's) and names the cause",
+    after_help = "Exit status: 0 done; 1 findings at or above --fail-on; 2 no input could be \
+                  understood, or the arguments are wrong."
+)]
+pub(super) struct Arguments {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Subcommand)]
+pub(super) enum Command {
+    /// Say what is wrong, from any mix of dump files and folders
+    Analyze(Analyze),
+    /// What a detector looks for, its evidence, its limits, what to do; with no name, the list
+    Explain(Explain),
+}
+
+#[derive(Args)]
+pub(super) struct Analyze {
+    /// Dump files and folders; `-` is standard input
+    #[arg(required = true, value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+    /// How to say it
+    #[arg(long, value_enum, default_value_t)]
+    pub output: OutputFormat,
+    /// Write to a file, whole or not at all, instead of standard output
+    #[arg(short = 'o', value_name = "FILE")]
+    pub file: Option<PathBuf>,
+    /// Exit with 1 when a finding is this severe or more
+    #[arg(long, value_enum, default_value_t, value_name = "SEVERITY")]
+    pub fail_on: FailOn,
+    /// Tell so many findings whole, not only the first screen
+    #[arg(long, value_name = "N")]
+    pub top: Option<usize>,
+    /// Colours; NO_COLOR is honoured
+    #[arg(long, value_enum, default_value_t, value_name = "WHEN")]
+    pub color: ColorChoice,
+    /// The inputs' format, instead of finding it by content
+    #[arg(long, value_name = "NAME", value_parser = formats())]
+    pub format: Option<String>,
+}
+
+#[derive(Args)]
+pub(super) struct Explain {
+    /// The detector's name
+    #[arg(value_parser = detectors())]
+    pub detector: Option<String>,
+}
+
+fn formats() -> PossibleValuesParser {
+    PossibleValuesParser::new(read::FORMATS.iter().map(|format| format.name))
+}
+
+fn detectors() -> PossibleValuesParser {
+    PossibleValuesParser::new(detect::all().iter().map(|detector| detector.name))
+}
+
+/// How a report is said.
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+pub(super) enum OutputFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// For programs: `sigquit.report/1`.
+    Json,
+}
+
+/// The least severity that makes the exit status 1.
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+pub(super) enum FailOn {
+    Critical,
+    High,
+    Medium,
+    Low,
+    #[default]
+    Never,
+}
+
+impl FailOn {
+    pub(super) fn is_met(self, report: &Report) -> bool {
+        let least = match self {
+            FailOn::Critical => Severity::Critical,
+            FailOn::High => Severity::High,
+            FailOn::Medium => Severity::Medium,
+            FailOn::Low => Severity::Low,
+            FailOn::Never => return false,
+        };
+        report.findings.iter().any(|finding| finding.severity >= least)
+    }
+}

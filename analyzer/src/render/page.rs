@@ -1,0 +1,139 @@
+//! Lines of a limited width, and how they share a screen.
+
+use std::fmt::Display;
+
+use anstyle::Style;
+
+use super::plain::{clip, plain};
+
+/// Says that something was left out.
+const MORE: &str = " ...";
+
+/// How a page is laid out.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Page {
+    /// Columns.
+    pub width: usize,
+    /// Whether escape sequences may be used for colour.
+    pub color: bool,
+}
+
+impl Page {
+    /// A text, made safe, as lines; the first begins with `label`, the others as far to the right.
+    pub(super) fn wrap(self, label: &str, text: &str) -> Vec<String> {
+        let hang = " ".repeat(textwrap::core::display_width(label));
+        let options = textwrap::Options::new(self.width)
+            .initial_indent(label)
+            .subsequent_indent(&hang)
+            .word_separator(textwrap::WordSeparator::AsciiSpace);
+        textwrap::wrap(&plain(text), options).into_iter().map(Into::into).collect()
+    }
+
+    /// The same, on at most so many lines; what is left out is marked.
+    pub(super) fn wrap_at_most(self, lines: usize, label: &str, text: &str) -> Vec<String> {
+        let mut wrapped = self.wrap(label, text);
+        if wrapped.len() > lines {
+            wrapped.truncate(lines);
+            if let Some(last) = wrapped.last_mut() {
+                *last = format!("{}{MORE}", self.room_for_mark(last));
+            }
+        }
+        wrapped
+    }
+
+    /// A line without its last words, as far as a mark needs their place.
+    fn room_for_mark(self, line: &str) -> &str {
+        let room = self.width.saturating_sub(MORE.len());
+        let kept = clip(line, room);
+        match kept.len() == line.len() {
+            true => line,
+            false => kept.rfind(' ').map_or(kept, |space| kept[..space].trim_end()),
+        }
+    }
+
+    /// Text in a style, when colours are wanted.
+    pub(super) fn paint(self, style: Style, text: impl Display) -> String {
+        match self.color {
+            true => format!("{style}{text}{style:#}"),
+            false => text.to_string(),
+        }
+    }
+}
+
+/// Parts of a page that share what lines there are: each a list of items, each item its lines.
+pub(super) type Part = Vec<Vec<String>>;
+
+/// Cuts parts to so many lines in all. Every part keeps what it can of its items, whole, from
+/// the first on; what is left out is told with its number.
+pub(super) fn fit(parts: Vec<Part>, room: usize, indent: usize) -> Vec<String> {
+    let needs: Vec<usize> = parts.iter().map(|part| part.iter().map(Vec::len).sum()).collect();
+    let rooms = share(&needs, room);
+    let cut = |(part, room): (Part, usize)| cut(part, room, indent);
+    parts.into_iter().zip(rooms).flat_map(cut).collect()
+}
+
+/// Deals lines out, one a turn to each that needs more.
+fn share(needs: &[usize], mut room: usize) -> Vec<usize> {
+    let mut dealt = vec![0; needs.len()];
+    while room > 0 && dealt.iter().zip(needs).any(|(has, needs)| has < needs) {
+        for (has, needs) in dealt.iter_mut().zip(needs) {
+            if *has < *needs && room > 0 {
+                *has += 1;
+                room -= 1;
+            }
+        }
+    }
+    dealt
+}
+
+fn cut(part: Part, room: usize, indent: usize) -> Vec<String> {
+    let count = part.len();
+    let all: usize = part.iter().map(Vec::len).sum();
+    let mut lines = Vec::new();
+    for (index, mut item) in part.into_iter().enumerate() {
+        let for_the_rest = usize::from(all > room && index + 1 < count);
+        if index == 0 && item.len() + for_the_rest > room {
+            item.truncate(room.saturating_sub(for_the_rest).max(1));
+            item.last_mut().into_iter().for_each(|line| line.push_str(MORE));
+        } else if lines.len() + item.len() + for_the_rest > room {
+            lines.push(format!("{:indent$}and {} more", "", count - index));
+            break;
+        }
+        lines.extend(item);
+    }
+    lines.truncate(room);
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PAGE: Page = Page { width: 20, color: false };
+
+    #[test]
+    fn later_lines_stand_under_the_text() {
+        assert_eq!(PAGE.wrap("who  ", "one two three four"), ["who  one two three", "     four"]);
+    }
+
+    #[test]
+    fn a_word_longer_than_the_line_goes_on_in_the_next() {
+        let lines = PAGE.wrap("at ", &"x".repeat(40));
+        assert!(lines.iter().all(|line| line.len() <= 20), "{lines:?}");
+        assert_eq!(lines.concat().matches('x').count(), 40);
+    }
+
+    #[test]
+    fn what_is_left_out_is_marked() {
+        assert_eq!(PAGE.wrap_at_most(1, "", "one two three four five"), ["one two three ..."]);
+    }
+
+    #[test]
+    fn parts_share_the_room_and_tell_what_is_left() {
+        let part = |name: &str, items: usize| -> Part {
+            (0..items).map(|item| vec![format!("{name}{item}")]).collect()
+        };
+        let lines = fit(vec![part("a", 5), part("b", 1)], 4, 2);
+        assert_eq!(lines, ["a0", "a1", "  and 3 more", "b0"]);
+    }
+}
