@@ -1,6 +1,6 @@
 //! Calls: the functions on stacks, named so that they can be compared.
 
-use sigquit_dump::{Location, Symbol};
+use sigquit_dump::Location;
 
 /// The number of a call within its incident.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -10,9 +10,9 @@ pub struct CallId(pub u32);
 /// incident in which it is seen.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Call {
-    /// The function, normalized: without compiler hashes, generic arguments, lambda and proxy
-    /// numbers, addresses. What detectors and clusters compare. For a frame without a name: the
-    /// module's file name and the offset.
+    /// The function, normalized: without compiler hashes, generic arguments, the numbers of
+    /// generated classes, addresses. What detectors and clusters compare. For a frame without a
+    /// name: the module's file name and the offset.
     pub function: String,
     /// The function as the source printed it.
     pub printed: String,
@@ -20,9 +20,25 @@ pub struct Call {
     pub location: Option<Location>,
     /// The compiler merged this function into the next outer one.
     pub inlined: bool,
+    /// Whose code it is.
+    pub origin: Origin,
 }
 
-/// A function's name without what differs between builds and runs.
-pub(crate) fn normalize(symbol: &Symbol) -> String {
-    symbol.function.clone()
+impl Call {
+    /// The line in its source file, when known.
+    pub fn line(&self) -> Option<u32> {
+        self.location.as_ref().and_then(|location| location.line)
+    }
+}
+
+/// Whose code a function is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Origin {
+    /// The language's runtime, its standard library, the operating system's, the agent.
+    Runtime,
+    /// A library that many programs use.
+    Library,
+    /// The program's own.
+    #[default]
+    Application,
 }

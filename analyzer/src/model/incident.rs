@@ -4,7 +4,13 @@ use std::collections::HashMap;
 
 use sigquit_dump::{Dump, Frame, Kind, Nanos, Process, Runtime, Stack, StackId, Symbol, Thread};
 
-use super::call::{Call, CallId, normalize};
+use super::activity::{self, Activity};
+use super::call::{Call, CallId, Origin};
+use super::idle::{self, Idle};
+use super::native_wait;
+use super::normalize::normalize;
+use super::origin::origin;
+use super::wait_for::WaitForGraph;
 use crate::read::Input;
 
 /// The dumps of one process, in time order.
@@ -24,6 +30,10 @@ pub struct Incident {
     /// For each dump and each of its stacks: the calls, innermost first, each with its frame's
     /// place in the stack.
     stacks: Vec<Vec<Vec<(CallId, u32)>>>,
+    /// For each dump and each of its threads: the member that it is.
+    member_of: Vec<Vec<MemberId>>,
+    /// For each dump: who waits for whom.
+    wait_for: Vec<WaitForGraph>,
 }
 
 /// The number of a member within its incident.
@@ -68,7 +78,36 @@ impl Incident {
 
     /// The member that is a dump's thread of that index.
     pub fn member_of(&self, dump: usize, thread: usize) -> Option<MemberId> {
-        self.ids().find(|&id| self.member(id).seen[dump] == Some(thread))
+        self.member_of.get(dump)?.get(thread).copied()
+    }
+
+    /// Who waits for whom in one dump. It speaks of threads by their index in the dump; see
+    /// [`Incident::member_of`].
+    pub fn wait_for(&self, dump: usize) -> &WaitForGraph {
+        &self.wait_for[dump]
+    }
+
+    /// Why a member is idle in one dump, when it is. The idle are never evidence.
+    pub fn idle(&self, id: MemberId, dump: usize) -> Option<Idle> {
+        idle::idle(self.process.runtime, self.thread(id, dump)?, self.calls(id, dump))
+    }
+
+    /// Whether a member is idle in every dump that shows it.
+    pub fn always_idle(&self, id: MemberId) -> bool {
+        let mut seen = (0..self.dumps.len()).filter(|&dump| self.thread(id, dump).is_some());
+        seen.all(|dump| self.idle(id, dump).is_some())
+    }
+
+    /// What a member is doing in one dump.
+    pub fn activity(&self, id: MemberId, dump: usize) -> Activity {
+        self.thread(id, dump).map_or(Activity::Unknown, |thread| {
+            activity::activity(self.process.runtime, thread, self.calls(id, dump))
+        })
+    }
+
+    /// A member's calls in one dump that are the program's own code, innermost first.
+    pub fn application_calls(&self, id: MemberId, dump: usize) -> impl Iterator<Item = &Call> {
+        self.calls(id, dump).filter(|call| call.origin == Origin::Application)
     }
 
     /// The call with that number.
@@ -77,7 +116,11 @@ impl Incident {
     }
 
     /// A member's calls in one dump, innermost first, inlined ones included.
-    pub fn calls(&self, id: MemberId, dump: usize) -> impl Iterator<Item = &Call> {
+    pub fn calls(
+        &self,
+        id: MemberId,
+        dump: usize,
+    ) -> impl DoubleEndedIterator<Item = &Call> + ExactSizeIterator + Clone {
         self.call_ids(id, dump).iter().map(|&(call, _)| self.call(call))
     }
 
@@ -167,27 +210,74 @@ fn finish(number: usize, mut incident: Incident) -> Incident {
         incident.process = newest.process.clone();
     }
     intern_calls(&mut incident);
+    recognize_waits(&mut incident);
     find_members(&mut incident);
+    incident.wait_for = incident.dumps.iter().map(WaitForGraph::new).collect();
     incident
+}
+
+fn recognize_waits(incident: &mut Incident) {
+    let Incident { dumps, stacks, calls, .. } = incident;
+    for (dump, stacks) in dumps.iter_mut().zip(&*stacks) {
+        let of_thread: Vec<_> = dump.threads.iter().map(|thread| thread.stack).collect();
+        native_wait::recognize(dump, |thread| {
+            let stack = of_thread[thread].and_then(|stack| stacks.get(stack.0 as usize));
+            let ids = stack.map_or(&[][..], Vec::as_slice);
+            ids.iter().map(|&(call, _)| calls[call.0 as usize].function.as_str())
+        });
+    }
 }
 
 fn find_members(incident: &mut Incident) {
     let dumps = incident.dumps.len();
-    let mut known: HashMap<(Kind, Option<u64>, Option<u64>, String), usize> = HashMap::new();
+    let mut known: HashMap<Identity, MemberId> = HashMap::new();
     for (at, dump) in incident.dumps.iter().enumerate() {
+        let mut alike: HashMap<Identity, u32> = HashMap::new();
+        let mut of_thread = Vec::with_capacity(dump.threads.len());
         for (index, thread) in dump.threads.iter().enumerate() {
-            let key = (thread.kind, thread.number, thread.os_id, thread.name.clone());
-            let place = *known.entry(key).or_insert_with(|| {
+            let mut identity = Identity::of(thread);
+            let namesakes = alike.entry(identity.clone()).or_default();
+            identity.namesakes = *namesakes;
+            *namesakes += 1;
+            let nameless = identity.is_nameless().then_some(at);
+            identity.only_in = nameless;
+            let id = *known.entry(identity).or_insert_with(|| {
                 incident.members.push(Member {
                     kind: thread.kind,
                     id: member_id(dump.process.runtime, thread),
                     name: thread.name.clone(),
                     seen: vec![None; dumps],
                 });
-                incident.members.len() - 1
+                MemberId(incident.members.len() as u32 - 1)
             });
-            incident.members[place].seen[at].get_or_insert(index);
+            incident.members[id.0 as usize].seen[at] = Some(index);
+            of_thread.push(id);
         }
+        incident.member_of.push(of_thread);
+    }
+}
+
+/// By what a thread is known again in another dump.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Identity {
+    kind: Kind,
+    number: Option<u64>,
+    os_id: Option<u64>,
+    name: String,
+    /// How many before it in the dump have the same name and numbers.
+    namesakes: u32,
+    /// A thread without a name and a number cannot be known again.
+    only_in: Option<usize>,
+}
+
+impl Identity {
+    fn of(thread: &Thread) -> Identity {
+        let Thread { kind, number, os_id, .. } = *thread;
+        Identity { kind, number, os_id, name: thread.name.clone(), namesakes: 0, only_in: None }
+    }
+
+    fn is_nameless(&self) -> bool {
+        self.number.is_none() && self.os_id.is_none() && self.name.is_empty()
     }
 }
 
@@ -234,11 +324,16 @@ fn frame_calls(dump: &Dump, frame: &Frame) -> Vec<Call> {
     if frame.symbols.is_empty() {
         return vec![nameless(dump, frame)];
     }
-    let call = |symbol: &Symbol| Call {
-        function: normalize(symbol),
-        printed: symbol.function.clone(),
-        location: symbol.location.clone(),
-        inlined: symbol.inlined,
+    let runtime = dump.process.runtime;
+    let call = |symbol: &Symbol| {
+        let function = normalize(runtime, &symbol.function);
+        Call {
+            origin: origin(runtime, &function),
+            function,
+            printed: symbol.function.clone(),
+            location: symbol.location.clone(),
+            inlined: symbol.inlined,
+        }
     };
     frame.symbols.iter().map(call).collect()
 }
@@ -249,5 +344,14 @@ fn nameless(dump: &Dump, frame: &Frame) -> Call {
     let file = module.map_or("?", |module| module.path.rsplit('/').next().unwrap_or("?"));
     let offset = frame.offset.or(frame.address).unwrap_or(0);
     let name = format!("{file}+{offset:#x}");
-    Call { function: name.clone(), printed: name, location: None, inlined: false }
+    let origin = nameless_origin(dump, module.map(|module| module.path.as_str()));
+    Call { function: name.clone(), printed: name, location: None, inlined: false, origin }
+}
+
+/// Only the executable holds the program's own code, as far as a file name tells.
+fn nameless_origin(dump: &Dump, module: Option<&str>) -> Origin {
+    match (module, &dump.process.executable) {
+        (Some(module), Some(executable)) if module == executable => Origin::Application,
+        _ => Origin::Runtime,
+    }
 }

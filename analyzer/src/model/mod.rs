@@ -1,13 +1,38 @@
 //! Dumps -> incidents: what is true of one process over its successive dumps.
 //!
 //! Nothing here judges; it only makes facts comparable. A detector asks the [`Incident`].
+//!
+//! ```text
+//! normalize    function names without what differs between builds and runs
+//! origin       whose code a function is
+//! native_wait  futex waits read as the locks that they are
+//! wait_for     who waits for whom: cycles, root blockers
+//! idle         who is idle, and why
+//! activation   whether a thread stayed in the same call from dump to dump
+//! activity     what a thread is doing
+//! borrow       which functions borrow from a pool
+//! incident     the dumps of one process, and the questions that they answer
+//! ```
+//!
+//! What is particular to a runtime stands in lists of rules, as [`pattern`]s of names.
 
 mod activation;
+mod activity;
+pub(crate) mod borrow;
 mod call;
+mod idle;
 mod incident;
+mod native_wait;
+mod normalize;
+mod origin;
+pub(crate) mod pattern;
 #[cfg(test)]
 pub(crate) mod scene;
+mod wait_for;
 
 pub use activation::Activation;
-pub use call::{Call, CallId};
+pub use activity::Activity;
+pub use call::{Call, CallId, Origin};
+pub use idle::Idle;
 pub use incident::{Incident, Member, MemberId, incidents};
+pub use wait_for::{Cycle, Edge, WaitForGraph};

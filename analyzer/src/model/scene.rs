@@ -2,7 +2,8 @@
 //! checked by eye.
 
 use sigquit_dump::{
-    Dump, Frame, Location, Nanos, RegisterSamples, Runtime, Stack, Symbol, Thread, ThreadState,
+    Dump, Frame, Hold, Location, Lock, LockId, LockKind, Nanos, Notice, NoticeKind, OwnerSource,
+    RegisterSamples, Runtime, Stack, Symbol, Thread, ThreadState, Wait, WaitFor,
 };
 
 use super::{Incident, MemberId, incidents};
@@ -64,6 +65,56 @@ impl Moment {
             ..Thread::default()
         });
         self.dump.threads.last_mut().expect("it was just added")
+    }
+
+    /// Adds a lock.
+    pub fn lock(&mut self, kind: LockKind, address: u64) -> LockId {
+        self.dump.add_lock(Lock { kind, address: Some(address), ..Lock::default() })
+    }
+
+    /// The runtime says something about threads, given by name.
+    pub fn notice(&mut self, kind: NoticeKind, message: &str, threads: &[&str]) {
+        let index = |name: &&str| self.dump.threads.iter().position(|one| one.name == **name);
+        let threads = threads.iter().filter_map(index).map(|at| at as u32).collect();
+        let notice = Notice { kind, message: message.into(), threads, ..Notice::default() };
+        self.dump.notices.push(notice);
+    }
+}
+
+/// What a thread of a scene does.
+pub(crate) trait Draw {
+    /// It is in that state.
+    fn is(&mut self, state: ThreadState) -> &mut Self;
+    /// It waits.
+    fn waits(&mut self, lock: LockId, wait_for: WaitFor) -> &mut Self;
+    /// It owns a lock, as its runtime says.
+    fn holds(&mut self, lock: LockId) -> &mut Self;
+    /// It owns a lock, as far as can be inferred.
+    fn seems_to_hold(&mut self, lock: LockId) -> &mut Self;
+}
+
+impl Draw for Thread {
+    fn is(&mut self, state: ThreadState) -> &mut Thread {
+        self.state = state;
+        self
+    }
+
+    fn waits(&mut self, lock: LockId, wait_for: WaitFor) -> &mut Thread {
+        self.wait = Some(Wait { lock, wait_for });
+        self.is(match wait_for {
+            WaitFor::Notification => ThreadState::Waiting,
+            _ => ThreadState::Blocked,
+        })
+    }
+
+    fn holds(&mut self, lock: LockId) -> &mut Thread {
+        self.holds.push(Hold { lock, frame: None, source: OwnerSource::Runtime });
+        self
+    }
+
+    fn seems_to_hold(&mut self, lock: LockId) -> &mut Thread {
+        self.holds.push(Hold { lock, frame: None, source: OwnerSource::Inferred });
+        self
     }
 }
 

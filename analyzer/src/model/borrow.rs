@@ -1,0 +1,154 @@
+//! Borrowing from a pool, known by words: which functions take a pooled resource and wait when
+//! there is none, and which functions show that one is in use.
+
+use super::pattern::matches_any;
+
+/// Pools that everyone knows, by their own functions.
+const KNOWN_BORROWS: &[&str] = &[
+    "com.zaxxer.hikari.*.getConnection",
+    "com.zaxxer.hikari.util.ConcurrentBag.borrow",
+    "*GenericObjectPool.borrowObject",
+    "*GenericKeyedObjectPool.borrowObject",
+    "org.apache.tomcat.jdbc.pool.ConnectionPool.borrowConnection",
+    "org.apache.tomcat.jdbc.pool.ConnectionPool.getConnection",
+    "com.mchange.v2.resourcepool.BasicResourcePool.*heckoutResource",
+    "com.mchange.v2.resourcepool.BasicResourcePool.awaitAvailable",
+    "com.alibaba.druid.pool.DruidDataSource.*getConnection*",
+    "com.alibaba.druid.pool.DruidDataSource.takeLast",
+    "com.alibaba.druid.pool.DruidDataSource.pollLast",
+    "oracle.ucp.*.borrowConnection*",
+    "*ObjectPool.borrow*",
+    "org.apache.http.pool.AbstractConnPool.getPoolEntryBlocking",
+    "org.apache.http.impl.conn.PoolingHttpClientConnectionManager.leaseConnection",
+    "org.apache.*.pool.*ConnPool.lease*",
+    "redis.clients.*Pool.getResource",
+    "io.r2dbc.pool.*acquire*",
+    "database/sql.(*DB).conn",
+    "github.com/jackc/*pool.(*Pool).Acquire*",
+    "github.com/jackc/puddle/*.(*Pool).Acquire*",
+    "github.com/gomodule/redigo/redis.(*Pool).get*",
+    "github.com/go-redis/*/internal/pool.(*ConnPool).Get",
+    "github.com/redis/*/internal/pool.(*ConnPool).Get",
+    "golang.org/x/sync/semaphore.(*Weighted).Acquire",
+    "r2d2::Pool::get*",
+    "bb8::*Pool::get*",
+    "bb8::*Pool*::get*",
+    "deadpool::*Pool::get*",
+    "deadpool::*Pool::timeout_get",
+    "sqlx_core::pool::*Pool*::acquire*",
+    "sqlx::pool::*Pool*::acquire*",
+    "mobc::Pool::get*",
+    "mysql::*Pool::get_conn*",
+    "diesel::r2d2::*::get*",
+];
+
+/// What a method that takes something out of a pool is called; a longer name may begin so.
+const BORROW_VERBS: &[&str] = &[
+    "acquire", "borrow", "checkout", "checkOut", "get", "lease", "obtain", "take", "Acquire",
+    "Borrow", "Checkout", "Get", "Lease", "Take", "Obtain",
+];
+
+/// Types with "Pool" in their name that hold threads, memory or strings: nothing to borrow.
+const NOT_BORROWED_FROM: &[&str] = &[
+    "thread", "worker", "forkjoin", "executor", "task", "string", "constant", "memory", "buffer",
+    "job",
+];
+
+/// Functions of a resource in use: whoever is inside one has borrowed it.
+const KNOWN_USES: &[&str] = &[
+    "com.zaxxer.hikari.pool.*Proxy*.*",
+    "org.apache.commons.dbcp*.Delegating*.*",
+    "org.apache.commons.dbcp*.PoolGuardConnectionWrapper.*",
+    "org.apache.tomcat.jdbc.pool.*Proxy*.*",
+    "com.mchange.v2.c3p0.impl.NewProxy*.*",
+    "com.alibaba.druid.pool.DruidPooled*.*",
+    "database/sql.(*Tx).*",
+    "database/sql.(*Conn).*",
+    "database/sql.(*DB).*DC",
+    "database/sql.(*Rows).*",
+    "r2d2::PooledConnection::*",
+    "bb8::*PooledConnection::*",
+    "sqlx_core::pool::connection::PoolConnection::*",
+];
+
+/// Whether a normalized function takes a resource out of a pool.
+pub(crate) fn is_borrow(function: &str) -> bool {
+    matches_any(KNOWN_BORROWS, function) || is_borrow_by_words(function)
+}
+
+/// Whether a normalized function belongs to a pooled resource in use.
+pub(crate) fn is_use(function: &str) -> bool {
+    matches_any(KNOWN_USES, function)
+}
+
+/// `order::ConnectionPool::acquire_timeout`, `db.(*Pool).Get`, `shop.SessionPool.checkOut`.
+fn is_borrow_by_words(function: &str) -> bool {
+    let Some((owner, method)) = split_method(function) else { return false };
+    is_pool(owner) && BORROW_VERBS.iter().any(|verb| begins_with_verb(method, verb))
+}
+
+/// The name of the type (or module) and of the method.
+fn split_method(function: &str) -> Option<(&str, &str)> {
+    let (owner, method) = function.rsplit_once("::").or_else(|| function.rsplit_once('.'))?;
+    let owner = owner.rsplit_once("::").map_or(owner, |(_, name)| name);
+    let owner = owner.rsplit_once(['.', '/']).map_or(owner, |(_, name)| name);
+    Some((owner.trim_matches(['(', ')', '*']), method))
+}
+
+fn is_pool(type_name: &str) -> bool {
+    let lower = type_name.to_ascii_lowercase();
+    lower.contains("pool") && !NOT_BORROWED_FROM.iter().any(|word| lower.contains(word))
+}
+
+/// `get`, `get_timeout`, `getConnection`, and not `gets` or `getter`.
+fn begins_with_verb(method: &str, verb: &str) -> bool {
+    method
+        .strip_prefix(verb)
+        .is_some_and(|rest| !rest.starts_with(|c: char| c.is_ascii_lowercase()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn borrows_are_known_by_pool_and_verb() {
+        for function in [
+            "com.zaxxer.hikari.pool.HikariPool.getConnection",
+            "org.apache.commons.pool2.impl.GenericObjectPool.borrowObject",
+            "database/sql.(*DB).conn",
+            "r2d2::Pool::get_timeout",
+            "victim::connection_pool::ConnectionPool::acquire",
+            "victim::connection_pool::ConnectionPool::acquire_timeout",
+            "db.(*Pool).Get",
+            "github.com/acme/shop.(*ClientPool).Checkout",
+            "shop.SessionPool.checkOut",
+            "order::pool::take",
+        ] {
+            assert!(is_borrow(function), "{function}");
+        }
+    }
+
+    #[test]
+    fn other_pools_and_other_methods_are_not() {
+        for function in [
+            "java.util.concurrent.ThreadPoolExecutor.getTask",
+            "java.util.concurrent.ForkJoinPool.getParallelism",
+            "rayon_core::ThreadPool::get",
+            "sync.(*BufferPool).Get",
+            "victim::connection_pool::ConnectionPool::release",
+            "shop.SessionPool.getter",
+            "shop.Cache.get",
+            "pool",
+        ] {
+            assert!(!is_borrow(function), "{function}");
+        }
+    }
+
+    #[test]
+    fn a_proxy_on_the_stack_shows_a_resource_in_use() {
+        assert!(is_use("com.zaxxer.hikari.pool.HikariProxyPreparedStatement.execute"));
+        assert!(is_use("database/sql.(*DB).queryDC"));
+        assert!(!is_use("com.zaxxer.hikari.pool.HikariPool.getConnection"));
+    }
+}

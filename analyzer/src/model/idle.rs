@@ -1,0 +1,517 @@
+//! Who is idle: parked on purpose, waiting for work, or a helper of the runtime. The idle are
+//! never evidence. One list of rules a runtime.
+//!
+//! Two kinds of rules. A *known wait* is a function that only those enter who have nothing to
+//! do: a pool's `getTask`, an acceptor's `accept`. A *quiet wait* is an ordinary wait (sleep, queue,
+//! condition) that means idleness only where a thread's own loop does it, a few frames above its
+//! root, and not on behalf of a request.
+
+use std::fmt;
+
+use sigquit_dump::{Runtime, Thread, ThreadState};
+
+use super::borrow;
+use super::call::{Call, Origin};
+use super::pattern::matches_any;
+
+/// Why a thread counts as idle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Idle {
+    /// A worker of a pool, without work.
+    Worker,
+    /// Waits for connections, requests or events from outside.
+    Listener,
+    /// Sleeps until the time of its next turn.
+    Timer,
+    /// Waits for the next entry of a queue or channel, or for a signal of another thread.
+    Consumer,
+    /// Waits for its threads to end, which is all that it does.
+    Supervisor,
+    /// A helper of the runtime, or the agent.
+    Helper,
+}
+
+impl Idle {
+    /// Whether it waits until somebody gives it something to do. Who holds a lock meanwhile
+    /// only takes turns with others that wait for work too.
+    pub fn awaits_work(self) -> bool {
+        matches!(self, Idle::Worker | Idle::Listener | Idle::Consumer)
+    }
+}
+
+impl fmt::Display for Idle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Idle::Worker => "a pool's worker without work",
+            Idle::Listener => "waits for connections or events",
+            Idle::Timer => "sleeps until its next turn",
+            Idle::Consumer => "waits for work",
+            Idle::Supervisor => "waits for its threads to end",
+            Idle::Helper => "a helper of the runtime",
+        })
+    }
+}
+
+/// A thread's own loop has at most so many of the program's functions on its stack.
+const QUIET_DEPTH: usize = 3;
+
+/// Why a thread is idle, when it is.
+pub(crate) fn idle<'a>(
+    runtime: Runtime,
+    thread: &Thread,
+    calls: impl Iterator<Item = &'a Call> + Clone,
+) -> Option<Idle> {
+    if thread.runtime_helper {
+        return Some(Idle::Helper);
+    }
+    if thread.wait.as_ref().is_some_and(|wait| wait.wait_for.needs_owner_to_leave()) {
+        return None;
+    }
+    let rules = rules(runtime);
+    by_state_text(rules, thread)
+        .or_else(|| helper_by_name(rules, thread))
+        .or_else(|| known_wait(rules, calls.clone()))
+        .or_else(|| quiet_wait(rules, thread, calls))
+}
+
+fn by_state_text(rules: &Rules, thread: &Thread) -> Option<Idle> {
+    matches_any(rules.helper_states, &thread.state_text).then_some(Idle::Helper)
+}
+
+/// Helpers without a stack of their own language are known by name alone.
+fn helper_by_name(rules: &Rules, thread: &Thread) -> Option<Idle> {
+    matches_any(rules.helper_names, &thread.name).then_some(Idle::Helper)
+}
+
+/// A known wait counts when none of the program's own functions runs inside it.
+fn known_wait<'a>(rules: &Rules, calls: impl Iterator<Item = &'a Call>) -> Option<Idle> {
+    let mut inside = calls.take_while(|call| call.origin != Origin::Application);
+    inside.find_map(|call| first_match(rules.known, call))
+}
+
+fn quiet_wait<'a>(
+    rules: &Rules,
+    thread: &Thread,
+    calls: impl Iterator<Item = &'a Call> + Clone,
+) -> Option<Idle> {
+    let own = || calls.clone().filter(|call| call.origin == Origin::Application);
+    let on_behalf = calls.clone().any(|call| matches_any(rules.on_behalf, &call.function));
+    if on_behalf
+        || own().count() > QUIET_DEPTH
+        || own().any(|call| borrow::is_borrow(&call.function))
+    {
+        return None;
+    }
+    let first = rules.quiet_states.iter().find(|(state, _)| *state == thread.state_text);
+    let by_state = first.filter(|_| waits(thread)).map(|&(_, idle)| idle);
+    by_state.or_else(|| {
+        let mut inside = calls.clone().take_while(|call| call.origin != Origin::Application);
+        inside.find_map(|call| first_match(rules.quiet, call))
+    })
+}
+
+/// A source that says nothing of states says nothing against it.
+fn waits(thread: &Thread) -> bool {
+    !matches!(thread.state, ThreadState::Running | ThreadState::Runnable | ThreadState::Blocked)
+}
+
+fn first_match(rules: &[(Idle, &[&str])], call: &Call) -> Option<Idle> {
+    rules.iter().find(|(_, patterns)| matches_any(patterns, &call.function)).map(|&(idle, _)| idle)
+}
+
+struct Rules {
+    /// Functions that only the idle enter.
+    known: &'static [(Idle, &'static [&'static str])],
+    /// Waits that are idle in a thread's own loop.
+    quiet: &'static [(Idle, &'static [&'static str])],
+    /// The same by the source's word for the state.
+    quiet_states: &'static [(&'static str, Idle)],
+    /// Whoever has one of these on its stack acts for a request: its waits are not quiet.
+    on_behalf: &'static [&'static str],
+    /// States that only helpers of the runtime are in.
+    helper_states: &'static [&'static str],
+    /// Names that only helpers of the runtime have.
+    helper_names: &'static [&'static str],
+}
+
+fn rules(runtime: Runtime) -> &'static Rules {
+    match runtime {
+        Runtime::Jvm => &JAVA,
+        Runtime::Go => &GO,
+        Runtime::Rust | Runtime::Native | Runtime::Unknown => &NATIVE,
+    }
+}
+
+static JAVA: Rules = Rules {
+    known: &[
+        (
+            Idle::Worker,
+            &[
+                "java.util.concurrent.ThreadPoolExecutor.getTask",
+                "java.util.concurrent.ForkJoinPool.awaitWork",
+                "java.util.concurrent.ForkJoinPool.scan",
+                "org.eclipse.jetty.util.thread.*.idleJobPoll",
+                "org.eclipse.jetty.util.thread.*.reservedWait",
+                "org.apache.tomcat.util.threads.TaskQueue.take",
+                "org.apache.tomcat.util.threads.TaskQueue.poll",
+                "org.jboss.threads.EnhancedQueueExecutor$PoolThreadNode.*",
+                "org.xnio.nio.WorkerThread.run",
+                "scala.concurrent.forkjoin.*.awaitWork",
+                "weblogic.work.ExecuteThread.waitForRequest",
+            ],
+        ),
+        (
+            Idle::Listener,
+            &[
+                "java.net.ServerSocket.accept",
+                "java.net.*Socket.implAccept",
+                "sun.nio.ch.*.accept*",
+                "sun.nio.ch.EPoll.wait",
+                "sun.nio.ch.EPollArrayWrapper.*",
+                "sun.nio.ch.*SelectorImpl.*",
+                "sun.nio.ch.*Port$EventHandlerTask.*",
+                "sun.nio.ch.EPollPoller.*",
+                "sun.nio.ch.Poller.*",
+                "io.netty.channel.*.epollWait*",
+                "io.netty.channel.kqueue.Native.*",
+                "java.nio.file.*WatchService.*",
+                "sun.nio.fs.LinuxWatchService.*",
+                "sun.nio.fs.AbstractWatchService.*",
+            ],
+        ),
+        (
+            Idle::Timer,
+            &[
+                "java.util.TimerThread.mainLoop",
+                "java.util.concurrent.ScheduledThreadPoolExecutor$DelayedWorkQueue.take",
+                "java.util.concurrent.DelayQueue.*",
+                "io.netty.util.HashedWheelTimer$Worker.*",
+                "sun.net.www.http.KeepAlive*",
+            ],
+        ),
+        (
+            Idle::Helper,
+            &[
+                "java.lang.ref.Reference.waitForReferencePendingList",
+                "java.lang.ref.Reference*.enter*",
+                "java.lang.ref.Reference$ReferenceHandler.*",
+                "java.lang.ref.Finalizer$FinalizerThread.*",
+                "java.lang.ref.ReferenceQueue.*",
+                "jdk.internal.ref.CleanerImpl.*",
+                "java.lang.VirtualThread$VThreadStarter*",
+                "java.lang.VirtualThread.lambda$create*",
+            ],
+        ),
+    ],
+    quiet: &[
+        (Idle::Timer, &["java.lang.Thread.sleep*", "java.util.concurrent.TimeUnit.sleep"]),
+        (
+            Idle::Consumer,
+            &[
+                "java.util.concurrent.*Queue.take*",
+                "java.util.concurrent.*Deque.take*",
+                "java.util.concurrent.*Queue.poll*",
+                "java.util.concurrent.*Deque.poll*",
+                "java.lang.Object.wait*",
+                "*.locks.*ConditionObject.await*",
+                "*.LockSupport.park*",
+            ],
+        ),
+        (
+            Idle::Supervisor,
+            &["java.lang.Thread.join*", "java.util.concurrent.CountDownLatch.await*"],
+        ),
+    ],
+    quiet_states: &[],
+    on_behalf: &[
+        "java.util.concurrent.FutureTask.run*",
+        "java.util.concurrent.ThreadPoolExecutor.runWorker",
+        "java.util.concurrent.ForkJoinTask.doExec",
+        "*.service",
+        "*.doFilter",
+        "*.doGet",
+        "*.doPost",
+        "*.handleRequest*",
+    ],
+    helper_states: &[],
+    helper_names: &[
+        "Signal Dispatcher",
+        "Attach Listener",
+        "Service Thread",
+        "Monitor Deflation Thread",
+        "Notification Thread",
+        "Sweeper thread",
+        "Surrogate Locker Thread*",
+        "C1 CompilerThread*",
+        "C2 CompilerThread*",
+        "JVMCI*CompilerThread*",
+        "VM Thread",
+        "VM Periodic Task Thread",
+        "GC *hread*",
+        "GC task thread*",
+        "G1 *",
+        "ZGC*",
+        "XWorker*",
+        "ZWorker*",
+        "ZDriver*",
+        "Shenandoah*",
+        "Concurrent Mark-Sweep*",
+        "Gang worker*",
+        "Parallel GC*",
+    ],
+};
+
+static GO: Rules = Rules {
+    known: &[
+        (
+            Idle::Listener,
+            &[
+                "internal/poll.(*FD).Accept",
+                "net.(*TCPListener).Accept",
+                "net/http.(*conn).readRequest",
+                "net/http.(*connReader).backgroundRead",
+                "net/http.(*persistConn).readLoop",
+                "net/http.(*persistConn).writeLoop",
+                "net/http.(*http2*).readFrames",
+                "net/http.(*http2*).serve",
+                "golang.org/x/net/http2.(*serverConn).serve",
+                "golang.org/x/net/http2.(*serverConn).readFrames",
+                "golang.org/x/net/http2.(*clientConnReadLoop).run",
+                "google.golang.org/grpc/internal/transport.*",
+            ],
+        ),
+        (
+            Idle::Consumer,
+            &["database/sql.(*DB).connectionOpener", "database/sql.(*DB).connectionCleaner"],
+        ),
+        (
+            Idle::Helper,
+            &[
+                "os/signal.loop",
+                "os/signal.signal_recv",
+                "runtime.forcegchelper",
+                "runtime.bgsweep",
+                "runtime.bgscavenge",
+                "runtime.runfinq",
+                "runtime.runFinalizers",
+                "runtime.runCleanups",
+                "runtime.gcBgMarkWorker*",
+                "runtime.ensureSigM*",
+                "runtime/pprof.*",
+                "runtime.Stack",
+                "runtime.mcall",
+            ],
+        ),
+    ],
+    quiet: &[(Idle::Timer, &["time.Sleep"])],
+    quiet_states: &[
+        ("chan receive", Idle::Consumer),
+        ("select", Idle::Consumer),
+        ("select (no cases)", Idle::Supervisor),
+        ("sleep", Idle::Timer),
+        ("sync.Cond.Wait", Idle::Consumer),
+        ("sync.WaitGroup.Wait", Idle::Supervisor),
+    ],
+    on_behalf: &[
+        "net/http.HandlerFunc.ServeHTTP",
+        "net/http.serverHandler.ServeHTTP",
+        "*.ServeHTTP",
+    ],
+    helper_states: &[
+        "idle",
+        "force gc (idle)",
+        "GC sweep wait",
+        "GC scavenge wait",
+        "GC worker (idle)",
+        "finalizer wait",
+        "cleanup wait",
+        "trace reader (blocked)",
+        "timer goroutine (idle)",
+    ],
+    helper_names: &[],
+};
+
+static NATIVE: Rules = Rules {
+    known: &[
+        (
+            Idle::Worker,
+            &[
+                "rayon_core::sleep::*",
+                "rayon_core::registry::WorkerThread::wait_until_cold",
+                "tokio::runtime::scheduler::*::park*",
+                "tokio::runtime::park::*",
+                "tokio::runtime::io::driver::Driver::turn",
+                "async_std::rt::*",
+                "threadpool::*",
+            ],
+        ),
+        (
+            Idle::Listener,
+            &[
+                "accept",
+                "accept4",
+                "*__accept*",
+                "std::net::TcpListener::accept",
+                "std::net::tcp::TcpListener::accept",
+                "std::net::tcp::Incoming::next",
+                "std::os::unix::net::UnixListener::accept",
+                "epoll_wait",
+                "epoll_pwait*",
+                "*__epoll_wait*",
+                "mio::*",
+                "io_uring_enter",
+            ],
+        ),
+        (
+            Idle::Helper,
+            &["sigquit::*", "signal_hook::*", "sigwait*", "*__sigtimedwait*", "*sigwaitinfo*"],
+        ),
+    ],
+    quiet: &[
+        (
+            Idle::Timer,
+            &[
+                "std::thread::sleep*",
+                "std::thread::functions::sleep*",
+                "*nanosleep*",
+                "usleep",
+                "sleep",
+            ],
+        ),
+        (
+            Idle::Consumer,
+            &[
+                "std::sync::mpsc::*recv*",
+                "std::sync::mpmc::*recv*",
+                "crossbeam_channel::*recv*",
+                "flume::*recv*",
+                "std::sync::*Condvar::wait*",
+                "std::sync::*condvar::Condvar::wait*",
+                "std::sys::*ondvar*::wait*",
+                "parking_lot::condvar::Condvar::*",
+                "pthread_cond_*wait*",
+                "*::park",
+                "*::park_timeout*",
+            ],
+        ),
+        (
+            Idle::Supervisor,
+            &[
+                "std::thread::*JoinHandle::join*",
+                "std::thread::*JoinInner::join*",
+                "pthread_join*",
+                "*pthread_clockjoin*",
+                "std::thread::scoped::scope*",
+                "pause",
+            ],
+        ),
+        (Idle::Listener, &["poll", "ppoll", "*__poll*", "select", "pselect*"]),
+    ],
+    quiet_states: &[],
+    on_behalf: &[],
+    helper_states: &[],
+    helper_names: &["sigquit*", "iou-wrk-*", "iou-sqp-*"],
+};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::scene::{Draw, Scene};
+
+    fn idle_of(runtime: Runtime, name: &str, state: &str, stack: &[&str]) -> Option<Idle> {
+        let incident = Scene::of(runtime)
+            .dump(0, |dump| {
+                dump.thread(name, stack).is(ThreadState::Waiting).state_text = state.into();
+            })
+            .incident();
+        let member = incident.ids().next().expect("one member");
+        incident.idle(member, 0)
+    }
+
+    #[test]
+    fn jvm_workers_listeners_and_helpers_are_idle() {
+        let worker = [
+            "jdk.internal.misc.Unsafe.park",
+            "java.util.concurrent.LinkedBlockingQueue.take",
+            "java.util.concurrent.ThreadPoolExecutor.getTask",
+            "java.util.concurrent.ThreadPoolExecutor.runWorker",
+            "java.lang.Thread.run",
+        ];
+        assert_eq!(idle_of(Runtime::Jvm, "pool-1", "", &worker), Some(Idle::Worker));
+        let acceptor =
+            ["sun.nio.ch.Net.accept", "java.net.ServerSocket.accept", "web.Server$2.run"];
+        assert_eq!(idle_of(Runtime::Jvm, "acceptor", "", &acceptor), Some(Idle::Listener));
+        let main = ["java.lang.Thread.sleep", "web.Server.main"];
+        assert_eq!(idle_of(Runtime::Jvm, "main", "", &main), Some(Idle::Timer));
+        assert_eq!(idle_of(Runtime::Jvm, "Signal Dispatcher", "", &[]), Some(Idle::Helper));
+    }
+
+    #[test]
+    fn a_jvm_thread_that_waits_for_a_request_is_not_idle() {
+        let borrower = [
+            "jdk.internal.misc.Unsafe.park",
+            "java.util.concurrent.SynchronousQueue.poll",
+            "com.zaxxer.hikari.util.ConcurrentBag.borrow",
+            "com.zaxxer.hikari.pool.HikariPool.getConnection",
+            "shop.Checkout.placeOrder",
+            "java.util.concurrent.FutureTask.run",
+            "java.util.concurrent.ThreadPoolExecutor.runWorker",
+        ];
+        assert_eq!(idle_of(Runtime::Jvm, "task-1", "", &borrower), None);
+        let backoff =
+            ["java.lang.Thread.sleep", "shop.Retry.again", "java.util.concurrent.FutureTask.run"];
+        assert_eq!(idle_of(Runtime::Jvm, "task-2", "", &backoff), None);
+        let read = ["sun.nio.ch.SocketDispatcher.read0", "shop.Wire.roundTrip"];
+        assert_eq!(idle_of(Runtime::Jvm, "task-3", "", &read), None);
+    }
+
+    #[test]
+    fn go_goroutines_that_wait_for_work_are_idle() {
+        assert_eq!(
+            idle_of(Runtime::Go, "", "chan receive", &["main.consumer"]),
+            Some(Idle::Consumer)
+        );
+        assert_eq!(
+            idle_of(Runtime::Go, "", "finalizer wait", &["runtime.runfinq"]),
+            Some(Idle::Helper)
+        );
+        let accept =
+            ["internal/poll.runtime_pollWait", "internal/poll.(*FD).Accept", "main.listen"];
+        assert_eq!(idle_of(Runtime::Go, "", "IO wait", &accept), Some(Idle::Listener));
+        let fetch = ["internal/poll.runtime_pollWait", "net.(*conn).Read", "main.fetch"];
+        assert_eq!(idle_of(Runtime::Go, "", "IO wait", &fetch), None);
+        assert_eq!(idle_of(Runtime::Go, "", "chan send", &["main.leak"]), None);
+    }
+
+    #[test]
+    fn rust_workers_are_idle_and_borrowers_are_not() {
+        let pop = [
+            "syscall",
+            "std::sys::sync::condvar::futex::Condvar::wait",
+            "order::Queue<T>::pop",
+            "order::serve",
+        ];
+        assert_eq!(idle_of(Runtime::Rust, "worker-1", "", &pop), Some(Idle::Consumer));
+        let acquire = [
+            "syscall",
+            "std::sys::sync::condvar::futex::Condvar::wait",
+            "order::ConnectionPool::acquire",
+            "order::serve",
+        ];
+        assert_eq!(idle_of(Runtime::Rust, "worker-2", "", &acquire), None);
+        assert_eq!(idle_of(Runtime::Rust, "worker-3", "", &["order::price", "order::serve"]), None);
+    }
+
+    #[test]
+    fn whoever_waits_for_a_lock_is_not_idle() {
+        use sigquit_dump::{LockKind, WaitFor};
+        let incident = Scene::of(Runtime::Rust)
+            .dump(0, |dump| {
+                let lock = dump.lock(LockKind::Mutex, 0x10);
+                dump.thread("worker", &["std::sync::mpsc::Receiver::recv", "order::serve"])
+                    .waits(lock, WaitFor::Exclusive);
+            })
+            .incident();
+        assert_eq!(incident.ids().filter_map(|id| incident.idle(id, 0)).count(), 0);
+    }
+}
