@@ -10,6 +10,7 @@
 //! idle         who is idle, and why
 //! activation   whether a thread stayed in the same call from dump to dump
 //! activity     what a thread is doing
+//! cpu          what CPU it used, beside what was to be had
 //! borrow       which functions borrow from a pool
 //! incident     the dumps of one process, and the questions that they answer
 //! ```
@@ -20,6 +21,7 @@ mod activation;
 mod activity;
 pub(crate) mod borrow;
 mod call;
+mod cpu;
 mod idle;
 mod incident;
 mod native_wait;
@@ -33,6 +35,7 @@ mod wait_for;
 pub use activation::Activation;
 pub use activity::Activity;
 pub use call::{Call, CallId, Origin};
+pub use cpu::{Cpu, CpuUse};
 pub use idle::Idle;
 pub use incident::{Incident, Member, MemberId, incidents};
 pub use wait_for::{Cycle, Edge, WaitForGraph};
