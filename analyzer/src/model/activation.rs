@@ -11,7 +11,7 @@
 
 use sigquit_dump::{Nanos, Runtime};
 
-use super::call::{Call, CallId};
+use super::call::{Call, CallId, Origin};
 use super::incident::{Incident, MemberId};
 
 /// The deepest calls that a member was in throughout the dumps that show its stack.
@@ -62,7 +62,7 @@ impl Activation {
     /// the runtime's frames that every thread begins with.
     pub fn frames(&self, incident: &Incident) -> Vec<String> {
         let calls: Vec<&Call> = self.calls.iter().map(|&call| incident.call(call)).collect();
-        let root = calls.iter().rposition(|call| !is_thread_root(&call.function));
+        let root = calls.iter().rposition(|call| call.origin != Origin::Runtime);
         let told = root.map_or(calls.len(), |root| root + 1).min(FRAMES_TOLD);
         calls[..told].iter().map(|call| call.function.clone()).collect()
     }
@@ -119,7 +119,7 @@ impl Incident {
             places.push(Place {
                 call: id,
                 function: &call.function,
-                line: call.location.as_ref().and_then(|location| location.line),
+                line: call.line(),
                 frame_address: thread
                     .stack_pointer
                     .zip(offset)
@@ -164,42 +164,6 @@ fn is_go_statement(call: &Call, creator: &Call) -> bool {
         && call.location.is_some()
         && call.location.as_ref().map(|at| (&at.file, at.line))
             == creator.location.as_ref().map(|at| (&at.file, at.line))
-}
-
-/// Frames with which a thread begins, whatever it does.
-fn is_thread_root(function: &str) -> bool {
-    const ROOTS: &[&str] = &[
-        "clone",
-        "clone3",
-        "start_thread",
-        "__clone",
-        "_start",
-        "main",
-        "__libc_start_main",
-        "__libc_start_call_main",
-        "__libc_start_main_impl",
-        "runtime.goexit",
-        "runtime.main",
-        "java.lang.Thread.run",
-        "java.lang.Thread.runWith",
-        "java.lang.VirtualThread.run",
-        "jdk.internal.vm.Continuation.enter",
-        "jdk.internal.vm.Continuation.enter0",
-        "java.lang.VirtualThread$VThreadContinuation$1.run",
-    ];
-    const ROOT_MODULES: &[&str] = &[
-        "std::rt::",
-        "std::sys::",
-        "std::panicking::",
-        "std::panic::",
-        "std::thread::",
-        "core::ops::function::",
-        "core::panic::",
-        "alloc::boxed::",
-        "libc.so",
-    ];
-    ROOTS.contains(&function)
-        || ROOT_MODULES.iter().any(|module| function.trim_start_matches('<').starts_with(module))
 }
 
 /// One call on one stack, with all that tells it from another.

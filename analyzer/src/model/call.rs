@@ -29,6 +29,12 @@ impl Call {
     pub fn line(&self) -> Option<u32> {
         self.location.as_ref().and_then(|location| location.line)
     }
+
+    /// Whether it is code of another language than its callers, where a runtime no longer knows
+    /// what a thread does: HotSpot's `(Native Method)`.
+    pub fn is_foreign(&self) -> bool {
+        self.location.as_ref().is_some_and(|location| location.file == "Native Method")
+    }
 }
 
 /// Whose code a function is.

@@ -5,6 +5,7 @@
 //! ```text
 //! normalize    function names without what differs between builds and runs
 //! origin       whose code a function is
+//! name         what a name says: type, method, words
 //! native_wait  futex waits read as the locks that they are
 //! wait_for     who waits for whom: cycles, root blockers
 //! idle         who is idle, and why
@@ -24,6 +25,7 @@ mod call;
 mod cpu;
 mod idle;
 mod incident;
+mod name;
 mod native_wait;
 mod normalize;
 mod origin;
@@ -38,4 +40,5 @@ pub use call::{Call, CallId, Origin};
 pub use cpu::{Cpu, CpuUse};
 pub use idle::Idle;
 pub use incident::{Incident, Member, MemberId, incidents};
+pub use name::{FunctionName, words};
 pub use wait_for::{Cycle, Edge, WaitForGraph};

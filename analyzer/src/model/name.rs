@@ -1,0 +1,103 @@
+//! What a function's name says: its type, its method, and the words that these are made of.
+
+/// A normalized function name, taken apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FunctionName<'a> {
+    /// Everything before the method: `java.util.HashMap$TreeNode`, `order::cache::Map`,
+    /// `main.(*SpinLock)`. Empty for a bare name.
+    pub owner: &'a str,
+    /// The last part of the owner: a type, or the module of a free function. An inner class is
+    /// named with its outer one: `HashMap$TreeNode`.
+    pub type_name: &'a str,
+    /// The method or function itself.
+    pub method: &'a str,
+}
+
+impl<'a> FunctionName<'a> {
+    /// Takes a name of any language apart.
+    ///
+    /// ```
+    /// use sigquit_analyzer::model::FunctionName;
+    ///
+    /// let name = FunctionName::of("github.com/acme/shop.(*Prices).Get");
+    /// assert_eq!((name.type_name, name.method), ("Prices", "Get"));
+    /// ```
+    pub fn of(function: &'a str) -> FunctionName<'a> {
+        let separator = if function.contains("::") { "::" } else { "." };
+        let (owner, method) = function.rsplit_once(separator).unwrap_or(("", function));
+        let last = owner.rsplit_once(separator).map_or(owner, |(_, last)| last);
+        let last = last.rsplit_once('/').map_or(last, |(_, last)| last);
+        FunctionName { owner, type_name: last.trim_matches(['(', ')', '*']), method }
+    }
+
+    /// The type without its inner classes.
+    pub fn outer_type(&self) -> &'a str {
+        self.type_name.split('$').next().unwrap_or(self.type_name)
+    }
+}
+
+/// The words of an identifier, in lower case: `getTreeNode` and `get_tree_node` are the same
+/// three.
+pub fn words(identifier: &str) -> Vec<String> {
+    let mut words: Vec<String> = Vec::new();
+    let mut before = ' ';
+    let mut letters = identifier.chars().peekable();
+    while let Some(letter) = letters.next() {
+        let ends_acronym = letters.peek().is_some_and(|next| next.is_lowercase());
+        let begins = letter.is_uppercase() && (!before.is_uppercase() || ends_acronym);
+        if letter.is_alphanumeric() {
+            if begins || !before.is_alphanumeric() || words.is_empty() {
+                words.push(String::new());
+            }
+            if let Some(word) = words.last_mut() {
+                word.extend(letter.to_lowercase());
+            }
+        }
+        before = letter;
+    }
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_every_language_come_apart() {
+        for (function, owner, type_name, method) in [
+            (
+                "java.util.HashMap$TreeNode.find",
+                "java.util.HashMap$TreeNode",
+                "HashMap$TreeNode",
+                "find",
+            ),
+            ("order::cache::Map::get", "order::cache::Map", "Map", "get"),
+            ("order::cache::transfer", "order::cache", "cache", "transfer"),
+            ("main.(*SpinLock).Lock", "main.(*SpinLock)", "SpinLock", "Lock"),
+            ("main.serve", "main", "main", "serve"),
+            ("net/http.(*conn).serve", "net/http.(*conn)", "conn", "serve"),
+            ("internal/runtime/maps.fatal", "internal/runtime/maps", "maps", "fatal"),
+            ("sched_yield", "", "", "sched_yield"),
+            ("", "", "", ""),
+        ] {
+            assert_eq!(FunctionName::of(function), FunctionName { owner, type_name, method });
+        }
+        assert_eq!(FunctionName::of("java.util.HashMap$TreeNode.find").outer_type(), "HashMap");
+    }
+
+    #[test]
+    fn words_are_found_in_any_spelling() {
+        for (identifier, expected) in [
+            ("getTreeNode", &["get", "tree", "node"][..]),
+            ("wait_until_ready", &["wait", "until", "ready"]),
+            ("LRUCache", &["lru", "cache"]),
+            ("compareAndSwapInt", &["compare", "and", "swap", "int"]),
+            ("HashMap$TreeNode", &["hash", "map", "tree", "node"]),
+            ("mapaccess1_fast64", &["mapaccess1", "fast64"]),
+            ("ID", &["id"]),
+            ("", &[]),
+        ] {
+            assert_eq!(words(identifier), expected, "{identifier}");
+        }
+    }
+}
