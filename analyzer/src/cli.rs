@@ -17,14 +17,14 @@ use std::io::{self, Write};
 
 use clap::Parser;
 
-use arguments::{Analyze, Arguments, Command, Explain, OutputFormat};
+use arguments::{Analyze, Arguments, Command, Explain, OutputFormat, Show};
 use progress::Progress;
 use surroundings::Surroundings;
 
 use crate::explain::Report;
 use crate::read::{Input, ReadError};
 use crate::render::{self, TextOptions};
-use crate::{analyze_read, detect};
+use crate::{analyze_read, detect, model};
 
 const DONE: u8 = 0;
 const FOUND: u8 = 1;
@@ -62,6 +62,7 @@ fn command(
     };
     match &arguments.command {
         Command::Analyze(analyze) => run_analyze(analyze, surroundings, out, err),
+        Command::Show(show) => run_show(show, surroundings, out, err),
         Command::Explain(explain) => {
             let written = run_explain(explain, out);
             written.map_or_else(|error| failed_output(&error, DONE, err), |()| DONE)
@@ -101,22 +102,34 @@ fn run_analyze(
 ) -> u8 {
     let progress = Progress::start(surroundings.stderr_is_terminal, "reading");
     let (inputs, errors) = paths::read_paths(&analyze.paths, analyze.format.as_deref());
-    let nothing = nothing_understood(&inputs);
+    if nothing_understood(&inputs) {
+        drop(progress);
+        return tell_nothing_understood(&inputs, &errors, err);
+    }
     progress.say("analysing");
     let report = analyze_read(inputs, &errors);
     drop(progress);
-    for error in &errors {
-        say(err, &error.to_string());
-    }
-    if nothing {
-        tell_what_was_not_understood(&report, &errors, err);
-        return WRONG;
-    }
+    tell(&errors, err);
     let status = if analyze.fail_on.is_met(&report) { FOUND } else { DONE };
-    match write_report(analyze, &report, surroundings, out) {
-        Ok(()) => status,
-        Err(error) => failed_output(&error, status, err),
+    let written = write_report(analyze, &report, surroundings, out);
+    written.map_or_else(|error| failed_output(&error, status, err), |()| status)
+}
+
+fn run_show(
+    show: &Show,
+    surroundings: &Surroundings,
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+) -> u8 {
+    let progress = Progress::start(surroundings.stderr_is_terminal, "reading");
+    let (inputs, errors) = paths::read_paths(&show.paths, show.format.as_deref());
+    drop(progress);
+    if nothing_understood(&inputs) {
+        return tell_nothing_understood(&inputs, &errors, err);
     }
+    tell(&errors, err);
+    let written = render::show(&model::incidents(inputs), show.all, out);
+    written.map_or_else(|error| failed_output(&error, DONE, err), |()| DONE)
 }
 
 /// Whether not one dump could be had.
@@ -124,15 +137,25 @@ fn nothing_understood(inputs: &[Input]) -> bool {
     inputs.iter().all(|input| input.dumps.is_empty())
 }
 
-/// Inputs in a known format that hold no dump: their first warnings say why. Those that could
-/// not be read were told already.
-fn tell_what_was_not_understood(report: &Report, errors: &[ReadError], err: &mut dyn Write) {
-    let unread = |path: &str| errors.iter().any(|error| error.path == path);
-    for input in report.inputs.iter().filter(|input| !unread(&input.path)) {
+/// Says of each input why there is no dump in it.
+fn tell_nothing_understood(inputs: &[Input], errors: &[ReadError], err: &mut dyn Write) -> u8 {
+    tell(errors, err);
+    for input in inputs {
         match input.warnings.first() {
             Some(first) => say(err, &format!("{}:{}: {}", input.path, first.line, first.message)),
             None => say(err, &format!("{}: no dump in it", input.path)),
         }
+    }
+    if inputs.is_empty() && errors.is_empty() {
+        say(err, "no file in what was named: expected dump files, or folders with some");
+    }
+    WRONG
+}
+
+/// Says which inputs could not be read.
+fn tell(errors: &[ReadError], err: &mut dyn Write) {
+    for error in errors {
+        say(err, &error.to_string());
     }
 }
 

@@ -27,6 +27,8 @@ pub(super) struct Arguments {
 pub(super) enum Command {
     /// Say what is wrong, from any mix of dump files and folders
     Analyze(Analyze),
+    /// Print the dumps like jstack does, equal stacks folded together
+    Show(Show),
     /// What a detector looks for, its evidence, its limits, what to do; with no name, the list
     Explain(Explain),
 }
@@ -51,6 +53,19 @@ pub(super) struct Analyze {
     /// Colours; NO_COLOR is honoured
     #[arg(long, value_enum, default_value_t, value_name = "WHEN")]
     pub color: ColorChoice,
+    /// The inputs' format, instead of finding it by content
+    #[arg(long, value_name = "NAME", value_parser = formats())]
+    pub format: Option<String>,
+}
+
+#[derive(Args)]
+pub(super) struct Show {
+    /// Dump files and folders; `-` is standard input
+    #[arg(required = true, value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+    /// Every thread or task in a block of its own
+    #[arg(long)]
+    pub all: bool,
     /// The inputs' format, instead of finding it by content
     #[arg(long, value_name = "NAME", value_parser = formats())]
     pub format: Option<String>,

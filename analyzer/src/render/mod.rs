@@ -1,11 +1,15 @@
-//! Report -> text or JSON. Computes nothing: what is not in the report is not in the output.
+//! Report -> text or JSON, and dumps as they are. Computes nothing: what is not in the report or
+//! the dump is not in the output.
 
 mod fold;
+mod frame;
 mod json;
 mod page;
 mod plain;
+mod show;
 mod text;
 
 pub use json::json;
 pub(crate) use plain::plain;
+pub use show::show;
 pub use text::{TextOptions, text};

@@ -1,0 +1,133 @@
+//! Frames and locks as lines of a stack.
+
+use sigquit_dump::{
+    Dump, Frame, Hold, Location, Lock, LockKind, OwnerSource, Reason, Symbol, Truncation, Trust,
+    Wait, WaitFor,
+};
+
+use super::plain::plain;
+
+/// A frame's functions, innermost first; without a name its place in its module, and why.
+pub(super) fn frame_lines(dump: &Dump, frame: &Frame) -> Vec<String> {
+    let scanned = if frame.trust == Trust::Scan { " [found by search: may be stale]" } else { "" };
+    match frame.symbols.as_slice() {
+        [] => vec![format!("at {}{scanned}", nameless(dump, frame))],
+        symbols => {
+            symbols.iter().map(|symbol| format!("{}{scanned}", symbol_line(symbol))).collect()
+        }
+    }
+}
+
+fn symbol_line(symbol: &Symbol) -> String {
+    let at = symbol.location.as_ref().map(|location| format!(" ({})", place(location)));
+    let inlined = if symbol.inlined { " [inlined]" } else { "" };
+    format!("at {}{}{inlined}", plain(&symbol.function), at.unwrap_or_default())
+}
+
+/// A place in a source file.
+pub(super) fn place(location: &Location) -> String {
+    match location.line {
+        Some(line) => format!("{}:{line}", plain(&location.file)),
+        None => plain(&location.file),
+    }
+}
+
+fn nameless(dump: &Dump, frame: &Frame) -> String {
+    let module = frame.module.and_then(|id| dump.modules.get(id.0 as usize));
+    let address = match (module, frame.offset, frame.address) {
+        (Some(module), Some(offset), _) => format!("{}+{offset:#x}", plain(&module.path)),
+        (_, _, Some(address)) => format!("{address:#x}"),
+        _ => "?".into(),
+    };
+    let why = frame.reason.map_or("no name", reason);
+    let build = module.and_then(|module| module.build_id.as_ref());
+    let build = build.map(|id| format!(", build id {}", plain(&id.0))).unwrap_or_default();
+    format!("{address} ({why}{build})")
+}
+
+fn reason(reason: Reason) -> &'static str {
+    match reason {
+        Reason::Unmapped => "no name: in no mapped binary",
+        Reason::Stripped => "no name: the binary is stripped",
+        Reason::UnknownAddress => "no name: no symbol covers it",
+        Reason::NoFile => "no name: the binary's file is gone or another build",
+        Reason::BadDebugInformation => "no name: the debug information is damaged",
+    }
+}
+
+/// Why a stack ends before its root frame.
+pub(super) fn truncation_sentence(why: Truncation) -> String {
+    let why = match why {
+        Truncation::TooDeep => "more frames than the limit",
+        Truncation::StackCopyEnded => "the copy of the stack ended",
+        Truncation::UnknownModule => "the return address is in no mapped binary",
+        Truncation::NoUnwindTable => "the binary does not say how to unwind this address",
+        Truncation::BadUnwindTable => "the unwind table is damaged or not supported",
+        Truncation::DidNotAdvance => "the next frame would not lie above this one",
+        Truncation::InsideUnwinder => "the thread was inside the unwinder",
+        Truncation::ForeignStack => "the thread was not on its own stack",
+        Truncation::Elided => "the source left frames out",
+        Truncation::PrintLimit => "the source prints no more frames",
+        Truncation::InputEnded => "the input ended",
+    };
+    format!("... cut here: {why}")
+}
+
+/// What a thread waits for, and who is in the way.
+pub(super) fn wait_sentence(dump: &Dump, wait: &Wait) -> String {
+    let lock = dump.lock(wait.lock);
+    let to = match wait.wait_for {
+        WaitFor::Exclusive => "waits to own",
+        WaitFor::Shared => "waits to share",
+        WaitFor::Notification => "waits to be notified at",
+        WaitFor::Reacquire => "waits to own again",
+        WaitFor::Unknown => "waits at",
+    };
+    let owners = lock.owners.iter().map(|owner| {
+        let name = dump.threads.get(owner.thread as usize).map_or("?", |thread| &thread.name);
+        format!("{} ({})", plain(name), source(owner.source))
+    });
+    let owners = owners.collect::<Vec<_>>().join(", ");
+    match (owners.is_empty(), wait.wait_for.needs_owner_to_leave()) {
+        (true, true) => format!("- {to} {}, owner unknown", lock_words(lock)),
+        (true, false) => format!("- {to} {}", lock_words(lock)),
+        (false, _) => format!("- {to} {}, owned by {owners}", lock_words(lock)),
+    }
+}
+
+/// What a thread owns, and how that is known.
+pub(super) fn hold_sentence(dump: &Dump, hold: &Hold) -> String {
+    format!("- owns {} ({})", lock_words(dump.lock(hold.lock)), source(hold.source))
+}
+
+fn source(source: OwnerSource) -> &'static str {
+    super::json::owner_source_name(source)
+}
+
+fn lock_words(lock: &Lock) -> String {
+    let mut words = kind(lock.kind).to_owned();
+    if let Some(address) = lock.address {
+        words += &format!(" {address:#x}");
+    }
+    if let Some(name) = &lock.type_name {
+        words += &format!(" ({})", plain(name));
+    }
+    words
+}
+
+fn kind(kind: LockKind) -> &'static str {
+    match kind {
+        LockKind::Unknown => "lock",
+        LockKind::Futex => "futex",
+        LockKind::Mutex => "mutex",
+        LockKind::RwLock => "read-write lock",
+        LockKind::Monitor => "monitor",
+        LockKind::Synchronizer => "synchronizer",
+        LockKind::ClassInitialisation => "class initialisation",
+        LockKind::Condition => "condition",
+        LockKind::Semaphore => "semaphore",
+        LockKind::Channel => "channel",
+        LockKind::Once => "once",
+        LockKind::Parker => "parker",
+    }
+}

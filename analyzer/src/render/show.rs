@@ -1,0 +1,232 @@
+//! The dumps themselves, like `jstack`: one thread or task a block, equal stacks folded together.
+
+use std::collections::HashMap;
+use std::io::{self, Write};
+
+use sigquit_dump::{Dump, Frame, Kind, Nanos, Notice, Thread};
+
+use super::fold::fold;
+use super::frame::{frame_lines, hold_sentence, place, truncation_sentence, wait_sentence};
+use super::plain::plain;
+use crate::explain::MemberReport;
+use crate::model::Incident;
+
+/// How many groups of names a folded block lists.
+const NAMES: usize = 12;
+/// How many different locks a folded block lists at one place.
+const LOCKS: usize = 3;
+
+/// Writes all dumps, process by process in time order. With `all`, every thread has a block of
+/// its own.
+///
+/// # Errors
+/// Those of the writer.
+pub fn show(incidents: &[Incident], all: bool, mut out: impl Write) -> io::Result<()> {
+    let mut gap = "";
+    for incident in incidents {
+        for (number, dump) in (1..).zip(&incident.dumps) {
+            write!(out, "{gap}{}.{number}: {}", incident.id, dump_sentence(dump))?;
+            gap = "\n";
+            writeln!(out)?;
+            show_dump(dump, all, &mut out)?;
+        }
+    }
+    Ok(())
+}
+
+fn show_dump(dump: &Dump, all: bool, out: &mut impl Write) -> io::Result<()> {
+    for notice in &dump.notices {
+        show_notice(dump, notice, out)?;
+    }
+    for block in blocks(dump, all) {
+        writeln!(out)?;
+        show_block(dump, &block, out)?;
+    }
+    if dump.truncated {
+        writeln!(out, "\nThe dump ends here before it is complete.")?;
+    }
+    Ok(())
+}
+
+fn dump_sentence(dump: &Dump) -> String {
+    let process = &dump.process;
+    let mut words = Vec::new();
+    words.extend(process.executable.as_deref().or(process.runtime_version.as_deref()).map(plain));
+    words.extend(process.pid.map(|pid| format!("pid {pid}")));
+    words.extend(process.host.as_deref().map(|host| format!("on {}", plain(host))));
+    words.push(format!("{} threads and tasks", dump.threads.len()));
+    if let Some(capture) = dump.capture.as_ref().filter(|capture| capture.unanswered > 0) {
+        words.push(format!("{} did not answer", capture.unanswered));
+    }
+    words.join(", ")
+}
+
+fn show_notice(dump: &Dump, notice: &Notice, out: &mut impl Write) -> io::Result<()> {
+    for line in notice.message.lines() {
+        writeln!(out, "! {}", plain(line))?;
+    }
+    if let Some(location) = &notice.location {
+        writeln!(out, "!   at {}", place(location))?;
+    }
+    for stack in &notice.stacks {
+        for line in stack_lines(dump, &dump.stacks[stack.0 as usize], &[]) {
+            writeln!(out, "! {line}")?;
+        }
+    }
+    Ok(())
+}
+
+/// Threads with the same stack and state, in the order in which the first of each stands.
+fn blocks(dump: &Dump, all: bool) -> Vec<Vec<&Thread>> {
+    if all {
+        return dump.threads.iter().map(|thread| vec![thread]).collect();
+    }
+    let mut frames: HashMap<&Frame, usize> = HashMap::new();
+    let mut known = HashMap::new();
+    let mut blocks: Vec<Vec<&Thread>> = Vec::new();
+    for thread in &dump.threads {
+        let stack = dump.stack(thread);
+        let same = |&id| {
+            let next = frames.len();
+            *frames.entry(dump.frame(id)).or_insert(next)
+        };
+        let calls: Option<Vec<usize>> = stack.map(|stack| stack.frames.iter().map(same).collect());
+        let cut = stack.and_then(|stack| stack.truncated);
+        let key = (thread.kind, thread.state, &thread.state_text, calls, cut);
+        let at = *known.entry(key).or_insert_with(|| {
+            blocks.push(Vec::new());
+            blocks.len() - 1
+        });
+        blocks[at].push(thread);
+    }
+    blocks
+}
+
+fn show_block(dump: &Dump, threads: &[&Thread], out: &mut impl Write) -> io::Result<()> {
+    let Some(first) = threads.first() else { return Ok(()) };
+    writeln!(out, "{}", head(threads, first))?;
+    for fact in facts(dump, threads) {
+        writeln!(out, "    {fact}")?;
+    }
+    match dump.stack(first) {
+        Some(stack) => {
+            for line in stack_lines(dump, stack, threads) {
+                writeln!(out, "    {line}")?;
+            }
+        }
+        None => writeln!(out, "    no stack")?,
+    }
+    if let Some(created) = first.created_by {
+        let by = first.parent.map(|parent| format!(" by {parent}")).unwrap_or_default();
+        writeln!(out, "    created{by} at")?;
+        for line in stack_lines(dump, &dump.stacks[created.0 as usize], &[]) {
+            writeln!(out, "      {line}")?;
+        }
+    }
+    Ok(())
+}
+
+/// Who, in what state, with what CPU time.
+fn head(threads: &[&Thread], first: &Thread) -> String {
+    let members: Vec<MemberReport> = threads.iter().map(|thread| named(thread)).collect();
+    let mut head = fold(&members, NAMES);
+    if let [one] = threads {
+        head += &numbers(one);
+    }
+    let state = match first.state_text.is_empty() {
+        true => format!("{:?}", first.state).to_lowercase(),
+        false => plain(&first.state_text),
+    };
+    head += &format!("  {state}");
+    if let Some(cpu) = range(threads.iter().filter_map(|thread| thread.cpu)) {
+        head += &format!("  cpu {cpu}");
+    }
+    if let Some(since) = range(threads.iter().filter_map(|thread| thread.waiting_since)) {
+        head += &format!("  for {since}");
+    }
+    head
+}
+
+fn named(thread: &Thread) -> MemberReport {
+    let id = thread.number.or(thread.os_id).map(|id| id.to_string()).unwrap_or_default();
+    MemberReport { kind: thread.kind, id, name: thread.name.clone() }
+}
+
+fn numbers(thread: &Thread) -> String {
+    let shown_by_name = thread.name.is_empty() || thread.kind == Kind::Goroutine;
+    let number = thread.number.filter(|_| !shown_by_name).map(|number| format!(" #{number}"));
+    let tid = thread.os_id.map(|tid| format!(" tid {tid}"));
+    format!("{}{}", number.unwrap_or_default(), tid.unwrap_or_default())
+}
+
+/// The least and the greatest of some times.
+fn range(times: impl Iterator<Item = Nanos> + Clone) -> Option<String> {
+    let (least, most) = (times.clone().min()?, times.max()?);
+    let seconds = |time: Nanos| format!("{:.3}", time.as_secs_f64());
+    Some(match least == most {
+        true => format!("{} s", seconds(least)),
+        false => format!("{} to {} s", seconds(least), seconds(most)),
+    })
+}
+
+/// What is known beside the stack, each fact once for all to whom it applies.
+fn facts(dump: &Dump, threads: &[&Thread]) -> Vec<String> {
+    let mut facts = distinct(threads, |thread| {
+        thread.wait.iter().map(|wait| wait_sentence(dump, wait)).collect()
+    });
+    facts.extend(distinct(threads, |thread| {
+        let unplaced = thread.holds.iter().filter(|hold| hold.frame.is_none());
+        unplaced.map(|hold| hold_sentence(dump, hold)).collect()
+    }));
+    facts.extend(distinct(threads, |thread| thread.unanswered.iter().map(unanswered).collect()));
+    facts.extend(distinct(threads, |thread| {
+        thread.wchan.iter().map(|wchan| format!("- in the kernel in {}", plain(wchan))).collect()
+    }));
+    facts.extend(distinct(threads, |thread| {
+        thread.carries.iter().map(|number| format!("- carries #{number}")).collect()
+    }));
+    facts
+}
+
+fn unanswered(unanswered: &sigquit_dump::Unanswered) -> String {
+    let state = unanswered.kernel_state.map(|state| format!(", state {state}"));
+    format!("- did not answer: {:?}{}", unanswered.reason, state.unwrap_or_default())
+}
+
+/// The different sentences about some threads, with how many each is true of.
+fn distinct(threads: &[&Thread], about: impl Fn(&Thread) -> Vec<String>) -> Vec<String> {
+    let mut counts: Vec<(String, usize)> = Vec::new();
+    let mut known = HashMap::new();
+    for sentence in threads.iter().flat_map(|thread| about(thread)) {
+        let at = *known.entry(sentence.clone()).or_insert_with(|| {
+            counts.push((sentence, 0));
+            counts.len() - 1
+        });
+        counts[at].1 += 1;
+    }
+    let different = counts.len();
+    let told = |(sentence, count): (String, usize)| match (count, threads.len()) {
+        (_, 1) => sentence,
+        (count, all) if count == all => format!("{sentence} (all)"),
+        (count, _) => format!("{sentence} ({count})"),
+    };
+    let mut lines: Vec<String> = counts.into_iter().take(LOCKS).map(told).collect();
+    if different > LOCKS {
+        lines.push(format!("- and {} others like it", different - LOCKS));
+    }
+    lines
+}
+
+/// A stack's frames, with the locks that were taken in each.
+fn stack_lines(dump: &Dump, stack: &sigquit_dump::Stack, threads: &[&Thread]) -> Vec<String> {
+    let mut lines = Vec::new();
+    for (depth, &id) in (0..).zip(&stack.frames) {
+        lines.extend(frame_lines(dump, dump.frame(id)));
+        lines.extend(distinct(threads, |thread| {
+            let here = thread.holds.iter().filter(|hold| hold.frame == Some(depth));
+            here.map(|hold| hold_sentence(dump, hold)).collect()
+        }));
+    }
+    lines.extend(stack.truncated.map(truncation_sentence));
+    lines
+}
