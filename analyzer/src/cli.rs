@@ -14,10 +14,11 @@ mod surroundings;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
+use std::path::Path;
 
 use clap::Parser;
 
-use arguments::{Analyze, Arguments, Command, Explain, OutputFormat, Show};
+use arguments::{Analyze, Arguments, Command, Explain, OutputFormat, Reading, Show};
 use progress::Progress;
 use surroundings::Surroundings;
 
@@ -73,11 +74,12 @@ fn command(
 /// Help goes where it was asked for; a mistake is told on standard error.
 fn usage(error: &clap::Error, out: &mut dyn Write, err: &mut dyn Write) -> u8 {
     let text = error.render();
-    let written = match error.use_stderr() {
-        true => write!(err, "{text}").map(|()| WRONG),
-        false => write!(out, "{text}").map(|()| DONE),
-    };
-    written.unwrap_or_else(|error| failed_output(&error, DONE, err))
+    if error.use_stderr() {
+        let _ = write!(err, "{text}");
+        return WRONG;
+    }
+    let written = write!(out, "{text}");
+    written.map_or_else(|error| failed_output(&error, DONE, err), |()| DONE)
 }
 
 /// A reader that has seen enough is no failure; a full disk is one.
@@ -101,15 +103,15 @@ fn run_analyze(
     err: &mut dyn Write,
 ) -> u8 {
     let progress = Progress::start(surroundings.stderr_is_terminal, "reading");
-    let (inputs, errors) = paths::read_paths(&analyze.paths, analyze.format.as_deref());
-    if nothing_understood(&inputs) {
-        drop(progress);
-        return tell_nothing_understood(&inputs, &errors, err);
-    }
+    let read = read_all(&analyze.reading, &progress);
+    let understood = read.holds_a_dump();
     progress.say("analysing");
-    let report = analyze_read(inputs, &errors);
+    let report = analyze_read(read.inputs, &read.errors);
     drop(progress);
-    tell(&errors, err);
+    read.remarks.iter().for_each(|remark| say(err, remark));
+    if !understood {
+        return WRONG;
+    }
     let status = if analyze.fail_on.is_met(&report) { FOUND } else { DONE };
     let written = write_report(analyze, &report, surroundings, out);
     written.map_or_else(|error| failed_output(&error, status, err), |()| status)
@@ -122,41 +124,62 @@ fn run_show(
     err: &mut dyn Write,
 ) -> u8 {
     let progress = Progress::start(surroundings.stderr_is_terminal, "reading");
-    let (inputs, errors) = paths::read_paths(&show.paths, show.format.as_deref());
+    let read = read_all(&show.reading, &progress);
     drop(progress);
-    if nothing_understood(&inputs) {
-        return tell_nothing_understood(&inputs, &errors, err);
+    read.remarks.iter().for_each(|remark| say(err, remark));
+    if !read.holds_a_dump() {
+        return WRONG;
     }
-    tell(&errors, err);
-    let written = render::show(&model::incidents(inputs), show.all, out);
+    let written = render::show(&model::incidents(read.inputs), show.all, out);
     written.map_or_else(|error| failed_output(&error, DONE, err), |()| DONE)
 }
 
-/// Whether not one dump could be had.
-fn nothing_understood(inputs: &[Input]) -> bool {
-    inputs.iter().all(|input| input.dumps.is_empty())
+/// What was read, and what to tell the user of it beside the result.
+struct Read {
+    inputs: Vec<Input>,
+    errors: Vec<ReadError>,
+    remarks: Vec<String>,
 }
 
-/// Says of each input why there is no dump in it.
-fn tell_nothing_understood(inputs: &[Input], errors: &[ReadError], err: &mut dyn Write) -> u8 {
-    tell(errors, err);
-    for input in inputs {
-        match input.warnings.first() {
-            Some(first) => say(err, &format!("{}:{}: {}", input.path, first.line, first.message)),
-            None => say(err, &format!("{}: no dump in it", input.path)),
-        }
+impl Read {
+    fn holds_a_dump(&self) -> bool {
+        self.inputs.iter().any(|input| !input.dumps.is_empty())
     }
+}
+
+fn read_all(reading: &Reading, progress: &Progress) -> Read {
+    let (mut inputs, errors) = paths::read_paths(&reading.paths, reading.format.as_deref());
+    let mut remarks: Vec<String> = errors.iter().map(ReadError::to_string).collect();
+    let empty = inputs.iter().filter(|input| input.dumps.is_empty());
+    remarks.extend(empty.map(without_dump));
     if inputs.is_empty() && errors.is_empty() {
-        say(err, "no file in what was named: expected dump files, or folders with some");
+        remarks.push("no file to read: expected dump files, or folders that hold some".into());
     }
-    WRONG
+    if let Some(folder) = &reading.symbols {
+        progress.say("looking for names");
+        remarks.extend(name_frames(&mut inputs, folder));
+    }
+    Read { inputs, errors, remarks }
 }
 
-/// Says which inputs could not be read.
-fn tell(errors: &[ReadError], err: &mut dyn Write) {
-    for error in errors {
-        say(err, &error.to_string());
+/// Why an input in a known format holds no dump.
+fn without_dump(input: &Input) -> String {
+    match input.warnings.first() {
+        Some(first) => format!("{}:{}: {}", input.path, first.line, first.message),
+        None => format!("{}: no dump in it, though it looks like {}", input.path, input.format),
     }
+}
+
+/// Gives names to frames that have none, from a folder of binaries; says so when that is in vain.
+fn name_frames(inputs: &mut [Input], folder: &Path) -> Option<String> {
+    let frames = inputs.iter().flat_map(|input| &input.dumps).flat_map(|dump| &dump.frames);
+    let nameless = frames.filter(|frame| frame.symbols.is_empty()).count();
+    let dumps = inputs.iter_mut().flat_map(|input| &mut input.dumps);
+    let named: usize = dumps.map(|dump| sigquit_symbolize::resolve(folder, dump)).sum();
+    let folder = folder.display();
+    (nameless > 0 && named == 0).then(|| {
+        format!("{folder}: holds none of the builds that the dumps show: no frame got a name")
+    })
 }
 
 fn write_report(

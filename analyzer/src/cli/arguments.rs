@@ -33,11 +33,24 @@ pub(super) enum Command {
     Explain(Explain),
 }
 
+/// What to read, and how.
 #[derive(Args)]
-pub(super) struct Analyze {
+pub(super) struct Reading {
     /// Dump files and folders; `-` is standard input
     #[arg(required = true, value_name = "PATH")]
     pub paths: Vec<PathBuf>,
+    /// The inputs' format, instead of finding it by content
+    #[arg(long, value_name = "NAME", value_parser = formats())]
+    pub format: Option<String>,
+    /// A folder with binaries and debug files: gives names to frames that have none
+    #[arg(long, value_name = "DIR")]
+    pub symbols: Option<PathBuf>,
+}
+
+#[derive(Args)]
+pub(super) struct Analyze {
+    #[command(flatten)]
+    pub reading: Reading,
     /// How to say it
     #[arg(long, value_enum, default_value_t)]
     pub output: OutputFormat,
@@ -53,22 +66,15 @@ pub(super) struct Analyze {
     /// Colours; NO_COLOR is honoured
     #[arg(long, value_enum, default_value_t, value_name = "WHEN")]
     pub color: ColorChoice,
-    /// The inputs' format, instead of finding it by content
-    #[arg(long, value_name = "NAME", value_parser = formats())]
-    pub format: Option<String>,
 }
 
 #[derive(Args)]
 pub(super) struct Show {
-    /// Dump files and folders; `-` is standard input
-    #[arg(required = true, value_name = "PATH")]
-    pub paths: Vec<PathBuf>,
+    #[command(flatten)]
+    pub reading: Reading,
     /// Every thread or task in a block of its own
     #[arg(long)]
     pub all: bool,
-    /// The inputs' format, instead of finding it by content
-    #[arg(long, value_name = "NAME", value_parser = formats())]
-    pub format: Option<String>,
 }
 
 #[derive(Args)]

@@ -185,22 +185,21 @@ fn held_up(finding: &Finding, blocked: &BTreeSet<MemberId>) -> bool {
 /// `ties[f][g]`: what makes `g` a symptom of `f`.
 type Ties = Vec<Vec<Option<Tie>>>;
 
+/// All ties. Of two findings that are tied both ways the likelier cause is the cause; two of one
+/// kind then stand side by side.
 fn all_ties(diagnosis: &Diagnosis, behind: &[BTreeSet<MemberId>]) -> Ties {
     let findings = &diagnosis.findings;
     let tie_of = |f: usize, g: usize| {
         (f != g).then(|| tie(diagnosis.incident, &findings[f], &behind[f], &findings[g])).flatten()
     };
     let count = findings.len();
-    let mut ties: Ties = (0..count).map(|f| (0..count).map(|g| tie_of(f, g)).collect()).collect();
-    for f in 0..count {
-        for g in 0..count {
-            let mutual = ties[f][g].is_some() && ties[g][f].is_some();
-            if mutual && precedence(findings[f].detector) >= precedence(findings[g].detector) {
-                ties[f][g] = None;
-            }
-        }
-    }
-    ties
+    let ties: Ties = (0..count).map(|f| (0..count).map(|g| tie_of(f, g)).collect()).collect();
+    let stands = |f: usize, g: usize| {
+        let likelier = precedence(findings[f].detector) < precedence(findings[g].detector);
+        ties[g][f].is_none() || likelier
+    };
+    let standing = |f: usize, g: usize| ties[f][g].clone().filter(|_| stands(f, g));
+    (0..count).map(|f| (0..count).map(|g| standing(f, g)).collect()).collect()
 }
 
 fn tie(

@@ -153,3 +153,252 @@ fn cluster_report(number: usize, incident: &Incident, cluster: &Cluster) -> Clus
             .collect(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use sigquit_dump::{Notice, NoticeKind, Runtime};
+
+    use super::*;
+    use crate::detect::{Grade, Severity};
+    use crate::model::MemberId;
+    use crate::model::scene::Scene;
+
+    /// Threads `t0` to `t9` over so many dumps.
+    fn ten_threads(dumps: u64) -> Incident {
+        let scene = (0..dumps).fold(Scene::of(Runtime::Rust), |scene, second| {
+            scene.dump(second, |moment| {
+                for number in 0..10 {
+                    moment.thread(&format!("t{number}"), &["work"]);
+                }
+            })
+        });
+        scene.incident()
+    }
+
+    fn finding(detector: &'static str, members: impl IntoIterator<Item = u32>) -> Finding {
+        Finding {
+            detector,
+            severity: Severity::High,
+            grade: Grade::Counter,
+            confidence: 0.9,
+            headline: format!("It is {detector}."),
+            detail: String::new(),
+            next_step: String::new(),
+            members: ids(members),
+            victims: Vec::new(),
+            holders: Vec::new(),
+            lock: None,
+            owner: None,
+            owner_source: None,
+            frames: Vec::new(),
+            evidence: Vec::new(),
+        }
+    }
+
+    fn ids(numbers: impl IntoIterator<Item = u32>) -> Vec<MemberId> {
+        numbers.into_iter().map(MemberId).collect()
+    }
+
+    fn owned_by(finding: Finding, owner: u32) -> Finding {
+        Finding { owner: Some(MemberId(owner)), ..finding }
+    }
+
+    fn held_by(finding: Finding, holders: impl IntoIterator<Item = u32>) -> Finding {
+        Finding { holders: ids(holders), ..finding }
+    }
+
+    fn weighing(finding: Finding, severity: Severity) -> Finding {
+        Finding { severity, ..finding }
+    }
+
+    fn report(incident: &Incident, findings: Vec<Finding>) -> Report {
+        explain(Vec::new(), vec![Diagnosis { incident, clusters: Vec::new(), findings }])
+    }
+
+    /// The story as `root`, `symptom<-cause` and `beside=contributing`, in rank order.
+    fn story(findings: Vec<Finding>) -> String {
+        let report = report(&ten_threads(3), findings);
+        let detector = |id: &String| {
+            report.findings.iter().find(|finding| finding.id == *id).map_or("?", |f| f.detector)
+        };
+        let word = |finding: &RankedFinding| match finding.role {
+            Role::Root => finding.detector.to_owned(),
+            Role::Contributing => format!("{}=contributing", finding.detector),
+            Role::Symptom => {
+                let causes: Vec<&str> = finding.caused_by.iter().map(detector).collect();
+                format!("{}<-{}", finding.detector, causes.join("+"))
+            }
+        };
+        report.findings.iter().map(word).collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn a_pool_is_the_symptom_of_those_who_hold_its_slots() {
+        let spin = finding("spin-loop", 0..4);
+        let pool = held_by(finding("connection-pool-exhaustion", 4..10), 0..4);
+        assert_eq!(story(vec![pool, spin]), "spin-loop connection-pool-exhaustion<-spin-loop");
+    }
+
+    #[test]
+    fn a_pool_whose_holders_are_not_known_has_no_cause() {
+        let spin = finding("spin-loop", 0..4);
+        let pool = finding("connection-pool-exhaustion", 4..10);
+        assert_eq!(story(vec![pool, spin]), "spin-loop connection-pool-exhaustion");
+    }
+
+    #[test]
+    fn one_stuck_holder_of_many_does_not_explain_a_pool() {
+        let spin = finding("spin-loop", 0..1);
+        let pool = held_by(finding("connection-pool-exhaustion", 4..10), 0..4);
+        assert_eq!(story(vec![pool, spin]), "spin-loop connection-pool-exhaustion");
+    }
+
+    #[test]
+    fn a_chain_names_the_nearest_cause() {
+        let spin = finding("map-corruption", [0]);
+        let lock = owned_by(finding("stuck-lock-owner", 1..4), 0);
+        let pool = held_by(finding("connection-pool-exhaustion", 4..10), 1..4);
+        assert_eq!(
+            story(vec![pool, lock, spin]),
+            "map-corruption stuck-lock-owner<-map-corruption \
+             connection-pool-exhaustion<-stuck-lock-owner"
+        );
+    }
+
+    #[test]
+    fn one_lock_seen_twice_is_one_story() {
+        let stuck = owned_by(finding("stuck-lock-owner", 1..4), 0);
+        let busy = owned_by(finding("lock-contention", 1..4), 0);
+        assert_eq!(story(vec![busy, stuck]), "stuck-lock-owner lock-contention<-stuck-lock-owner");
+    }
+
+    #[test]
+    fn the_same_threads_seen_twice_are_one_story() {
+        let map = finding("map-corruption", 0..4);
+        let spin = finding("spin-loop", 0..4);
+        let hot = weighing(finding("cpu-hot", 0..2), Severity::Low);
+        assert_eq!(
+            story(vec![hot, spin, map]),
+            "map-corruption spin-loop<-map-corruption cpu-hot<-spin-loop"
+        );
+    }
+
+    #[test]
+    fn who_waits_for_a_deadlocked_owner_follows_from_the_deadlock() {
+        let cycle = Finding { victims: ids(2..6), ..finding("deadlock", 0..2) };
+        let lock = owned_by(finding("lock-contention", 2..6), 1);
+        assert_eq!(story(vec![lock, cycle]), "deadlock lock-contention<-deadlock");
+    }
+
+    #[test]
+    fn spinning_for_a_lock_follows_from_its_owner() {
+        let wait = finding("busy-wait", 1..4);
+        let stuck = Finding { victims: ids(1..4), ..owned_by(finding("stuck-lock-owner", []), 0) };
+        assert_eq!(story(vec![wait, stuck]), "stuck-lock-owner busy-wait<-stuck-lock-owner");
+    }
+
+    #[test]
+    fn two_locks_of_one_owner_do_not_cause_each_other() {
+        let one = owned_by(finding("lock-contention", 1..4), 0);
+        let other = owned_by(finding("lock-contention", 4..8), 0);
+        assert_eq!(story(vec![one, other]), "lock-contention lock-contention");
+    }
+
+    #[test]
+    fn what_is_not_tied_stays_apart() {
+        let deadlock = finding("deadlock", 0..2);
+        let spin = finding("spin-loop", 2..4);
+        let hot = weighing(finding("cpu-hot", 8..9), Severity::Low);
+        assert_eq!(story(vec![hot, deadlock, spin]), "spin-loop deadlock cpu-hot=contributing");
+    }
+
+    #[test]
+    fn who_takes_the_cpu_starves_the_others() {
+        let scene = (0..2u64).fold(Scene::of(Runtime::Rust), |scene, second| {
+            scene.dump(second, |moment| {
+                for (name, share) in [("spinner", 90), ("starving", 10)] {
+                    let used = sigquit_dump::Nanos::from_millis(second * share * 10);
+                    moment.thread(name, &["work"]).cpu = Some(used);
+                }
+            })
+        });
+        let starved = || finding("cpu-starvation", [1]);
+        let incident = scene.incident();
+        let spins = report(&incident, vec![starved(), finding("spin-loop", [0])]);
+        assert_eq!(spins.findings[1].caused_by, ["f1"]);
+        assert_eq!(
+            spins.findings[1].evidence[0].text,
+            "90 % of the CPU time went to the members of f1"
+        );
+        let idles = report(&incident, vec![starved(), finding("spin-loop", [1])]);
+        assert!(idles.findings.iter().all(|finding| finding.caused_by.is_empty()));
+    }
+
+    #[test]
+    fn the_verdict_says_the_cause_and_then_who_suffers() {
+        let spin = finding("spin-loop", 0..2);
+        let pool = held_by(finding("connection-pool-exhaustion", 4..10), 0..2);
+        let report = report(&ten_threads(3), vec![pool, spin]);
+        assert_eq!(report.verdict.status, Status::Incident);
+        assert_eq!(
+            report.verdict.headline,
+            "It is spin-loop; behind it 6 threads wait for a pooled connection"
+        );
+        assert_eq!(
+            report.findings[1].evidence[0].text,
+            "2 of 2 who hold what is waited for here are in f1 or wait behind it"
+        );
+    }
+
+    #[test]
+    fn severe_but_unsure_is_suspect() {
+        let unsure = Finding { confidence: 0.4, ..finding("spin-loop", 0..2) };
+        assert_eq!(report(&ten_threads(3), vec![unsure]).verdict.status, Status::Suspect);
+    }
+
+    #[test]
+    fn slight_findings_leave_a_process_healthy() {
+        let hot = weighing(finding("cpu-hot", 0..1), Severity::Low);
+        let report = report(&ten_threads(3), vec![hot]);
+        assert_eq!(report.verdict.status, Status::Healthy);
+        assert_eq!(report.verdict.headline, "nothing of weight seen in 3 dumps of 10 threads");
+        assert_eq!(report.findings[0].role, Role::Root);
+    }
+
+    #[test]
+    fn one_dump_says_what_it_cannot_show() {
+        let headline = report(&ten_threads(1), Vec::new()).verdict.headline;
+        assert_eq!(
+            headline,
+            "nothing wrong seen in 1 dump of 10 threads; one dump cannot show who spins or is stuck"
+        );
+    }
+
+    #[test]
+    fn a_dump_that_failed_is_not_healthy() {
+        let failed = Scene::of(Runtime::Jvm).dump(0, |moment| {
+            moment.dump.notices.push(Notice {
+                kind: NoticeKind::Failure,
+                message: "Unable to open socket file".into(),
+                ..Notice::default()
+            });
+        });
+        let verdict = report(&failed.incident(), Vec::new()).verdict;
+        assert_eq!(verdict.status, Status::Suspect);
+        assert!(verdict.headline.ends_with("Unable to open socket file"), "{}", verdict.headline);
+    }
+
+    #[test]
+    fn scores_stay_within_bounds_and_follow_severity() {
+        let score = |severity| {
+            let one = weighing(finding("spin-loop", 0..2), severity);
+            report(&ten_threads(3), vec![one]).findings[0].score
+        };
+        let scores =
+            [Severity::Info, Severity::Low, Severity::Medium, Severity::High, Severity::Critical]
+                .map(score);
+        assert!(scores.is_sorted() && scores[4] <= 100, "{scores:?}");
+        let absurd = Finding { confidence: f64::NAN, ..finding("spin-loop", 0..2) };
+        assert_eq!(report(&ten_threads(3), vec![absurd]).findings[0].confidence, 0.0);
+    }
+}
