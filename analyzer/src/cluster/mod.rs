@@ -1,6 +1,17 @@
 //! Alike stacks together.
+//!
+//! A cluster is exact: the same normalized functions in the same order, and the same kind of
+//! state. Lines are left out, so that it outlives a rebuild; what only one way of printing a
+//! stack shows (see [`hidden`]) is left out too, so that dumps of different tools agree.
 
-use crate::model::{Incident, MemberId};
+mod hidden;
+mod signature;
+
+use std::collections::HashMap;
+
+use sigquit_dump::{Kind, StackId, ThreadState};
+
+use crate::model::{CallId, Incident, MemberId, Origin};
 
 /// Members that are in the same place: the same normalized stack and state.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,6 +31,242 @@ pub struct Cluster {
 }
 
 /// Groups an incident's members by where they are, the largest group first.
-pub fn cluster(_incident: &Incident) -> Vec<Cluster> {
-    Vec::new()
+pub fn cluster(incident: &Incident) -> Vec<Cluster> {
+    let mut functions = Functions::default();
+    let mut gathered: Gathered = Gathered::default();
+    for dump in 0..incident.dumps.len() {
+        let mut stacks: HashMap<Option<StackId>, usize> = HashMap::new();
+        for (index, thread) in incident.dumps[dump].threads.iter().enumerate() {
+            let Some(member) = incident.member_of(dump, index) else { continue };
+            let stack = *stacks.entry(thread.stack).or_insert_with(|| {
+                let calls = incident.call_ids(member, dump).iter().map(|&(call, _)| call);
+                gathered.stack(functions.of_stack(incident, calls))
+            });
+            let place = Place { stack, state: StateClass::of(thread.state), kind: thread.kind };
+            gathered.add(incident, place, dump, member);
+        }
+    }
+    let mut clusters: Vec<Cluster> = gathered.into_clusters(&functions);
+    clusters.sort_by(|a, b| b.most().cmp(&a.most()).then_with(|| a.signature.cmp(&b.signature)));
+    clusters
+}
+
+impl Cluster {
+    /// The most members that one dump shows here.
+    fn most(&self) -> usize {
+        self.per_dump.iter().copied().max().unwrap_or(0)
+    }
+}
+
+/// Normalized functions by number, whatever line the call was at.
+#[derive(Default)]
+struct Functions {
+    of_call: HashMap<CallId, u32>,
+    known: HashMap<String, u32>,
+    names: Vec<String>,
+    /// Whether it is the program's own.
+    own: Vec<bool>,
+}
+
+impl Functions {
+    fn of_stack(&mut self, incident: &Incident, calls: impl Iterator<Item = CallId>) -> Vec<u32> {
+        let all: Vec<u32> = calls.map(|call| self.of_call(incident, call)).collect();
+        hidden::strip(&all, |function| &self.names[function as usize]).to_vec()
+    }
+
+    fn of_call(&mut self, incident: &Incident, call: CallId) -> u32 {
+        if let Some(&known) = self.of_call.get(&call) {
+            return known;
+        }
+        let name = &incident.call(call).function;
+        let function = match self.known.get(name) {
+            Some(&known) => known,
+            None => self.add(incident, call),
+        };
+        self.of_call.insert(call, function);
+        function
+    }
+
+    fn add(&mut self, incident: &Incident, call: CallId) -> u32 {
+        let number = self.names.len() as u32;
+        let name = incident.call(call).function.clone();
+        self.known.insert(name.clone(), number);
+        self.names.push(name);
+        self.own.push(incident.call(call).origin == Origin::Application);
+        number
+    }
+}
+
+/// Where a thread is, as far as clusters tell places apart.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct Place {
+    /// The number of the stack among the distinct ones.
+    stack: usize,
+    state: StateClass,
+    kind: Kind,
+}
+
+/// States that differ only by the scheduler's chance are one.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum StateClass {
+    OnCpu,
+    Other(ThreadState),
+}
+
+impl StateClass {
+    fn of(state: ThreadState) -> StateClass {
+        match state {
+            ThreadState::Running | ThreadState::Runnable => StateClass::OnCpu,
+            other => StateClass::Other(other),
+        }
+    }
+}
+
+#[derive(Default)]
+struct Gathered {
+    stacks: HashMap<Vec<u32>, usize>,
+    places: HashMap<Place, usize>,
+    groups: Vec<Group>,
+}
+
+struct Group {
+    stack: usize,
+    /// For each dump that shows anyone here, in time order.
+    members: Vec<(usize, Vec<MemberId>)>,
+    states: Vec<(String, usize)>,
+    idle: bool,
+    dumps: usize,
+}
+
+impl Gathered {
+    fn stack(&mut self, functions: Vec<u32>) -> usize {
+        let next = self.stacks.len();
+        *self.stacks.entry(functions).or_insert(next)
+    }
+
+    fn add(&mut self, incident: &Incident, place: Place, dump: usize, member: MemberId) {
+        let next = self.groups.len();
+        let group = *self.places.entry(place).or_insert(next);
+        if group == next {
+            let (members, states, dumps) = (Vec::new(), Vec::new(), incident.dumps.len());
+            self.groups.push(Group { stack: place.stack, members, states, idle: true, dumps });
+        }
+        self.groups[group].add(incident, dump, member);
+    }
+
+    fn into_clusters(self, functions: &Functions) -> Vec<Cluster> {
+        let mut stacks = vec![Vec::new(); self.stacks.len()];
+        for (stack, number) in self.stacks {
+            stacks[number] = stack;
+        }
+        let cluster = |group: Group| {
+            let stack: &[u32] = &stacks[group.stack];
+            group.into_cluster(stack, functions)
+        };
+        self.groups.into_iter().map(cluster).collect()
+    }
+}
+
+impl Group {
+    fn add(&mut self, incident: &Incident, dump: usize, member: MemberId) {
+        match self.members.last_mut() {
+            Some((last, members)) if *last == dump => members.push(member),
+            _ => self.members.push((dump, vec![member])),
+        }
+        self.idle = self.idle && incident.idle(member, dump).is_some();
+        let words = incident.thread(member, dump).map_or("", |thread| &thread.state_text);
+        match self.states.iter_mut().find(|(known, _)| known == words) {
+            Some((_, count)) => *count += 1,
+            None => self.states.push((words.to_owned(), 1)),
+        }
+    }
+
+    fn into_cluster(mut self, stack: &[u32], functions: &Functions) -> Cluster {
+        let mut per_dump = vec![0; self.dumps];
+        for (dump, members) in &self.members {
+            per_dump[*dump] = members.len();
+        }
+        self.states.sort_by(|(a, many), (b, more)| more.cmp(many).then_with(|| a.cmp(b)));
+        let name = |&function: &u32| functions.names[function as usize].clone();
+        let named = stack.iter().map(|&function| {
+            let at = function as usize;
+            (functions.names[at].as_str(), functions.own[at])
+        });
+        Cluster {
+            signature: signature::signature(named),
+            frames: stack.iter().map(name).collect(),
+            per_dump,
+            states: self.states,
+            idle: self.idle,
+            members: self.members.pop().map_or(Vec::new(), |(_, members)| members),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::scene::{Draw, Scene};
+    use sigquit_dump::Runtime;
+
+    const WORKER: [&str; 3] = [
+        "jdk.internal.misc.Unsafe.park",
+        "java.util.concurrent.ThreadPoolExecutor.getTask",
+        "java.lang.Thread.run",
+    ];
+
+    #[test]
+    fn members_in_the_same_place_are_one_cluster_over_all_dumps() {
+        let incident = Scene::of(Runtime::Jvm)
+            .dump(0, |dump| {
+                dump.thread("a", &["shop.Cart.total:7", "shop.Main.run:3"]);
+                dump.thread("b", &WORKER).is(ThreadState::Waiting);
+                dump.thread("c", &WORKER).is(ThreadState::Waiting);
+            })
+            .dump(1, |dump| {
+                dump.thread("a", &["shop.Cart.total:8", "shop.Main.run:3"]);
+                dump.thread("b", &WORKER).is(ThreadState::Waiting);
+                dump.thread("c", &["shop.Cart.total:7", "shop.Main.run:3"]);
+            })
+            .incident();
+        let clusters = cluster(&incident);
+        let told: Vec<_> =
+            clusters.iter().map(|one| (one.signature.as_str(), one.per_dump.as_slice())).collect();
+        let total = ("shop.Cart.total < shop.Main.run", &[1, 2][..]);
+        let workers =
+            ("java.util.concurrent.ThreadPoolExecutor.getTask < java.lang.Thread.run", &[2, 1][..]);
+        assert_eq!(told, [workers, total]);
+        assert_eq!(incident.names(&clusters[1].members), ["a", "c"]);
+        assert_eq!(clusters.iter().map(|one| one.idle).collect::<Vec<_>>(), [true, false]);
+    }
+
+    #[test]
+    fn one_place_in_two_states_is_two_clusters_but_not_by_the_schedulers_chance() {
+        let incident = Scene::of(Runtime::Go)
+            .dump(0, |dump| {
+                dump.thread("1", &["main.work"]).is(ThreadState::Running);
+                dump.thread("2", &["main.work"]).is(ThreadState::Runnable);
+                dump.thread("3", &["main.work"]).is(ThreadState::Waiting);
+            })
+            .incident();
+        assert_eq!(
+            cluster(&incident).iter().map(|one| one.per_dump[0]).collect::<Vec<_>>(),
+            [2, 1]
+        );
+    }
+
+    #[test]
+    fn a_hundred_thousand_threads_are_no_matter() {
+        let incident = Scene::of(Runtime::Go)
+            .dump(0, |dump| {
+                dump.thread("first", &["main.work", "main.serve"]);
+                let stack = dump.dump.threads[0].stack;
+                for number in 1..100_000_u64 {
+                    dump.thread("", &[]).number = Some(number);
+                    dump.dump.threads[number as usize].stack = stack;
+                }
+            })
+            .incident();
+        assert_eq!(cluster(&incident)[0].per_dump, [100_000]);
+    }
 }

@@ -55,11 +55,38 @@ impl fmt::Display for Idle {
 /// A thread's own loop has at most so many of the program's functions on its stack.
 const QUIET_DEPTH: usize = 3;
 
-/// Why a thread is idle, when it is.
-pub(crate) fn idle<'a>(
+/// What the rules say of one function. Found once a function, not once a thread.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Marks {
+    known: Option<Idle>,
+    quiet: Option<Idle>,
+    on_behalf: bool,
+    borrows: bool,
+    application: bool,
+}
+
+impl Marks {
+    pub(crate) fn of(runtime: Runtime, call: &Call) -> Marks {
+        let rules = rules(runtime);
+        Marks {
+            known: first_match(rules.known, call),
+            quiet: first_match(rules.quiet, call),
+            on_behalf: matches_any(rules.on_behalf, &call.function),
+            borrows: borrow::is_borrow(&call.function),
+            application: call.origin == Origin::Application,
+        }
+    }
+}
+
+fn first_match(rules: &[(Idle, &[&str])], call: &Call) -> Option<Idle> {
+    rules.iter().find(|(_, patterns)| matches_any(patterns, &call.function)).map(|&(idle, _)| idle)
+}
+
+/// Why a thread is idle, when it is. `calls` are the marks of its calls, innermost first.
+pub(crate) fn idle(
     runtime: Runtime,
     thread: &Thread,
-    calls: impl Iterator<Item = &'a Call> + Clone,
+    calls: impl Iterator<Item = Marks> + Clone,
 ) -> Option<Idle> {
     if thread.runtime_helper {
         return Some(Idle::Helper);
@@ -68,55 +95,42 @@ pub(crate) fn idle<'a>(
         return None;
     }
     let rules = rules(runtime);
-    by_state_text(rules, thread)
-        .or_else(|| helper_by_name(rules, thread))
-        .or_else(|| known_wait(rules, calls.clone()))
+    by_words(rules, thread)
+        .or_else(|| plumbing(calls.clone()).find_map(|marks| marks.known))
         .or_else(|| quiet_wait(rules, thread, calls))
 }
 
-fn by_state_text(rules: &Rules, thread: &Thread) -> Option<Idle> {
-    matches_any(rules.helper_states, &thread.state_text).then_some(Idle::Helper)
+/// Helpers without a stack of their own language are known by name or state alone.
+fn by_words(rules: &Rules, thread: &Thread) -> Option<Idle> {
+    let helper = matches_any(rules.helper_states, &thread.state_text)
+        || matches_any(rules.helper_names, &thread.name);
+    helper.then_some(Idle::Helper)
 }
 
-/// Helpers without a stack of their own language are known by name alone.
-fn helper_by_name(rules: &Rules, thread: &Thread) -> Option<Idle> {
-    matches_any(rules.helper_names, &thread.name).then_some(Idle::Helper)
+/// The innermost calls, up to the program's own first one: a wait means idleness only when none
+/// of the program's own functions runs inside it.
+fn plumbing(calls: impl Iterator<Item = Marks>) -> impl Iterator<Item = Marks> {
+    calls.take_while(|marks| !marks.application)
 }
 
-/// A known wait counts when none of the program's own functions runs inside it.
-fn known_wait<'a>(rules: &Rules, calls: impl Iterator<Item = &'a Call>) -> Option<Idle> {
-    let mut inside = calls.take_while(|call| call.origin != Origin::Application);
-    inside.find_map(|call| first_match(rules.known, call))
-}
-
-fn quiet_wait<'a>(
+fn quiet_wait(
     rules: &Rules,
     thread: &Thread,
-    calls: impl Iterator<Item = &'a Call> + Clone,
+    calls: impl Iterator<Item = Marks> + Clone,
 ) -> Option<Idle> {
-    let own = || calls.clone().filter(|call| call.origin == Origin::Application);
-    let on_behalf = calls.clone().any(|call| matches_any(rules.on_behalf, &call.function));
-    if on_behalf
-        || own().count() > QUIET_DEPTH
-        || own().any(|call| borrow::is_borrow(&call.function))
-    {
+    let own = || calls.clone().filter(|marks| marks.application);
+    let for_a_request = calls.clone().any(|marks| marks.on_behalf || marks.borrows);
+    if for_a_request || own().count() > QUIET_DEPTH {
         return None;
     }
-    let first = rules.quiet_states.iter().find(|(state, _)| *state == thread.state_text);
-    let by_state = first.filter(|_| waits(thread)).map(|&(_, idle)| idle);
-    by_state.or_else(|| {
-        let mut inside = calls.clone().take_while(|call| call.origin != Origin::Application);
-        inside.find_map(|call| first_match(rules.quiet, call))
-    })
+    let rule = rules.quiet_states.iter().find(|(state, _)| *state == thread.state_text);
+    let by_state = rule.filter(|_| waits(thread)).map(|&(_, idle)| idle);
+    by_state.or_else(|| plumbing(calls).find_map(|marks| marks.quiet))
 }
 
 /// A source that says nothing of states says nothing against it.
 fn waits(thread: &Thread) -> bool {
     !matches!(thread.state, ThreadState::Running | ThreadState::Runnable | ThreadState::Blocked)
-}
-
-fn first_match(rules: &[(Idle, &[&str])], call: &Call) -> Option<Idle> {
-    rules.iter().find(|(_, patterns)| matches_any(patterns, &call.function)).map(|&(idle, _)| idle)
 }
 
 struct Rules {

@@ -6,7 +6,7 @@ use sigquit_dump::{Dump, Frame, Kind, Nanos, Process, Runtime, Stack, StackId, S
 
 use super::activity::{self, Activity};
 use super::call::{Call, CallId, Origin};
-use super::idle::{self, Idle};
+use super::idle::{self, Idle, Marks};
 use super::native_wait;
 use super::normalize::normalize;
 use super::origin::origin;
@@ -27,6 +27,8 @@ pub struct Incident {
     /// Every thread of control that was seen, once.
     pub members: Vec<Member>,
     calls: Vec<Call>,
+    /// For each call: what the rules of idleness say of it.
+    marks: Vec<Marks>,
     /// For each dump and each of its stacks: the calls, innermost first, each with its frame's
     /// place in the stack.
     stacks: Vec<Vec<Vec<(CallId, u32)>>>,
@@ -89,7 +91,8 @@ impl Incident {
 
     /// Why a member is idle in one dump, when it is. The idle are never evidence.
     pub fn idle(&self, id: MemberId, dump: usize) -> Option<Idle> {
-        idle::idle(self.process.runtime, self.thread(id, dump)?, self.calls(id, dump))
+        let marks = self.call_ids(id, dump).iter().map(|&(call, _)| self.marks[call.0 as usize]);
+        idle::idle(self.process.runtime, self.thread(id, dump)?, marks)
     }
 
     /// Whether a member is idle in every dump that shows it.
@@ -299,6 +302,8 @@ fn intern_calls(incident: &mut Incident) {
         }
         incident.stacks.push(stacks);
     }
+    let runtime = incident.process.runtime;
+    incident.marks = incident.calls.iter().map(|call| Marks::of(runtime, call)).collect();
 }
 
 fn calls_of(

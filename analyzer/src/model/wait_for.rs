@@ -9,7 +9,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use sigquit_dump::{Dump, LockId, Owner, OwnerSource, WaitFor};
+use sigquit_dump::{Dump, LockId, Owner, OwnerSource};
 
 /// Who waits for whom, in one dump. Threads are indexes into its `threads`.
 #[derive(Clone, Debug, Default)]
@@ -302,7 +302,7 @@ impl Search {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use sigquit_dump::{Lock, LockKind, Thread, Wait};
+    use sigquit_dump::{Lock, LockKind, Thread, Wait, WaitFor};
 
     /// Threads that want (or not) a lock, and the owners of each lock.
     fn graph(wants: &[Option<u32>], owners: &[&[u32]]) -> WaitForGraph {
