@@ -4,5 +4,8 @@
 pub use sigquit_dump as dump;
 
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
-#[expect(dead_code, reason = "the rooms are furnished one by one")]
+#[allow(dead_code, unused_imports, reason = "the rooms are furnished one by one")]
+mod capture;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+#[allow(dead_code, unused_imports, reason = "the rooms are furnished one by one")]
 mod unwind;
