@@ -66,7 +66,7 @@ impl UnwindTable {
         let row = entry.unwind_info_for_address(&frames, &bases, context, address)?;
         let saved = row
             .registers()
-            .map(|(register, rule)| Ok((register.0, Saved::from_rule(&rule, &frames)?)));
+            .map(|(register, rule)| Ok((register.0, Saved::from_rule(rule, &frames)?)));
         Ok(Rule {
             function: entry.initial_address(),
             is_signal_frame: entry.is_signal_trampoline(),

@@ -117,10 +117,12 @@ fn second(tid: &AtomicI32, block: &dyn Fn()) -> u32 {
 
 #[inline(never)]
 fn recursion(depth: u32, tid: &AtomicI32, block: &dyn Fn()) -> u32 {
-    match depth {
-        0 => black_box(first(tid, block)),
-        _ => black_box(recursion(depth - 1, tid, block)) + 1,
-    }
+    let locals = black_box([depth; 16]);
+    let deeper = match depth {
+        0 => first(tid, block),
+        _ => recursion(depth - 1, tid, block) + 1,
+    };
+    black_box(deeper) + black_box(&locals).len() as u32
 }
 
 const FIRST: fn(&AtomicI32, &dyn Fn()) -> u32 = first;
