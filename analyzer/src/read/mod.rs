@@ -3,16 +3,20 @@
 //! A format is recognised by content, never by a file's name. [`FORMATS`] is the list; a new
 //! format is one file and one line here.
 
+mod encoding;
+mod foreign;
 mod go;
 mod hotspot;
+mod intern;
 mod sigquit;
 mod text;
+mod transport;
 
 use std::fmt;
 
 use sigquit_dump::Dump;
 pub use sigquit_dump::Warning;
-pub use text::{Line, Text};
+pub use text::{Line, Lines, Text};
 
 /// One input that was read: a file, standard input, or a member of a folder.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -86,12 +90,28 @@ pub fn read(path: &str, bytes: &[u8], format: Option<&str>) -> Result<Input, Rea
             .iter()
             .find(|format| format.name == name)
             .ok_or_else(|| error(format!("no format is named {name:?}")))?,
-        None => FORMATS
-            .iter()
-            .max_by_key(|format| (format.recognize)(&text))
-            .filter(|format| (format.recognize)(&text) != Recognition::No)
-            .ok_or_else(|| error("no thread dump in it: expected a sigquit dump, a HotSpot thread dump or Go stacks".into()))?,
+        None => recognize(&text).ok_or_else(|| {
+            error(
+                "no thread dump in it: expected a sigquit dump, a HotSpot thread dump or Go stacks"
+                    .into(),
+            )
+        })?,
     };
     let (dumps, warnings) = (format.read)(&text);
     Ok(Input { path: path.to_owned(), format: format.name, dumps, warnings })
+}
+
+/// The format that is surest of a text; the first of those that are equally sure.
+fn recognize(text: &Text) -> Option<&'static Format> {
+    let mut best = (Recognition::No, None);
+    for format in FORMATS {
+        let sure = (format.recognize)(text);
+        if sure > best.0 {
+            best = (sure, Some(format));
+        }
+        if sure == Recognition::Yes {
+            break;
+        }
+    }
+    best.1
 }

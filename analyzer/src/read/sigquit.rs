@@ -7,14 +7,14 @@ use super::{Format, Recognition, Text};
 pub(super) const FORMAT: Format = Format { name: "sigquit", recognize, read };
 
 fn recognize(text: &Text) -> Recognition {
-    match text.lines.iter().any(|line| line.text.starts_with("{\"sigquit\":{")) {
+    match text.lines().any(|line| line.text.starts_with("{\"sigquit\":{")) {
         true => Recognition::Yes,
         false => Recognition::No,
     }
 }
 
 fn read(text: &Text) -> (Vec<Dump>, Vec<Warning>) {
-    match sigquit_dump::read(&text.bytes) {
+    match sigquit_dump::read(text.as_str().as_bytes()) {
         Ok(read) => read,
         Err(error) => (Vec::new(), vec![Warning { line: 1, message: error.to_string() }]),
     }

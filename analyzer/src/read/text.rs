@@ -1,32 +1,94 @@
-//! The lines of an input, with what carried them (log prefixes, carriage returns, encodings)
-//! taken off, each with its number in the file.
+//! An input as lines: decoded, taken out of what carried it, each with its number in the file.
 
-/// An input as lines.
+use std::borrow::Cow;
+
+use super::encoding::decode;
+use super::transport;
+
+/// An input as text.
 #[derive(Clone, Debug, Default)]
-pub struct Text {
-    /// The bytes as they came.
-    pub bytes: Vec<u8>,
-    /// The lines, without their ends.
-    pub lines: Vec<Line>,
+pub struct Text<'a> {
+    text: Cow<'a, str>,
+    /// For each line its number in the file, where that is not its place in the text.
+    numbers: Option<Vec<u64>>,
 }
 
 /// One line of an input.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Line {
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Line<'t> {
     /// Its number in the file, from 1.
     pub number: u64,
-    /// Its text.
-    pub text: String,
+    /// Its text, without its end.
+    pub text: &'t str,
 }
 
-impl Text {
-    /// Splits bytes into lines; bytes that are not UTF-8 become replacement characters.
-    pub fn from_bytes(bytes: &[u8]) -> Text {
-        let text = String::from_utf8_lossy(bytes);
-        let lines = (1..)
-            .zip(text.lines())
-            .map(|(number, text)| Line { number, text: text.to_owned() })
-            .collect();
-        Text { bytes: bytes.to_vec(), lines }
+impl<'a> Text<'a> {
+    /// Decodes bytes and takes them out of the log that carried them, when there is one. Bytes
+    /// that mean nothing become replacement characters.
+    pub fn from_bytes(bytes: &'a [u8]) -> Text<'a> {
+        transport::unwrap(Text { text: decode(bytes), numbers: None })
+    }
+
+    /// The whole text.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Its lines.
+    pub fn lines(&self) -> Lines<'_> {
+        Lines { rest: Some(&self.text), next: 0, numbers: self.numbers.as_deref() }
+    }
+}
+
+/// The lines of a [`Text`], in order. A copy is a cheap way to look ahead.
+#[derive(Clone, Debug)]
+pub struct Lines<'t> {
+    rest: Option<&'t str>,
+    next: usize,
+    numbers: Option<&'t [u64]>,
+}
+
+impl<'t> Iterator for Lines<'t> {
+    type Item = Line<'t>;
+
+    fn next(&mut self) -> Option<Line<'t>> {
+        let rest = self.rest?;
+        let text = match rest.split_once('\n') {
+            Some((line, rest)) => {
+                self.rest = Some(rest);
+                line
+            }
+            None => {
+                self.rest = None;
+                if rest.is_empty() {
+                    return None;
+                }
+                rest
+            }
+        };
+        let place = self.next;
+        self.next += 1;
+        let number = match self.numbers {
+            Some(numbers) => numbers.get(place).copied().unwrap_or_default(),
+            None => place as u64 + 1,
+        };
+        Some(Line { number, text: text.strip_suffix('\r').unwrap_or(text) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines(text: &Text) -> Vec<(u64, String)> {
+        text.lines().map(|line| (line.number, line.text.to_owned())).collect()
+    }
+
+    #[test]
+    fn line_ends_of_both_kinds() {
+        let text = Text::from_bytes(b"one\r\ntwo\n\nfour");
+        let expected = [(1, "one"), (2, "two"), (3, ""), (4, "four")];
+        assert_eq!(lines(&text), expected.map(|(number, line)| (number, line.to_owned())));
+        assert!(lines(&Text::from_bytes(b"")).is_empty());
     }
 }

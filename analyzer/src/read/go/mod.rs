@@ -7,7 +7,7 @@ use super::{Format, Recognition, Text};
 pub(super) const FORMAT: Format = Format { name: "go", recognize, read };
 
 fn recognize(text: &Text) -> Recognition {
-    match text.lines.iter().any(|line| line.text.starts_with("goroutine ")) {
+    match text.lines().any(|line| line.text.starts_with("goroutine ")) {
         true => Recognition::Yes,
         false => Recognition::No,
     }

@@ -1,0 +1,293 @@
+//! A dump while its lines are read.
+
+use std::borrow::Cow;
+
+use sigquit_dump::{Dump, Kind, Stack, Thread, ThreadState, Truncation, Warning};
+
+use super::super::Line;
+use super::super::foreign::is_log_line;
+use super::super::intern::Interned;
+use super::deadlock::Section;
+use super::header::{self, Header};
+use super::locks::{Locks, own};
+use super::mark::{self, Mark};
+use super::thread::{self, Calls, Open};
+use super::{frame, known};
+
+/// HotSpot prints at most this many frames and says nothing of the rest.
+const PRINT_LIMIT: usize = 1024;
+
+/// A dump, the thread being read, and what is to be resolved when all threads are known.
+#[derive(Debug)]
+pub(super) struct Building<'t> {
+    dump: Dump,
+    interned: Interned<&'t str>,
+    locks: Locks,
+    open: Option<Open<'t>>,
+    deadlocks: Vec<Section<'t>>,
+    place: Place,
+    /// The tail has been seen: a thread after it belongs to another dump.
+    pub ended: bool,
+    /// The tool prints a tail, so that its absence means something.
+    has_tail: bool,
+    not_understood: NotUnderstood,
+}
+
+/// Which part of a dump is being read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    Threads,
+    Deadlock,
+    /// The stacks that are printed again below a deadlock.
+    DeadlockStacks,
+    Tail,
+}
+
+/// Lines among the threads that mean nothing to us.
+#[derive(Debug, Default)]
+struct NotUnderstood {
+    count: u64,
+    first: u64,
+    last: u64,
+}
+
+impl<'t> Building<'t> {
+    /// `has_tail`: the tool that printed the title prints a tail too.
+    pub fn new(dump: Dump, has_tail: bool) -> Building<'t> {
+        Building {
+            dump,
+            interned: Interned::default(),
+            locks: Locks::default(),
+            open: None,
+            deadlocks: Vec::new(),
+            place: Place::Threads,
+            ended: false,
+            has_tail,
+            not_understood: NotUnderstood::default(),
+        }
+    }
+
+    /// The title is missing.
+    pub fn lacks_beginning(&mut self) {
+        self.dump.truncated = true;
+    }
+
+    /// A thread begins.
+    pub fn thread(&mut self, line: u64, name: Cow<'t, str>, header: Header<'t>) {
+        let mut os_id = header.os_id;
+        match self.open.take_if(|open| open.bare && open.stack.frames.is_empty()) {
+            Some(bare) => os_id = os_id.or(bare.header.os_id),
+            None => self.close(),
+        }
+        self.place = Place::Threads;
+        let header = Header { os_id, ..header };
+        self.open = Some(Open { line, name, header, ..Open::default() });
+    }
+
+    /// Any other line of the dump.
+    pub fn line(&mut self, line: Line<'t>, body: &'t str) {
+        if body.starts_with("Found one Java-level deadlock") {
+            self.close();
+            self.deadlocks.push(Section::new(line.number));
+            self.place = Place::Deadlock;
+            return;
+        }
+        match self.place {
+            Place::Threads => self.thread_line(line, body),
+            Place::Deadlock => self.deadlock_line(line, body),
+            Place::DeadlockStacks if body.starts_with("Found ") => self.place = Place::Tail,
+            Place::DeadlockStacks | Place::Tail => {}
+        }
+    }
+
+    fn deadlock_line(&mut self, line: Line<'t>, body: &str) {
+        if body.starts_with("Java stack information") {
+            self.place = Place::DeadlockStacks;
+        } else if body.starts_with("Found ") {
+            self.place = Place::Tail;
+        } else if let Some(section) = self.deadlocks.last_mut() {
+            section.line(line.text);
+        }
+    }
+
+    fn thread_line(&mut self, line: Line<'t>, body: &'t str) {
+        if known::is_tail(body) {
+            self.close();
+            self.ended = true;
+            self.place = Place::Tail;
+        } else if let Some(version) = body.strip_prefix("JVM version is ") {
+            self.dump.process.runtime_version = Some(version.to_owned());
+        } else if let Some(lwp) = native_thread(body) {
+            self.close();
+            let header = Header { os_id: Some(lwp), ..Header::default() };
+            self.open = Some(Open { line: line.number, header, bare: true, ..Open::default() });
+        } else if !(self.open_line(body) || known::is_filler(body) || is_log_line(body)) {
+            self.not_understood.note(line.number);
+        }
+    }
+
+    /// Takes a line of the open thread. False when it is none.
+    fn open_line(&mut self, body: &'t str) -> bool {
+        let Some(open) = &mut self.open else { return false };
+        if let Some(text) = frame::text(body) {
+            let id = self.interned.frame(&mut self.dump, text, || frame::read(text));
+            open.calls().frames.push(id);
+        } else if let Some((mark, rest)) = mark::read(body) {
+            open.mark(mark);
+            return rest.trim().is_empty() || self.open_line(rest.trim());
+        } else if let Some(state) = body.strip_prefix("java.lang.Thread.State: ") {
+            open.state = state;
+        } else if let Some(number) = body.strip_prefix("Carrying virtual thread #") {
+            open.carries = number.parse().ok();
+        } else if let Some(number) = body.strip_prefix("Mounted virtual thread #") {
+            open.mounted = number.parse().ok().map(|number| (number, Calls::default()));
+        } else if body.starts_with("Locked ownable synchronizers:") {
+            open.owns = true;
+        } else {
+            return false;
+        }
+        true
+    }
+
+    /// Adds the open thread, and the virtual thread that it carries, to the dump.
+    fn close(&mut self) {
+        let Some(open) = self.open.take() else { return };
+        let state = match open.state {
+            "" => header::state(open.header.doing),
+            state => thread::state(state),
+        };
+        let runtime_helper = !open.header.has_stack || known::is_own_thread(&open.name);
+        let thread = Thread {
+            name: open.name.into_owned(),
+            number: open.header.number,
+            os_id: open.header.os_id,
+            state,
+            state_text: state_text(open.state, open.header.doing),
+            cpu: open.header.cpu,
+            elapsed: open.header.elapsed,
+            daemon: open.header.daemon,
+            runtime_helper,
+            carries: open.carries,
+            line: Some(open.line),
+            ..Thread::default()
+        };
+        self.add(thread, open.stack);
+        if let Some((number, calls)) = open.mounted {
+            let virtual_thread = Thread {
+                kind: Kind::VirtualThread,
+                number: Some(number),
+                state: mounted_state(&calls),
+                state_text: "mounted".into(),
+                line: Some(open.line),
+                ..Thread::default()
+            };
+            self.add(virtual_thread, calls);
+        }
+    }
+
+    fn add(&mut self, mut thread: Thread, calls: Calls) {
+        let dump = &mut self.dump;
+        let index = dump.threads.len() as u32;
+        (thread.wait, thread.holds) =
+            self.locks.settle(dump, thread.state, &calls.marks, &calls.frames);
+        own(dump, index, &thread.holds);
+        if !calls.frames.is_empty() {
+            let truncated = truncation(&calls);
+            let stack = Stack { truncated, ..Stack::from(calls.frames) };
+            thread.stack = Some(self.interned.stack(dump, stack));
+        }
+        dump.threads.push(thread);
+    }
+
+    /// The whole dump. `last` is the last line that could belong to it.
+    pub fn finish(mut self, last: u64, warnings: &mut Vec<Warning>) -> Dump {
+        self.cut(last);
+        self.close();
+        for section in &self.deadlocks {
+            section.resolve(&mut self.dump, &mut self.locks);
+        }
+        self.locks.find_initialisers(&mut self.dump);
+        warnings.extend(self.not_understood.warning());
+        if self.lacks_tail() {
+            self.dump.truncated = true;
+            let threads = self.dump.threads.len();
+            let message =
+                format!("the dump ends before its tail: {threads} threads, a lower bound");
+            warnings.push(Warning { line: last, message });
+        }
+        self.dump
+    }
+
+    fn lacks_tail(&self) -> bool {
+        self.has_tail && !self.ended
+    }
+
+    /// Where the input was cut, its last line is a piece of one, and the last thread may lack
+    /// frames.
+    fn cut(&mut self, last: u64) {
+        if self.lacks_tail() {
+            self.not_understood.forget_cut(last);
+            if let Some(open) = self.open.as_mut().filter(|open| !open.owns) {
+                open.calls().cut = true;
+            }
+        }
+    }
+}
+
+impl NotUnderstood {
+    fn note(&mut self, line: u64) {
+        self.count += 1;
+        self.last = line;
+        if self.count == 1 {
+            self.first = line;
+        }
+    }
+
+    /// A cut line is told as what it is.
+    fn forget_cut(&mut self, line: u64) {
+        self.count -= u64::from(self.count > 0 && self.last == line);
+    }
+
+    fn warning(&self) -> Option<Warning> {
+        let lines = match self.count {
+            0 => return None,
+            1 => "a line among the threads was".to_owned(),
+            count => format!("{count} lines among the threads, from here on, were"),
+        };
+        Some(Warning { line: self.first, message: format!("{lines} not understood: left out") })
+    }
+}
+
+/// `----------------- 16237 -----------------` before the native stack of a thread.
+fn native_thread(body: &str) -> Option<u64> {
+    let number = body.strip_prefix("-----")?.strip_suffix("-----")?.trim_matches(['-', ' ']);
+    number.parse().ok()
+}
+
+/// The state's words and the header's words, which can differ: a thread in a native read is
+/// `RUNNABLE / waiting on condition` at times.
+fn state_text(state: &str, doing: &str) -> String {
+    match (state, doing) {
+        (state, "") => state.to_owned(),
+        ("", doing) => doing.to_owned(),
+        (state, doing) => format!("{state} / {doing}"),
+    }
+}
+
+/// A mounted virtual thread has a carrier; its annotations tell when it waits there, pinned.
+fn mounted_state(calls: &Calls) -> ThreadState {
+    let waits = |mark: &Mark| match mark {
+        Mark::WaitingToLock(_) | Mark::WaitingToRelock(_) => Some(ThreadState::Blocked),
+        Mark::WaitingOn(_) | Mark::Parking(_) => Some(ThreadState::Waiting),
+        _ => None,
+    };
+    calls.marks.iter().find_map(|(_, mark)| waits(mark)).unwrap_or(ThreadState::Runnable)
+}
+
+fn truncation(calls: &Calls) -> Option<Truncation> {
+    match calls.frames.len() {
+        _ if calls.cut => Some(Truncation::InputEnded),
+        PRINT_LIMIT => Some(Truncation::PrintLimit),
+        _ => None,
+    }
+}

@@ -1,0 +1,258 @@
+//! The JVM's own search for deadlocks, printed after the threads (by `jhsdb` before them).
+//!
+//! ```text
+//! Found one Java-level deadlock:
+//! =============================
+//! "auditor-7":
+//!   waiting to lock monitor 0x00007f42ec002598 (object 0x0000000742762398, a bank.kestrel.TransferDesk$Account),
+//!   which is held by "teller-east"
+//! "teller-east":
+//!   waiting for ownable synchronizer 0x000000069ec1a368, (a java.util.concurrent.locks.ReentrantLock$NonfairSync),
+//!   which is held by "teller-west"
+//! ...
+//! Java stack information for the threads listed above:
+//! ===================================================
+//! ...
+//! Found 1 deadlock.
+//! ```
+
+use sigquit_dump::{Dump, Hold, LockKind, Notice, NoticeKind, Owner, OwnerSource};
+
+use super::locks::Locks;
+use super::mark::{Object, address};
+
+/// One deadlock as printed.
+#[derive(Debug, Default)]
+pub(super) struct Section<'t> {
+    pub line: u64,
+    entries: Vec<Entry<'t>>,
+    name: Option<String>,
+}
+
+#[derive(Debug)]
+struct Entry<'t> {
+    name: String,
+    wait: &'t str,
+    object: Option<Object<'t>>,
+    owner: Option<&'t str>,
+}
+
+impl<'t> Section<'t> {
+    pub fn new(line: u64) -> Section<'t> {
+        Section { line, ..Section::default() }
+    }
+
+    /// Takes one line. False when it is none of this section.
+    pub fn line(&mut self, text: &'t str) -> bool {
+        let body = text.trim();
+        if let Some(name) = self.name.take() {
+            self.name_goes_on(name, text);
+            return true;
+        }
+        if body.is_empty() || body.bytes().all(|byte| byte == b'=') {
+            return true;
+        }
+        if let Some(owner) = owner(body) {
+            if let Some(entry) = self.entries.last_mut() {
+                entry.owner = entry.owner.or(owner);
+            }
+            return true;
+        }
+        if body.starts_with("waiting ") {
+            self.waits(body);
+            return true;
+        }
+        if let Some(name) = text.strip_prefix('"') {
+            self.name_goes_on(String::new(), name);
+            return true;
+        }
+        body.starts_with("in JNI")
+    }
+
+    /// `teller-east":` ends a name; anything else is one line of a name of several.
+    fn name_goes_on(&mut self, mut name: String, text: &str) {
+        const LONGEST: usize = 1 << 16;
+        match text.trim_end().strip_suffix("\":") {
+            Some(end) => {
+                name.push_str(end);
+                self.entries.push(Entry { name, wait: "", object: None, owner: None });
+            }
+            None if name.len() < LONGEST => {
+                name.push_str(text);
+                name.push('\n');
+                self.name = Some(name);
+            }
+            None => {}
+        }
+    }
+
+    fn waits(&mut self, body: &'t str) {
+        if let Some(entry) = self.entries.last_mut() {
+            entry.wait = body.trim_end_matches(',');
+            entry.object = object(body);
+        }
+    }
+
+    /// Finds the threads, records the owners that only this section knows, and makes the notice.
+    pub fn resolve(&self, dump: &mut Dump, locks: &mut Locks) {
+        if self.entries.is_empty() {
+            return;
+        }
+        let threads: Vec<Option<u32>> =
+            self.entries.iter().map(|entry| find(dump, locks, entry)).collect();
+        for (place, entry) in self.entries.iter().enumerate() {
+            if let (Some(object), Some(owner)) = (entry.object, self.owner(place, &threads)) {
+                record(dump, locks, object, owner);
+            }
+        }
+        let cycle = self.cycle();
+        let message: Vec<String> = self.entries[cycle.clone()].iter().map(sentence).collect();
+        dump.notices.push(Notice {
+            kind: NoticeKind::Deadlock,
+            message: message.join("\n"),
+            threads: threads[cycle].iter().copied().flatten().collect(),
+            line: Some(self.line),
+            ..Notice::default()
+        });
+    }
+
+    /// The entries that wait for each other in a circle. The list may begin with threads that
+    /// only wait for one in the circle: the last entry's owner tells where it begins.
+    fn cycle(&self) -> std::ops::Range<usize> {
+        let closes = self.entries.last().and_then(|last| last.owner);
+        let begin = self.entries.iter().position(|entry| Some(entry.name.as_str()) == closes);
+        begin.unwrap_or(0)..self.entries.len()
+    }
+
+    /// The thread that holds what an entry waits for: as a rule the next entry.
+    fn owner(&self, place: usize, threads: &[Option<u32>]) -> Option<u32> {
+        let name = self.entries[place].owner?;
+        let next = self.entries.iter().skip(place + 1).position(|entry| entry.name == name);
+        let at = match next {
+            Some(distance) => place + 1 + distance,
+            None => self.entries.iter().position(|entry| entry.name == name)?,
+        };
+        threads.get(at).copied().flatten()
+    }
+}
+
+/// `which is held by "teller-west"`; `which is held by UNKNOWN_owner_addr=0x0`
+fn owner(body: &str) -> Option<Option<&str>> {
+    let (_, owner) = body.split_once("which is held by ")?;
+    Some(owner.strip_prefix('"').and_then(|name| name.strip_suffix('"')))
+}
+
+/// `waiting to lock monitor 0x00007f42ec002598 (object 0x0000000742762398, a bank.Account),`
+/// `waiting to lock Monitor@0x00007f42ec002598 (Object@0x0000000742762398, a bank/Account),`
+/// `waiting for ownable synchronizer 0x000000069ec1a368, (a java.util.concurrent.locks.ReentrantLock$NonfairSync),`
+fn object(body: &str) -> Option<Object<'_>> {
+    let (_, class) = body.rsplit_once("a ")?;
+    let class = class.split([')', ',']).next()?;
+    let place = body.find("bject 0x").or_else(|| body.find("bject@0x"));
+    let place = place.or_else(|| body.find("ynchronizer 0x"))?;
+    let hex = body[place..].split_once("0x")?.1;
+    let end = hex.find(|char: char| !char.is_ascii_hexdigit()).unwrap_or(hex.len());
+    Some(Object { address: address(&hex[..end])?, class })
+}
+
+/// The thread of an entry. Names repeat: the one that waits for the object is meant.
+fn find(dump: &mut Dump, locks: &mut Locks, entry: &Entry) -> Option<u32> {
+    let lock = entry.object.map(|object| locks.find(dump, object, kind(entry)));
+    let named = || (0..).zip(&dump.threads).filter(|(_, thread)| thread.name == entry.name);
+    let waits = named()
+        .find(|(_, thread)| lock.is_some() && thread.wait.as_ref().map(|wait| wait.lock) == lock);
+    waits.or_else(|| named().next()).map(|(index, _)| index)
+}
+
+fn kind(entry: &Entry) -> LockKind {
+    match entry.wait.contains("synchronizer") {
+        true => LockKind::Synchronizer,
+        false => LockKind::Monitor,
+    }
+}
+
+fn record(dump: &mut Dump, locks: &mut Locks, object: Object, thread: u32) {
+    let id = locks.find(dump, object, LockKind::Monitor);
+    let owner = Owner { thread, source: OwnerSource::Runtime };
+    let lock = &mut dump.locks[id.0 as usize];
+    if !lock.owners.contains(&owner) {
+        lock.owners.push(owner);
+    }
+    let holds = &mut dump.threads[thread as usize].holds;
+    if holds.iter().all(|hold| hold.lock != id) {
+        holds.push(Hold { lock: id, frame: None, source: OwnerSource::Runtime });
+    }
+}
+
+fn sentence(entry: &Entry) -> String {
+    let owner = entry.owner.unwrap_or("an unknown thread");
+    format!("\"{}\" {}, which is held by \"{owner}\"", entry.name, entry.wait)
+}
+
+#[cfg(test)]
+mod tests {
+    use sigquit_dump::{Thread, Wait, WaitFor};
+
+    use super::*;
+
+    fn section(text: &str) -> Section<'_> {
+        let mut section = Section::new(1);
+        for line in text.lines() {
+            assert!(section.line(line), "{line}");
+        }
+        section
+    }
+
+    fn dump(names: &[&str]) -> Dump {
+        let thread = |&name: &&str| Thread { name: name.to_owned(), ..Thread::default() };
+        Dump { threads: names.iter().map(thread).collect(), ..Dump::default() }
+    }
+
+    const BYSTANDER: &str = "=====
+\"b\":
+  waiting to lock monitor 0x00007f42ec002598 (object 0x10, a bank.Account),
+  which is held by \"e\"
+\"e\":
+  waiting to lock monitor 0x00007f430c0066e8 (object 0x20, a bank.Account),
+  which is held by \"w\"
+
+\"w\":
+  waiting for ownable synchronizer 0x30, (a java.util.concurrent.locks.ReentrantLock$NonfairSync),
+  which is held by \"e\"
+";
+
+    #[test]
+    fn the_lead_in_is_no_part_of_the_cycle() {
+        let (mut dump, mut locks) = (dump(&["w", "e", "b"]), Locks::default());
+        section(BYSTANDER).resolve(&mut dump, &mut locks);
+        assert_eq!(dump.notices[0].threads, [1, 0]);
+        let owned: Vec<_> = dump.locks.iter().map(|lock| lock.owners[0].thread).collect();
+        assert_eq!(owned, [1, 0, 1]);
+        assert_eq!(dump.locks[2].kind, LockKind::Synchronizer);
+        assert_eq!(dump.threads[0].holds.len(), 1);
+    }
+
+    #[test]
+    fn names_that_repeat_are_told_by_what_they_wait_for() {
+        let (mut dump, mut locks) = (dump(&["e", "e", "w"]), Locks::default());
+        let waited = Object { address: 0x20, class: "bank.Account" };
+        let lock = locks.find(&mut dump, waited, LockKind::Monitor);
+        dump.threads[1].wait = Some(Wait { lock, wait_for: WaitFor::Exclusive });
+        section(BYSTANDER).resolve(&mut dump, &mut locks);
+        assert_eq!(dump.notices[0].threads, [1, 2]);
+    }
+
+    #[test]
+    fn unknown_owners_and_debugger_words() {
+        assert_eq!(owner("which is held by UNKNOWN_owner_addr=0x0"), Some(None));
+        assert_eq!(owner("in JNI, which is held by \"a\"b\""), Some(Some("a\"b")));
+        let object = object("waiting to lock Monitor@0x1 (Object@0x20, a java/lang/Object),");
+        assert_eq!(object, Some(Object { address: 0x20, class: "java/lang/Object" }));
+    }
+
+    #[test]
+    fn a_name_of_two_lines() {
+        let section = section("\"new\nline\":\n  which is held by \"x\"");
+        assert_eq!(section.entries[0].name, "new\nline");
+    }
+}

@@ -1,0 +1,136 @@
+//! The text that HotSpot prints: `jstack`, `jcmd Thread.print`, `kill -3` into a log, `jhsdb
+//! jstack`; from 1.4 on.
+//!
+//! A dump is a title, threads (a header, a state, frames with annotations, owned synchronizers),
+//! and a tail: JNI references, deadlocks, the heap.
+//!
+//! ```text
+//! 2026-11-22 20:52:40
+//! Full thread dump Java HotSpot(TM) 64-Bit Server VM (25.212-b10 mixed mode):
+//!
+//! "teller-west" #9 prio=5 os_prio=0 tid=0x00007f43400dd000 nid=0x5aa3 waiting for monitor entry [0x00007f432a5fb000]
+//!    java.lang.Thread.State: BLOCKED (on object monitor)
+//! 	at bank.kestrel.TransferDesk.move(TransferDesk.java:4)
+//! 	- waiting to lock <0x0000000742762398> (a bank.kestrel.TransferDesk$Account)
+//! 	- locked <0x00000007427623e0> (a bank.kestrel.TransferDesk$Account)
+//! 	at bank.kestrel.TransferDesk$2.run(TransferDesk.java:6)
+//!
+//!    Locked ownable synchronizers:
+//! 	- None
+//!
+//! JNI global references: 5
+//! ```
+
+mod building;
+mod deadlock;
+mod failure;
+mod frame;
+mod header;
+mod known;
+mod locks;
+mod mark;
+mod thread;
+mod title;
+
+use sigquit_dump::{Dump, Warning};
+
+use self::building::Building;
+use self::title::Title;
+use super::{Format, Line, Recognition, Text};
+
+pub(super) const FORMAT: Format = Format { name: "hotspot", recognize, read };
+
+fn recognize(text: &Text) -> Recognition {
+    if text.lines().any(|line| begins(line.text)) {
+        return Recognition::Yes;
+    }
+    match failure(text) {
+        Some(_) => Recognition::Yes,
+        None => Recognition::No,
+    }
+}
+
+/// Whether only a thread dump has such a line.
+fn begins(text: &str) -> bool {
+    let body = text.trim_start();
+    title::is_title(body) || (body.contains(" tid=") && header::split(text).is_some())
+}
+
+/// The tools' excuses are short; the same words in a long log are about something else.
+fn failure<'t>(text: &'t Text) -> Option<Line<'t>> {
+    const LONGEST: usize = 1 << 16;
+    let short = text.as_str().len() < LONGEST;
+    short.then(|| text.lines().find(|line| failure::is_failure(line.text)))?
+}
+
+fn read(text: &Text) -> (Vec<Dump>, Vec<Warning>) {
+    let mut reader = Reader::default();
+    let mut lines = text.lines();
+    while let Some(line) = lines.next() {
+        match thread::name_of_several_lines(line, &lines) {
+            Some((name, more, header)) => {
+                reader.building(line.number).thread(line.number, name, header);
+                lines.by_ref().take(more).for_each(drop);
+            }
+            None => reader.line(line),
+        }
+        reader.last = line.number;
+    }
+    reader.finish();
+    if reader.dumps.is_empty() {
+        reader.dumps.extend(failure(text).map(failure::dump));
+    }
+    (reader.dumps, reader.warnings)
+}
+
+#[derive(Default)]
+struct Reader<'t> {
+    dumps: Vec<Dump>,
+    warnings: Vec<Warning>,
+    title: Title,
+    current: Option<Building<'t>>,
+    last: u64,
+}
+
+impl<'t> Reader<'t> {
+    fn line(&mut self, line: Line<'t>) {
+        let body = line.text.trim();
+        if body.is_empty() {
+            return;
+        }
+        if title::is_title(body) {
+            self.begin(line.number, body);
+        } else if let Some((name, header)) = thread::header(line.text) {
+            self.building(line.number).thread(line.number, name, header);
+        } else if !self.title.precedes(line.number, body)
+            && let Some(building) = &mut self.current
+        {
+            building.line(line, body);
+        }
+    }
+
+    fn begin(&mut self, line: u64, body: &str) -> &mut Building<'t> {
+        self.finish();
+        let dump = self.title.dump(line, body);
+        self.current.insert(Building::new(dump, body.starts_with("Full ")))
+    }
+
+    /// The dump being read; one whose beginning is missing when there is none.
+    fn building(&mut self, line: u64) -> &mut Building<'t> {
+        if self.current.as_ref().is_none_or(|building| building.ended) {
+            let message = "a thread without the title line of its dump before it: the beginning \
+                is missing, and the threads are a lower bound";
+            self.warnings.push(Warning { line, message: message.into() });
+            self.begin(line, "").lacks_beginning();
+        }
+        let title = &mut self.title;
+        self.current.get_or_insert_with(|| Building::new(title.dump(line, ""), false))
+    }
+
+    fn finish(&mut self) {
+        if let Some(building) = self.current.take() {
+            let dump = building.finish(self.last, &mut self.warnings);
+            self.dumps.push(dump);
+        }
+    }
+}
