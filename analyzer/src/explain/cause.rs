@@ -25,6 +25,8 @@ pub(super) struct Causes {
     pub by_finding: Vec<Vec<Cause>>,
     /// For each finding, who waits behind those who make it what it is.
     pub behind: Vec<BTreeSet<MemberId>>,
+    /// How many members are not idle.
+    pub busy: usize,
 }
 
 /// One finding as the cause of another.
@@ -81,7 +83,8 @@ impl Causes {
         let behind: Vec<BTreeSet<MemberId>> =
             findings.iter().map(|finding| behind(diagnosis.incident, findings, finding)).collect();
         let ties = all_ties(diagnosis, &behind);
-        Causes { by_finding: direct(findings, &ties), behind }
+        let busy = diagnosis.incident.ids().filter(|&id| !diagnosis.incident.always_idle(id));
+        Causes { by_finding: direct(findings, &ties), behind, busy: busy.count() }
     }
 }
 
@@ -136,13 +139,13 @@ fn precedence(detector: &str) -> (Nature, usize) {
 }
 
 /// Those who make a finding what it is: while they are as they are, it lasts.
-pub(super) fn makers(finding: &Finding) -> Vec<MemberId> {
+pub(super) fn makers(finding: &Finding) -> BTreeSet<MemberId> {
     match nature(finding.detector) {
         Nature::Stuck | Nature::Contention | Nature::Exhaustion if has_holder(finding) => {
             finding.owner.iter().chain(&finding.holders).copied().collect()
         }
-        Nature::Contention | Nature::Exhaustion => Vec::new(),
-        _ => finding.members.clone(),
+        Nature::Contention | Nature::Exhaustion => BTreeSet::new(),
+        _ => finding.members.iter().copied().collect(),
     }
 }
 
@@ -151,19 +154,21 @@ fn has_holder(finding: &Finding) -> bool {
 }
 
 /// Those who suffer from a finding: everyone in it who does not make it what it is.
-pub(super) fn sufferers(finding: &Finding) -> Vec<MemberId> {
-    let makers = makers(finding);
-    let all = finding.members.iter().chain(&finding.victims).copied();
-    all.filter(|member| !makers.contains(member)).collect()
+pub(super) fn sufferers(finding: &Finding) -> BTreeSet<MemberId> {
+    let everyone: BTreeSet<MemberId> =
+        finding.members.iter().chain(&finding.victims).copied().collect();
+    &everyone - &makers(finding)
 }
 
 /// Everyone who waits, through however many others, for the makers of a finding; without them.
-fn behind(_incident: &Incident, findings: &[Finding], cause: &Finding) -> BTreeSet<MemberId> {
-    let makers: BTreeSet<MemberId> = makers(cause).into_iter().collect();
+/// Others are the owners of locks and the holders of what findings say is waited for.
+fn behind(incident: &Incident, findings: &[Finding], cause: &Finding) -> BTreeSet<MemberId> {
+    let makers = makers(cause);
     let mut blocked = makers.clone();
     blocked.extend(sufferers(cause));
     loop {
         let before = blocked.len();
+        blocked.extend(waiters_of_locks(incident, &blocked));
         for finding in findings {
             if held_up(finding, &blocked) {
                 blocked.extend(sufferers(finding));
@@ -173,6 +178,16 @@ fn behind(_incident: &Incident, findings: &[Finding], cause: &Finding) -> BTreeS
             return &blocked - &makers;
         }
     }
+}
+
+/// Who waits in the newest dump for locks that these members own. An older dump shows what may
+/// be over.
+fn waiters_of_locks(incident: &Incident, owners: &BTreeSet<MemberId>) -> Vec<MemberId> {
+    let Some(newest) = incident.dumps.len().checked_sub(1) else { return Vec::new() };
+    let thread_of = |&owner: &MemberId| incident.member(owner).seen[newest];
+    let threads: Vec<u32> = owners.iter().filter_map(thread_of).map(|at| at as u32).collect();
+    let blocked = incident.wait_for(newest).blocked_by_all(&threads);
+    blocked.into_iter().filter_map(|at| incident.member_of(newest, at as usize)).collect()
 }
 
 /// Whether most makers of a finding are among the blocked.

@@ -156,7 +156,7 @@ fn cluster_report(number: usize, incident: &Incident, cluster: &Cluster) -> Clus
 
 #[cfg(test)]
 mod tests {
-    use sigquit_dump::{Notice, NoticeKind, Runtime};
+    use sigquit_dump::{Hold, Notice, NoticeKind, OwnerSource, Runtime, Wait, WaitFor};
 
     use super::*;
     use crate::detect::{Grade, Severity};
@@ -288,6 +288,24 @@ mod tests {
         let cycle = Finding { victims: ids(2..6), ..finding("deadlock", 0..2) };
         let lock = owned_by(finding("lock-contention", 2..6), 1);
         assert_eq!(story(vec![lock, cycle]), "deadlock lock-contention<-deadlock");
+    }
+
+    #[test]
+    fn who_waits_for_the_lock_of_a_spinner_follows_from_the_spin() {
+        let scene = Scene::of(Runtime::Rust).dump(0, |moment| {
+            let lock = moment.lock(sigquit_dump::LockKind::Mutex, 0x70);
+            moment.thread("spinner", &["spin"]).holds =
+                vec![Hold { lock, frame: None, source: OwnerSource::Tracked }];
+            for name in ["w1", "w2"] {
+                moment.thread(name, &["wait"]).wait =
+                    Some(Wait { lock, wait_for: WaitFor::Exclusive });
+            }
+        });
+        let incident = scene.incident();
+        let report = report(&incident, vec![finding("spin-loop", [0]), finding("avalanche", 1..3)]);
+        assert_eq!(report.findings[1].caused_by, ["f1"]);
+        assert_eq!(report.findings[1].evidence[0].text, "2 of 2 wait behind f1");
+        assert!(report.verdict.headline.contains("behind it 2 threads"));
     }
 
     #[test]

@@ -1,12 +1,10 @@
 //! Which finding matters most.
 
 use std::cmp::Reverse;
-use std::collections::BTreeSet;
 
 use super::cause::{Causes, makers, nature};
 use super::{Diagnosis, Role};
 use crate::detect::{Finding, Grade, Severity};
-use crate::model::MemberId;
 
 /// A finding with its place among all findings.
 pub(super) struct Ranked {
@@ -86,22 +84,14 @@ fn score(diagnosis: &Diagnosis, causes: &Causes, index: usize) -> u32 {
         Severity::Low => 0.2,
         Severity::Info => 0.05,
     };
-    let impact = base + (1.0 - base) / 2.0 * reach(diagnosis, finding, &causes.behind[index]);
+    let impact = base + (1.0 - base) / 2.0 * reach(causes, finding, index);
     let one_look = diagnosis.incident.dumps.len() < 2 && finding.grade != Grade::Proof;
     let seen = if one_look { 0.8 } else { 1.0 };
     (100.0 * confidence(finding) * impact * seen).round().clamp(0.0, 100.0) as u32
 }
 
-/// The share of an incident's busy members that make a finding or wait behind it.
-fn reach(diagnosis: &Diagnosis, finding: &Finding, behind: &BTreeSet<MemberId>) -> f64 {
-    let idle: BTreeSet<MemberId> = diagnosis
-        .clusters
-        .iter()
-        .filter(|cluster| cluster.idle)
-        .flat_map(|cluster| cluster.members.iter().copied())
-        .collect();
-    let busy = diagnosis.incident.members.len().saturating_sub(idle.len());
-    let makers: BTreeSet<MemberId> = makers(finding).into_iter().collect();
-    let reached = (&makers | behind).len();
-    (reached as f64 / busy.max(1) as f64).min(1.0)
+/// The share of the busy members that make a finding or wait behind it.
+fn reach(causes: &Causes, finding: &Finding, index: usize) -> f64 {
+    let reached = (&makers(finding) | &causes.behind[index]).len();
+    (reached as f64 / causes.busy.max(1) as f64).min(1.0)
 }

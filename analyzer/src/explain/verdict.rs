@@ -81,12 +81,11 @@ fn process_name(incident: &Incident) -> String {
 /// What follows from a root, one phrase a symptom, and who else waits behind it.
 fn effects(diagnosis: &Diagnosis, causes: &Causes, root: usize) -> Vec<String> {
     let incident = diagnosis.incident;
-    let mut told: BTreeSet<MemberId> = makers(&diagnosis.findings[root]).into_iter().collect();
+    let mut told: BTreeSet<MemberId> = makers(&diagnosis.findings[root]);
     let mut phrases = Vec::new();
     for symptom in symptoms(causes, root) {
         let finding = &diagnosis.findings[symptom];
-        let new: BTreeSet<MemberId> = sufferers(finding).into_iter().collect();
-        let new = &new - &told;
+        let new = &sufferers(finding) - &told;
         if !new.is_empty() {
             phrases.push(format!("{} {}", count(incident, &new), what_they_do(finding.detector)));
         }
@@ -216,9 +215,12 @@ fn everyone(diagnoses: &[Diagnosis]) -> String {
     if processes > 1 { format!("{told} in {processes} processes") } else { told }
 }
 
-/// How many are idle in the newest dumps, when clusters tell.
+/// How many are idle in the newest dumps, when any are.
 fn idle(diagnoses: &[Diagnosis]) -> Option<usize> {
-    let clusters: Vec<_> = diagnoses.iter().flat_map(|diagnosis| &diagnosis.clusters).collect();
-    let idle = clusters.iter().filter(|cluster| cluster.idle);
-    (!clusters.is_empty()).then(|| idle.filter_map(|cluster| cluster.per_dump.last()).sum())
+    let idle_in = |incident: &Incident| {
+        let newest = incident.dumps.len().saturating_sub(1);
+        incident.ids().filter(|&id| incident.idle(id, newest).is_some()).count()
+    };
+    let idle = diagnoses.iter().map(|diagnosis| idle_in(diagnosis.incident)).sum();
+    Some(idle).filter(|&idle| idle > 0)
 }

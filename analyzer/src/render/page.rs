@@ -25,7 +25,8 @@ impl Page {
         let options = textwrap::Options::new(self.width)
             .initial_indent(label)
             .subsequent_indent(&hang)
-            .word_separator(textwrap::WordSeparator::AsciiSpace);
+            .word_separator(textwrap::WordSeparator::AsciiSpace)
+            .word_splitter(textwrap::WordSplitter::NoHyphenation);
         textwrap::wrap(&plain(text), options).into_iter().map(Into::into).collect()
     }
 

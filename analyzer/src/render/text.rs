@@ -20,10 +20,11 @@ const SCREEN: usize = 25;
 const VERDICT_LINES: usize = 4;
 const CHAIN_LINES: usize = 6;
 const NEXT_STEP_LINES: usize = 3;
-/// The narrowest page.
+/// The narrowest page, and the widest: longer lines are hard to read.
 const NARROWEST: usize = 40;
+const WIDEST: usize = 120;
 /// How far a label's text stands to the right.
-const INDENT: usize = 9;
+const INDENT: usize = 11;
 
 /// How the text is laid out.
 #[derive(Clone, Copy, Debug)]
@@ -41,7 +42,7 @@ pub struct TextOptions {
 /// # Errors
 /// Those of the writer.
 pub fn text(report: &Report, options: TextOptions, mut out: impl Write) -> io::Result<()> {
-    let page = Page { width: options.width.max(NARROWEST), color: options.color };
+    let page = Page { width: options.width.clamp(NARROWEST, WIDEST), color: options.color };
     let lines = match options.top {
         None => first_screen(report, page),
         Some(top) => whole(report, page, top),
@@ -165,10 +166,15 @@ fn link_lines(report: &Report, page: Page, finding: &RankedFinding, depth: usize
     };
     let severity = severity_name(finding.severity);
     let head = format!(
-        "{arrow}{} {}{process}, {severity} {}: ",
+        "{arrow}{} {}{process}, {severity} {}",
         finding.id, finding.detector, finding.score
     );
-    let mut lines = page.wrap_at_most(1, "", &format!("{head}{}", finding.headline));
+    let told_in_verdict = report.findings.first() == Some(finding);
+    let line = match told_in_verdict {
+        true => head,
+        false => format!("{head}: {}", finding.headline),
+    };
+    let mut lines = page.wrap_at_most(1, "", &line);
     if let Some(line) = lines.first_mut() {
         let painted = page.paint(severity_style(finding.severity), severity);
         *line = line.replacen(severity, &painted, 1);
@@ -192,7 +198,7 @@ fn parts(finding: &RankedFinding, page: Page, most: usize) -> Vec<Part> {
     };
     vec![
         one("who", fold(&finding.members, most.saturating_mul(3))),
-        one("waiting", fold(&finding.victims, most.saturating_mul(2))),
+        one("victims", fold(&finding.victims, most.saturating_mul(2))),
         one("holders", fold(&finding.holders, most.saturating_mul(2))),
         one("lock", lock(finding)),
         labelled("where", finding.frames.iter().map(|frame| frame.as_str().into()), page, most),
@@ -301,14 +307,29 @@ fn process_sentence(process: &ProcessReport) -> String {
     if let (Some(first), Some(last)) = (process.dumps.first(), process.dumps.last()) {
         let dumps = process.dumps.len();
         sentence += &format!("; {dumps} dump{}", if dumps == 1 { "" } else { "s" });
-        sentence += &match (&first.time, &last.time) {
-            (Some(from), Some(to)) if from != to => format!(", {from} to {to}"),
-            (Some(at), _) => format!(", {at}"),
-            _ => String::new(),
-        };
+        sentence += &when(first.time.as_deref(), last.time.as_deref());
         sentence += &format!("; {}", size(last.threads, last.tasks));
     }
     sentence
+}
+
+/// The time of the first and of the last dump, to the second. No zone is told: not every source
+/// says in which it prints.
+fn when(first: Option<&str>, last: Option<&str>) -> String {
+    let parts = |time: &'_ str| -> Option<(String, String)> {
+        let (day, time) = time.split_once('T')?;
+        Some((day.to_owned(), time.split(['.', 'Z']).next()?.to_owned()))
+    };
+    match (first.and_then(parts), last.and_then(parts)) {
+        (Some(first), Some(last)) if first == last => format!(", {} {}", first.0, first.1),
+        (Some(first), Some(last)) if first.0 == last.0 => {
+            format!(", {} {} to {}", first.0, first.1, last.1)
+        }
+        (Some(first), Some(last)) => {
+            format!(", {} {} to {} {}", first.0, first.1, last.0, last.1)
+        }
+        _ => String::new(),
+    }
 }
 
 fn size(threads: usize, tasks: usize) -> String {
@@ -339,13 +360,13 @@ fn more(report: &Report) -> String {
         [one] if one.len() <= 40 && one != "-" => one.clone(),
         _ => "PATH...".to_owned(),
     };
-    let show = format!("`sigquit show {paths}` for the stacks");
+    let show = format!("sigquit show {paths}");
     match report.findings.first() {
         None => show,
         Some(first) => format!(
-            "`sigquit analyze --top {} {paths}` for all of it, `sigquit explain {}`, {show}",
-            report.findings.len(),
-            first.detector
+            "sigquit explain {} | {show} | sigquit analyze --top {} {paths}",
+            first.detector,
+            report.findings.len()
         ),
     }
 }
