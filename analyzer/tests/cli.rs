@@ -1,0 +1,291 @@
+//! The command as scripts and shells meet it: exit status, streams, closed pipes, rubbish.
+
+mod schema;
+
+use std::ffi::OsString;
+use std::fs;
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+use sigquit_analyzer::cli;
+use sigquit_dump::{Dump, Frame, Nanos, Process, Runtime, Symbol, Thread};
+
+/// What a run of the command left.
+struct Run {
+    status: u8,
+    out: String,
+    err: String,
+}
+
+/// Runs the command in this process.
+fn run<S: Into<OsString>>(arguments: impl IntoIterator<Item = S>) -> Run {
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let arguments = arguments.into_iter().map(Into::into);
+    let status = cli::run(std::iter::once("sigquit".into()).chain(arguments), &mut out, &mut err);
+    let text = |bytes| String::from_utf8(bytes).expect("text");
+    Run { status, out: text(out), err: text(err) }
+}
+
+fn binary() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_sigquit"))
+}
+
+/// A dump with one thread of that name, as the agent writes it.
+fn dump_of(thread: &str) -> Vec<u8> {
+    let mut dump = Dump {
+        time: Some(Nanos::from_millis(1_795_382_617_834)),
+        process: Process { runtime: Runtime::Rust, pid: Some(4711), ..Process::default() },
+        ..Dump::default()
+    };
+    let frame = dump.intern_frame(Frame::named(Symbol::function("order::checkout")));
+    let stack = dump.intern_stack(vec![frame].into());
+    dump.threads.push(Thread {
+        name: thread.into(),
+        os_id: Some(4712),
+        stack: Some(stack),
+        ..Thread::default()
+    });
+    let mut bytes = Vec::new();
+    sigquit_dump::write(&dump, &mut bytes).expect("a buffer");
+    bytes
+}
+
+/// A folder with files.
+fn folder(files: &[(&str, &[u8])]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (name, bytes) in files {
+        fs::write(folder.path().join(name), bytes).expect("a file");
+    }
+    folder
+}
+
+fn path(folder: &tempfile::TempDir, name: &str) -> PathBuf {
+    folder.path().join(name)
+}
+
+#[test]
+fn a_dump_is_analyzed() {
+    let folder = folder(&[("dump", &dump_of("request-1"))]);
+    let text = run([OsString::from("analyze"), path(&folder, "dump").into()]);
+    assert_eq!((text.status, text.err.as_str()), (0, ""));
+    assert!(text.out.contains("pid 4711"), "{}", text.out);
+
+    let json =
+        run(["analyze".into(), "--output=json".into(), path(&folder, "dump").into_os_string()]);
+    assert_eq!((json.status, json.err.as_str()), (0, ""));
+    let report: Value = serde_json::from_str(&json.out).expect("JSON");
+    assert_eq!(schema::violations(&report), Vec::<String>::new());
+    assert_eq!(report["inputs"][0]["format"], "sigquit");
+    assert_eq!(report["processes"][0]["dumps"][0]["time"], "2026-11-22T21:23:37.834Z");
+}
+
+#[test]
+fn what_nobody_can_understand_is_status_2() {
+    let noise: Vec<u8> =
+        (0..100_000u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+    let folder = folder(&[("noise", &noise), ("empty", b""), ("prose", b"All is well.\n")]);
+    fs::create_dir(path(&folder, "hollow")).expect("a folder");
+    for name in ["noise", "empty", "prose", "hollow", "missing"] {
+        for command in ["analyze", "show"] {
+            let run = run([OsString::from(command), path(&folder, name).into()]);
+            assert_eq!((run.status, run.out.as_str()), (2, ""), "{command} {name}: {}", run.err);
+            assert!(run.err.starts_with("sigquit: "), "{command} {name}: {}", run.err);
+            assert_eq!(run.err.lines().count(), 1, "{command} {name}: {}", run.err);
+        }
+    }
+}
+
+#[test]
+fn good_and_unreadable_inputs_are_both_reported() {
+    let folder = folder(&[("good", &dump_of("request-1")), ("bad", b"rubbish")]);
+    let paths = ["good", "bad", "missing"].map(|name| path(&folder, name).into_os_string());
+    let run = run(["analyze".into(), "--output=json".into()].into_iter().chain(paths));
+    assert_eq!(run.status, 0);
+    assert_eq!(run.err.lines().count(), 2, "{}", run.err);
+    let report: Value = serde_json::from_str(&run.out).expect("JSON");
+    assert_eq!(schema::violations(&report), Vec::<String>::new());
+    let inputs = report["inputs"].as_array().expect("an array");
+    let dumps: Vec<&Value> = inputs.iter().map(|input| &input["dumps"]).collect();
+    assert_eq!(dumps, [1, 0, 0]);
+    assert!(inputs[1..].iter().all(|input| !input["warnings"].as_array().unwrap().is_empty()));
+}
+
+#[test]
+fn wrong_arguments_are_status_2() {
+    let wrong: &[&[&str]] = &[
+        &[],
+        &["analyze"],
+        &["show"],
+        &["analyse", "x"],
+        &["analyze", "x", "--output", "yaml"],
+        &["analyze", "x", "--fail-on", "sometimes"],
+        &["analyze", "x", "--format", "no-such-format"],
+        &["analyze", "x", "--top", "many"],
+        &["analyze", "x", "--color", "pink"],
+        &["explain", "no-such-detector"],
+    ];
+    for &arguments in wrong {
+        let run = run(arguments.iter().copied());
+        assert_eq!((run.status, run.out.as_str()), (2, ""), "{arguments:?}");
+        assert!(!run.err.is_empty(), "{arguments:?}");
+    }
+}
+
+#[test]
+fn help_is_no_mistake() {
+    for arguments in [&["--help"][..], &["analyze", "--help"], &["--version"]] {
+        let run = run(arguments.iter().copied());
+        assert_eq!((run.status, run.err.as_str()), (0, ""), "{arguments:?}");
+        assert!(run.out.contains("sigquit"));
+    }
+}
+
+#[test]
+fn a_report_in_a_file_is_whole_or_not_there() {
+    let folder = folder(&[("dump", &dump_of("request-1")), ("report", b"an older report")]);
+    let into = |name: &str| {
+        run([
+            "analyze".into(),
+            "-o".into(),
+            path(&folder, name).into_os_string(),
+            path(&folder, "dump").into(),
+        ])
+    };
+    let kept = into("report");
+    assert_eq!((kept.status, kept.out.as_str(), kept.err.as_str()), (0, "", ""));
+    assert!(fs::read_to_string(path(&folder, "report")).expect("a file").contains("pid 4711"));
+
+    let nowhere = into("no-such-folder/report");
+    assert_eq!(nowhere.status, 2);
+    assert!(nowhere.err.starts_with("sigquit: "), "{}", nowhere.err);
+    assert_eq!(into("/dev/null").status, 0);
+    let left: Vec<_> = fs::read_dir(folder.path()).expect("a folder").flatten().collect();
+    assert_eq!(left.len(), 2, "nothing else is left: {left:?}");
+}
+
+#[test]
+fn explain_knows_every_detector() {
+    let list = run(["explain"]);
+    assert_eq!((list.status, list.err.as_str()), (0, ""));
+    for detector in sigquit_analyzer::detect::all() {
+        let told = run(["explain", detector.name]);
+        assert_eq!((told.status, told.err.as_str()), (0, ""), "{}", detector.name);
+        assert_eq!(told.out.trim(), detector.documentation.trim());
+        let listed =
+            list.out.lines().find(|line| line.split_whitespace().next() == Some(detector.name));
+        let sentence = listed.and_then(|line| line.split_once(char::is_whitespace));
+        assert!(sentence.is_some_and(|(_, text)| !text.trim().is_empty()), "{}", detector.name);
+    }
+    assert_eq!(list.out.lines().count(), sigquit_analyzer::detect::all().len());
+}
+
+#[test]
+fn show_folds_equal_stacks_and_unfolds_them_when_asked() {
+    let mut both = dump_of("request-1");
+    both = String::from_utf8(both).expect("text").into_bytes();
+    let (mut dumps, _) = sigquit_dump::read(&both).expect("a dump");
+    let mut second = dumps[0].threads[0].clone();
+    second.name = "request-2".into();
+    second.os_id = Some(4713);
+    dumps[0].threads.push(second);
+    let mut bytes = Vec::new();
+    sigquit_dump::write(&dumps[0], &mut bytes).expect("a buffer");
+    let folder = folder(&[("dump", &bytes)]);
+
+    let folded = run([OsString::from("show"), path(&folder, "dump").into()]);
+    assert_eq!((folded.status, folded.err.as_str()), (0, ""));
+    assert_eq!(folded.out.matches("at order::checkout").count(), 1, "{}", folded.out);
+    assert!(folded.out.contains("request-1 .. request-2 (2)"), "{}", folded.out);
+
+    let unfolded = run(["show".into(), "--all".into(), path(&folder, "dump").into_os_string()]);
+    assert_eq!(unfolded.out.matches("at order::checkout").count(), 2, "{}", unfolded.out);
+    assert!(unfolded.out.contains("request-2 tid 4713"), "{}", unfolded.out);
+}
+
+#[test]
+fn hostile_names_do_not_reach_the_terminal() {
+    let folder = folder(&[("dump", &dump_of("\u{1b}[2J\nall is well\u{202e}"))]);
+    for command in ["analyze", "show"] {
+        let run = run([OsString::from(command), path(&folder, "dump").into()]);
+        assert_eq!(run.status, 0);
+        let hostile = |c: char| (c.is_control() && c != '\n') || c == '\u{202e}';
+        assert!(!run.out.contains(hostile), "{}", run.out);
+    }
+}
+
+#[test]
+fn standard_input_is_a_path() {
+    let mut child = binary()
+        .args(["analyze", "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the command");
+    let mut stdin = child.stdin.take().expect("a pipe");
+    stdin.write_all(&dump_of("request-1")).expect("the command reads");
+    drop(stdin);
+    let output = child.wait_with_output().expect("the command ends");
+    assert_eq!(output.status.code(), Some(0));
+    assert!(String::from_utf8_lossy(&output.stdout).contains("pid 4711"));
+}
+
+#[test]
+fn an_empty_standard_input_is_status_2() {
+    let output =
+        binary().args(["analyze", "-"]).stdin(Stdio::null()).output().expect("the command");
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).starts_with("sigquit: -: "));
+}
+
+#[test]
+fn a_closed_pipe_ends_quietly() {
+    let mut dump = Dump::default();
+    for number in 0..5_000u64 {
+        let frame = dump.intern_frame(Frame::named(Symbol::function(format!("f{number}"))));
+        let stack = dump.intern_stack(vec![frame].into());
+        dump.threads.push(Thread { os_id: Some(number), stack: Some(stack), ..Thread::default() });
+    }
+    let mut bytes = Vec::new();
+    sigquit_dump::write(&dump, &mut bytes).expect("a buffer");
+    let folder = folder(&[("dump", &bytes)]);
+    let mut child = binary()
+        .arg("show")
+        .arg(path(&folder, "dump"))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the command");
+    let mut first = [0; 16];
+    let mut stdout = child.stdout.take().expect("a pipe");
+    stdout.read_exact(&mut first).expect("some output");
+    drop(stdout);
+    let output = child.wait_with_output().expect("the command ends");
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+}
+
+#[test]
+fn a_full_disk_is_an_error() {
+    if !Path::new("/dev/full").exists() {
+        println!("skipped: this system has no /dev/full");
+        return;
+    }
+    let folder = folder(&[("dump", &dump_of("request-1"))]);
+    let full = fs::OpenOptions::new().write(true).open("/dev/full").expect("/dev/full");
+    let output = binary().arg("analyze").arg(path(&folder, "dump")).stdout(full).output();
+    let output = output.expect("the command");
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("could not be written"));
+}
+
+#[test]
+fn pipes_get_neither_colours_nor_progress() {
+    let folder = folder(&[("dump", &dump_of("request-1"))]);
+    let output = binary().arg("analyze").arg(path(&folder, "dump")).output().expect("the command");
+    assert!(!output.stdout.contains(&0x1b));
+    assert!(output.stderr.is_empty());
+    let always = binary().args(["analyze", "--color=always"]).arg(path(&folder, "dump")).output();
+    assert!(always.expect("the command").stdout.contains(&0x1b));
+}
