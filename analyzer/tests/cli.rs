@@ -173,6 +173,10 @@ fn explain_knows_every_detector() {
         let told = run(["explain", detector.name]);
         assert_eq!((told.status, told.err.as_str()), (0, ""), "{}", detector.name);
         assert_eq!(told.out.trim(), detector.documentation.trim());
+        assert!(told.out.trim().starts_with(&format!("# {}\n", detector.name)), "{}", detector.name);
+        for section in ["\n## Evidence\n", "\n## Limits\n", "\n## What to do\n"] {
+            assert!(told.out.contains(section), "{} lacks {section:?}", detector.name);
+        }
         let listed =
             list.out.lines().find(|line| line.split_whitespace().next() == Some(detector.name));
         let sentence = listed.and_then(|line| line.split_once(char::is_whitespace));

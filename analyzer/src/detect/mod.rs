@@ -14,8 +14,8 @@ use crate::model::Incident;
 pub struct Detector {
     /// Its stable name.
     pub name: &'static str,
-    /// What `sigquit explain NAME` prints: what it looks for, its evidence, its limits, what to
-    /// do. Markdown.
+    /// What `sigquit explain NAME` prints, in Markdown: `# name` and what it looks for, then
+    /// `## Evidence`, `## Limits` and `## What to do`.
     pub documentation: &'static str,
     /// Looks.
     pub detect: fn(&Incident) -> Vec<Finding>,
