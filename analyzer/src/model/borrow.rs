@@ -1,6 +1,7 @@
 //! Borrowing from a pool, known by words: which functions take a pooled resource and wait when
 //! there is none, and which functions show that one is in use.
 
+use super::name::{FunctionName, words};
 use super::pattern::matches_any;
 
 /// Pools that everyone knows, by their own functions.
@@ -42,16 +43,13 @@ const KNOWN_BORROWS: &[&str] = &[
     "diesel::r2d2::*::get*",
 ];
 
-/// What a method that takes something out of a pool is called; a longer name may begin so.
-const BORROW_VERBS: &[&str] = &[
-    "acquire", "borrow", "checkout", "checkOut", "get", "lease", "obtain", "take", "Acquire",
-    "Borrow", "Checkout", "Get", "Lease", "Take", "Obtain",
-];
+/// What a method that takes something out of a pool is called, in its first word.
+const BORROW_VERBS: &[&str] =
+    &["acquire", "borrow", "checkout", "check", "get", "lease", "obtain", "take"];
 
-/// Types with "Pool" in their name that hold threads, memory or strings: nothing to borrow.
+/// Pools with one of these words in their name hold threads, memory or texts: nothing to borrow.
 const NOT_BORROWED_FROM: &[&str] = &[
-    "thread", "worker", "forkjoin", "executor", "task", "string", "constant", "memory", "buffer",
-    "job",
+    "thread", "worker", "fork", "executor", "task", "string", "constant", "memory", "buffer", "job",
 ];
 
 /// Functions of a resource in use: whoever is inside one has borrowed it.
@@ -83,28 +81,12 @@ pub(crate) fn is_use(function: &str) -> bool {
 
 /// `order::ConnectionPool::acquire_timeout`, `db.(*Pool).Get`, `shop.SessionPool.checkOut`.
 fn is_borrow_by_words(function: &str) -> bool {
-    let Some((owner, method)) = split_method(function) else { return false };
-    is_pool(owner) && BORROW_VERBS.iter().any(|verb| begins_with_verb(method, verb))
-}
-
-/// The name of the type (or module) and of the method.
-fn split_method(function: &str) -> Option<(&str, &str)> {
-    let (owner, method) = function.rsplit_once("::").or_else(|| function.rsplit_once('.'))?;
-    let owner = owner.rsplit_once("::").map_or(owner, |(_, name)| name);
-    let owner = owner.rsplit_once(['.', '/']).map_or(owner, |(_, name)| name);
-    Some((owner.trim_matches(['(', ')', '*']), method))
-}
-
-fn is_pool(type_name: &str) -> bool {
-    let lower = type_name.to_ascii_lowercase();
-    lower.contains("pool") && !NOT_BORROWED_FROM.iter().any(|word| lower.contains(word))
-}
-
-/// `get`, `get_timeout`, `getConnection`, and not `gets` or `getter`.
-fn begins_with_verb(method: &str, verb: &str) -> bool {
-    method
-        .strip_prefix(verb)
-        .is_some_and(|rest| !rest.starts_with(|c: char| c.is_ascii_lowercase()))
+    let name = FunctionName::of(function);
+    let is = |list: &[&str], word: &String| list.contains(&word.as_str());
+    let verb = words(name.method).first().is_some_and(|word| is(BORROW_VERBS, word));
+    let of_what = words(name.type_name);
+    verb && of_what.iter().any(|word| word == "pool")
+        && !of_what.iter().any(|word| is(NOT_BORROWED_FROM, word))
 }
 
 #[cfg(test)]

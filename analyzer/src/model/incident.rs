@@ -10,6 +10,7 @@ use super::idle::{self, Idle, Marks};
 use super::native_wait;
 use super::normalize::normalize;
 use super::origin::origin;
+use super::owner::{self, Stacks};
 use super::wait_for::WaitForGraph;
 use crate::read::Input;
 
@@ -228,6 +229,7 @@ fn recognize_waits(incident: &mut Incident) {
             let ids = stack.map_or(&[][..], Vec::as_slice);
             ids.iter().map(|&(call, _)| calls[call.0 as usize].function.as_str())
         });
+        owner::infer(dump, Stacks { stacks, calls });
     }
 }
 

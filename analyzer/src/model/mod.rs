@@ -7,6 +7,7 @@
 //! origin       whose code a function is
 //! name         what a name says: type, method, words
 //! native_wait  futex waits read as the locks that they are
+//! owner        owners that no source names, inferred
 //! wait_for     who waits for whom: cycles, root blockers
 //! idle         who is idle, and why
 //! activation   whether a thread stayed in the same call from dump to dump
@@ -29,6 +30,7 @@ mod name;
 mod native_wait;
 mod normalize;
 mod origin;
+mod owner;
 pub(crate) mod pattern;
 #[cfg(test)]
 pub(crate) mod scene;

@@ -1,0 +1,437 @@
+//! Who owns a lock of which no source says so, inferred from where everyone stands.
+//!
+//! Two inferences, both only where nothing better is known, both marked as inferred:
+//!
+//! *Past the gate.* Everyone waits for the lock in one function, at one line. One thread, which
+//! does not wait for it, is in the same function behind that line: it went through and has not
+//! come out. When two are, neither is named.
+//!
+//! ```text
+//! waiters   sync.(*Mutex).Lock < main.(*Ledger).Append at line 26
+//! owner     net.(*conn).Read < main.(*Ledger).flush < main.(*Ledger).Append at line 27
+//! ```
+//!
+//! *In its own way.* A writer waits until the readers of a read-write lock leave, and everyone in
+//! sight who uses the lock waits for it. So a waiter must hold it for reading: the writer that is
+//! called from another function of the same type.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use sigquit_dump::{Dump, Hold, LockId, LockKind, Owner, OwnerSource, Thread, WaitFor};
+
+use super::call::{Call, CallId, Origin};
+use super::name::{FunctionName, words};
+use super::pattern::matches_any;
+
+/// The calls of one dump's stacks.
+#[derive(Clone, Copy)]
+pub(crate) struct Stacks<'a> {
+    pub(crate) stacks: &'a [Vec<(CallId, u32)>],
+    pub(crate) calls: &'a [Call],
+}
+
+impl<'a> Stacks<'a> {
+    /// A thread's calls, innermost first.
+    fn of(
+        self,
+        thread: &Thread,
+    ) -> impl DoubleEndedIterator<Item = &'a Call> + ExactSizeIterator + Clone + use<'a> {
+        self.ids(thread).iter().map(move |&(call, _)| &self.calls[call.0 as usize])
+    }
+
+    fn ids(self, thread: &Thread) -> &'a [(CallId, u32)] {
+        let stack = thread.stack.and_then(|stack| self.stacks.get(stack.0 as usize));
+        stack.map_or(&[], Vec::as_slice)
+    }
+}
+
+/// Adds the owners that can be inferred.
+pub(crate) fn infer(dump: &mut Dump, stacks: Stacks) {
+    unite_nameless_locks(dump, stacks);
+    let queues = queues(dump, stacks);
+    if queues.is_empty() {
+        return;
+    }
+    let mut owners = past_the_gate(dump, stacks, &queues);
+    for queue in &queues {
+        if let (false, Some(writer)) =
+            (owners.contains_key(&queue.lock), in_its_own_way(dump, stacks, queue))
+        {
+            owners.insert(queue.lock, vec![writer]);
+        }
+    }
+    for (lock, threads) in owners {
+        threads.into_iter().for_each(|thread| own(dump, lock, thread));
+    }
+}
+
+fn own(dump: &mut Dump, lock: LockId, thread: usize) {
+    let source = OwnerSource::Inferred;
+    dump.locks[lock.0 as usize].owners.push(Owner { thread: thread as u32, source });
+    dump.threads[thread].holds.push(Hold { lock, frame: None, source });
+}
+
+/// Those who wait for one lock without a known owner.
+struct Queue<'a> {
+    lock: LockId,
+    kind: LockKind,
+    /// By index in the dump, ascending.
+    waiters: Vec<usize>,
+    /// Where they came to wait.
+    gates: HashSet<Gate<'a>>,
+}
+
+/// Where a thread came to wait for a lock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Gate<'a> {
+    /// The innermost function that is not there to lock something.
+    function: &'a str,
+    /// The line at which it is.
+    line: Option<u32>,
+    /// What it called on the way to the wait.
+    through: Option<&'a str>,
+}
+
+impl Gate<'_> {
+    /// The type, or the module, whose code uses the lock.
+    fn user(&self) -> &str {
+        FunctionName::of(self.function).owner
+    }
+}
+
+/// The gate at which a thread waits: its innermost call beyond the runtime's own, and beyond
+/// functions that only wrap the locking (`Pool::lock`, `acquireWriteLock`).
+fn gate<'a>(calls: impl Iterator<Item = &'a Call>) -> Option<Gate<'a>> {
+    let mut through: Option<&Call> = None;
+    for call in calls {
+        if call.origin != Origin::Runtime && !only_locks(&call.function) {
+            return Some(Gate {
+                function: &call.function,
+                line: call.line(),
+                through: through.map(|call| call.function.as_str()),
+            });
+        }
+        through = Some(call);
+    }
+    None
+}
+
+fn only_locks(function: &str) -> bool {
+    let method = words(FunctionName::of(function).method);
+    method.last().is_some_and(|word| matches!(word.as_str(), "lock" | "locked" | "rlock" | "wlock"))
+        && method.len() <= 3
+}
+
+/// Locks whose owner leaves when it is done with its own work. A monitor's owner is always known.
+fn has_hidden_owner(kind: LockKind) -> bool {
+    matches!(kind, LockKind::Mutex | LockKind::RwLock | LockKind::Synchronizer)
+}
+
+/// The queues before locks of whose owner nothing is known.
+fn queues<'a>(dump: &Dump, stacks: Stacks<'a>) -> Vec<Queue<'a>> {
+    let owned: HashSet<LockId> =
+        dump.threads.iter().flat_map(|thread| &thread.holds).map(|hold| hold.lock).collect();
+    let mut queues: BTreeMap<LockId, Queue> = BTreeMap::new();
+    for (index, thread) in dump.threads.iter().enumerate() {
+        let Some(wait) = &thread.wait else { continue };
+        let Some(lock) = dump.locks.get(wait.lock.0 as usize) else { continue };
+        let is_known = !lock.owners.is_empty() || owned.contains(&wait.lock);
+        if !wait.wait_for.needs_owner_to_leave() || !has_hidden_owner(lock.kind) || is_known {
+            continue;
+        }
+        let queue = queues.entry(wait.lock).or_insert_with(|| Queue {
+            lock: wait.lock,
+            kind: lock.kind,
+            waiters: Vec::new(),
+            gates: HashSet::new(),
+        });
+        queue.waiters.push(index);
+        queue.gates.extend(gate(stacks.of(thread)));
+    }
+    queues.into_values().collect()
+}
+
+// --- Past the gate -----------------------------------------------------------------------------
+
+/// More than so many inside at once are not readers but a wrong guess.
+const MOST_READERS: usize = 16;
+
+/// For each lock who stands behind its gate, where that is one, or some readers.
+fn past_the_gate(dump: &Dump, stacks: Stacks, queues: &[Queue]) -> BTreeMap<LockId, Vec<usize>> {
+    let gates = gates_by_call(stacks.calls, queues);
+    let mut inside: BTreeMap<LockId, Vec<usize>> = BTreeMap::new();
+    for (index, thread) in dump.threads.iter().enumerate() {
+        let mut within: Option<&Call> = None;
+        for call in stacks.ids(thread).iter().map(|&(call, _)| call) {
+            let here = &stacks.calls[call.0 as usize];
+            if let Some((queue, gate)) = gates.get(&call)
+                && is_past(gate, here, within)
+                && thread.wait.as_ref().is_none_or(|wait| wait.lock != queue.lock)
+            {
+                let known = inside.entry(queue.lock).or_default();
+                if known.last() != Some(&index) {
+                    known.push(index);
+                }
+            }
+            within = Some(here);
+        }
+    }
+    inside.retain(|lock, threads| {
+        let shared =
+            queues.iter().any(|queue| queue.lock == *lock && queue.kind == LockKind::RwLock);
+        threads.len() == 1 || shared && threads.len() <= MOST_READERS
+    });
+    inside
+}
+
+/// The gate of each call of a gate's function, unless the function is the gate of several locks:
+/// then nothing tells behind which of them one stands.
+fn gates_by_call<'q, 'a>(
+    calls: &[Call],
+    queues: &'q [Queue<'a>],
+) -> HashMap<CallId, (&'q Queue<'a>, Gate<'a>)> {
+    let mut by_function: HashMap<&str, Option<(&Queue, Gate)>> = HashMap::new();
+    for queue in queues {
+        for gate in &queue.gates {
+            let entry = by_function.entry(gate.function).or_insert(Some((queue, *gate)));
+            match entry {
+                Some((other, _)) if other.lock != queue.lock => *entry = None,
+                Some((_, first)) if gate.line < first.line => *first = *gate,
+                _ => {}
+            }
+        }
+    }
+    let of = |call: &Call| by_function.get(call.function.as_str()).copied().flatten();
+    (0..).map(CallId).zip(calls).filter_map(|(id, call)| Some((id, of(call)?))).collect()
+}
+
+/// Whether a call of the gate's function is behind the gate: on a later line, or on the same line
+/// and inside of something else.
+fn is_past(gate: &Gate, here: &Call, within: Option<&Call>) -> bool {
+    match (gate.line, here.line()) {
+        (Some(gate_line), Some(line)) if line == gate_line => {
+            within.is_some_and(|call| Some(call.function.as_str()) != gate.through)
+        }
+        (Some(gate_line), Some(line)) => line > gate_line,
+        _ => false,
+    }
+}
+
+// --- In its own way ----------------------------------------------------------------------------
+
+/// Functions in which a writer waits that has come before all other writers, for the readers to
+/// leave; and those in which it still waits for the other writers.
+const LOCKS_FOR_WRITING: &[&str] = &["sync.(*RWMutex).Lock"];
+const BEHIND_OTHER_WRITERS: &[&str] = &["*sync.(*Mutex).*"];
+
+/// The writer that holds the lock for reading itself, as far as everyone in sight tells.
+fn in_its_own_way(dump: &Dump, stacks: Stacks, queue: &Queue) -> Option<usize> {
+    let users: HashSet<&str> =
+        queue.gates.iter().map(Gate::user).filter(|user| !user.is_empty()).collect();
+    let uses = |call: &&Call| users.contains(FunctionName::of(&call.function).owner);
+    let could_hold = |(index, thread): (usize, &Thread)| {
+        !queue.waiters.binary_search(&index).is_ok() && stacks.of(thread).any(|call| uses(&call))
+    };
+    if queue.kind != LockKind::RwLock || dump.threads.iter().enumerate().any(could_hold) {
+        return None;
+    }
+    let upgrades = |&&index: &&usize| {
+        let thread = &dump.threads[index];
+        let functions: HashSet<&str> =
+            stacks.of(thread).filter(uses).map(|call| call.function.as_str()).collect();
+        wants_alone(thread) && is_first_writer(stacks.of(thread)) && functions.len() > 1
+    };
+    let mut writers = queue.waiters.iter().filter(upgrades);
+    let writer = writers.next()?;
+    writers.next().is_none().then_some(*writer)
+}
+
+fn wants_alone(thread: &Thread) -> bool {
+    thread.wait.as_ref().is_some_and(|wait| wait.wait_for == WaitFor::Exclusive)
+}
+
+/// Whether nobody else's writing is in a writer's way, as far as its frames tell.
+fn is_first_writer<'a>(calls: impl Iterator<Item = &'a Call>) -> bool {
+    let locking = calls.take_while(|call| call.origin == Origin::Runtime);
+    locking
+        .take_while(|call| !matches_any(LOCKS_FOR_WRITING, &call.function))
+        .all(|call| !matches_any(BEHIND_OTHER_WRITERS, &call.function))
+}
+
+// --- Locks without an address ------------------------------------------------------------------
+
+/// A source that does not print a lock's address gives every waiter a lock of its own. Those of
+/// one kind that are used by one type's code are taken for one, and for the one with an address,
+/// when that type has no two.
+fn unite_nameless_locks(dump: &mut Dump, stacks: Stacks) {
+    let mut by_user: BTreeMap<(LockKind, &str), Vec<LockId>> = BTreeMap::new();
+    for thread in &dump.threads {
+        let Some(wait) = &thread.wait else { continue };
+        let Some(lock) = dump.locks.get(wait.lock.0 as usize) else { continue };
+        let Some(gate) = gate(stacks.of(thread)) else { continue };
+        if wait.wait_for.needs_owner_to_leave() && has_hidden_owner(lock.kind) {
+            let user = FunctionName::of(gate.function).owner;
+            by_user.entry((lock.kind, user)).or_default().push(wait.lock);
+        }
+    }
+    let mut same: HashMap<LockId, LockId> = HashMap::new();
+    for locks in by_user.values() {
+        let (placed, nameless): (Vec<LockId>, Vec<LockId>) =
+            locks.iter().partition(|lock| dump.lock(**lock).address.is_some());
+        let several = placed.iter().any(|lock| *lock != placed[0]);
+        if let (false, Some(&one)) = (several, placed.first().or(nameless.first())) {
+            same.extend(nameless.iter().map(|&lock| (lock, one)));
+        }
+    }
+    for wait in dump.threads.iter_mut().filter_map(|thread| thread.wait.as_mut()) {
+        wait.lock = same.get(&wait.lock).copied().unwrap_or(wait.lock);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Incident;
+    use crate::model::scene::{Draw, Moment, Scene};
+    use sigquit_dump::{Lock, Runtime};
+
+    const MUTEX: &str = "sync.(*Mutex).Lock:46";
+
+    fn incident(draw: impl FnOnce(&mut Moment)) -> Incident {
+        Scene::of(Runtime::Go).dump(0, draw).incident()
+    }
+
+    /// The owners of the lock for which the thread of that name waits.
+    fn owners(incident: &Incident, waiter: &str) -> Vec<String> {
+        let graph = incident.wait_for(0);
+        let thread = incident.member(incident.named(waiter)).seen[0].expect("the dump shows it");
+        let lock = graph.wants(thread as u32).expect("it waits for a lock");
+        let name = |owner: &Owner| {
+            assert_eq!(owner.source, OwnerSource::Inferred);
+            incident.dumps[0].threads[owner.thread as usize].name.clone()
+        };
+        graph.owners(lock).iter().map(name).collect()
+    }
+
+    #[test]
+    fn who_went_through_the_gate_and_has_not_come_out_owns_the_lock() {
+        let incident = incident(|dump| {
+            let lock = dump.lock(LockKind::Mutex, 0x10);
+            dump.thread("w", &[MUTEX, "main.(*Ledger).Append:26", "main.serve:60"])
+                .waits(lock, WaitFor::Exclusive);
+            dump.thread(
+                "o",
+                &[
+                    "net.(*conn).Read:196",
+                    "main.(*Ledger).flush:34",
+                    "main.(*Ledger).Append:27",
+                    "main.serve:60",
+                ],
+            );
+            dump.thread("elsewhere", &["time.Sleep:1", "main.serve:61"]);
+        });
+        assert_eq!(owners(&incident, "w"), ["o"]);
+    }
+
+    #[test]
+    fn on_the_line_of_the_gate_one_is_inside_when_something_else_was_called() {
+        let incident = incident(|dump| {
+            let lock = dump.lock(LockKind::Mutex, 0x10);
+            dump.thread("w", &[MUTEX, "main.work:9"]).waits(lock, WaitFor::Exclusive);
+            dump.thread("o", &["main.(*Jobs).Next:3", "main.work:9"]);
+        });
+        assert_eq!(owners(&incident, "w"), ["o"]);
+    }
+
+    #[test]
+    fn a_function_that_only_locks_is_not_the_gate() {
+        let incident = incident(|dump| {
+            let lock = dump.lock(LockKind::Mutex, 0x10);
+            dump.thread("w", &[MUTEX, "main.(*Pool).lock:5", "main.(*Pool).Put:9"])
+                .waits(lock, WaitFor::Exclusive);
+            dump.thread("o", &["main.(*Pool).grow:40", "main.(*Pool).Put:11"]);
+        });
+        assert_eq!(owners(&incident, "w"), ["o"]);
+    }
+
+    #[test]
+    fn two_behind_the_gate_or_two_locks_with_one_gate_leave_the_owner_unknown() {
+        let two_inside = incident(|dump| {
+            let lock = dump.lock(LockKind::Mutex, 0x10);
+            dump.thread("w", &[MUTEX, "main.work:9"]).waits(lock, WaitFor::Exclusive);
+            dump.thread("a", &["main.step:3", "main.work:10"]);
+            dump.thread("b", &["main.step:3", "main.work:12"]);
+        });
+        assert!(owners(&two_inside, "w").is_empty());
+        let two_locks = incident(|dump| {
+            for (name, address) in [("w", 0x10), ("v", 0x20)] {
+                let lock = dump.lock(LockKind::Mutex, address);
+                dump.thread(name, &[MUTEX, "main.work:9"]).waits(lock, WaitFor::Exclusive);
+            }
+            dump.thread("a", &["main.step:3", "main.work:10"]);
+        });
+        assert!(owners(&two_locks, "w").is_empty());
+    }
+
+    #[test]
+    fn before_the_gate_or_without_lines_nobody_is_inside() {
+        let incident = incident(|dump| {
+            let lock = dump.lock(LockKind::Mutex, 0x10);
+            dump.thread("w", &[MUTEX, "main.work:9"]).waits(lock, WaitFor::Exclusive);
+            dump.thread("before", &["main.step:3", "main.work:8"]);
+            dump.thread("lineless", &["main.step", "main.work"]);
+        });
+        assert!(owners(&incident, "w").is_empty());
+    }
+
+    const FIRST_WRITER: [&str; 5] = [
+        "sync.runtime_SemacquireMutex:77",
+        "sync.(*RWMutex).Lock:152",
+        "main.(*Prices).load:45",
+        "main.(*Prices).GetOrLoad:39",
+        "main.handle:58",
+    ];
+    const LATER_WRITER: [&str; 4] = [
+        "sync.(*Mutex).lockSlow:171",
+        "sync.(*RWMutex).Lock:147",
+        "main.(*Prices).Set:27",
+        "main.handle:55",
+    ];
+
+    fn upgrade(dump: &mut Moment) {
+        let lock = dump.lock(LockKind::RwLock, 0x10);
+        dump.thread("upgrader", &FIRST_WRITER).waits(lock, WaitFor::Exclusive);
+        dump.thread("writer", &LATER_WRITER).waits(lock, WaitFor::Exclusive);
+        dump.thread("reader", &["sync.(*RWMutex).RLock:71", "main.(*Prices).Get:21"])
+            .waits(lock, WaitFor::Shared);
+    }
+
+    #[test]
+    fn a_writer_that_nobody_else_can_hold_up_is_in_its_own_way() {
+        assert_eq!(owners(&incident(upgrade), "upgrader"), ["upgrader"]);
+    }
+
+    #[test]
+    fn a_writer_that_somebody_in_sight_can_hold_up_is_not() {
+        let incident = incident(|dump| {
+            upgrade(dump);
+            dump.thread("busy", &["main.parse:3", "main.(*Prices).All:70"]);
+        });
+        assert!(owners(&incident, "upgrader").is_empty());
+    }
+
+    #[test]
+    fn locks_without_an_address_that_one_type_uses_are_one() {
+        let incident = incident(|dump| {
+            let placed = dump.lock(LockKind::RwLock, 0x10);
+            dump.thread("writer", &LATER_WRITER).waits(placed, WaitFor::Exclusive);
+            for name in ["a", "b"] {
+                let nameless =
+                    dump.dump.add_lock(Lock { kind: LockKind::RwLock, ..Lock::default() });
+                dump.thread(name, &["sync.(*RWMutex).RLock:71", "main.(*Prices).Get:21"])
+                    .waits(nameless, WaitFor::Shared);
+            }
+        });
+        assert_eq!(incident.wait_for(0).wanted().count(), 1);
+    }
+}
