@@ -165,7 +165,8 @@ pub struct RegisterSamples {
     pub samples: u32,
     /// How many different program counters were seen.
     pub distinct_pcs: u32,
-    /// How many different states: program counter and all general registers.
+    /// How many different states: program counter, all general registers, and the words at the
+    /// top of the stack, where a loop keeps what does not fit into registers.
     pub distinct_states: u32,
     /// How many samples show a state that another sample shows too.
     pub recurring: u32,

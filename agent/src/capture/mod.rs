@@ -68,4 +68,4 @@ pub(crate) use maps::{Mapping, Maps};
 pub(crate) use recurrence::recurrence;
 pub(crate) use rendezvous::Options;
 pub(crate) use safe_read::read;
-pub(crate) use sample::Samples;
+pub(crate) use sample::{Sample, Samples};

@@ -1,25 +1,23 @@
-//! What many looks at one thread's registers show: does it come by in new states, or in the same?
+//! What many looks at one thread show: does it come by in new states, or in the same?
 
 use std::collections::HashMap;
 use std::hash::Hash;
 
 use sigquit_dump::RegisterSamples;
 
+use super::Sample;
 use crate::unwind::Registers;
 
 /// Condenses samples of one thread; `is_mapped` says whether an address is one of memory that
 /// data can lie in.
-pub(crate) fn recurrence(
-    samples: &[Registers],
-    is_mapped: impl Fn(u64) -> bool,
-) -> RegisterSamples {
-    let pcs = count(samples.iter().filter_map(|sample| sample.get(Registers::PC)));
+pub(crate) fn recurrence(samples: &[Sample], is_mapped: impl Fn(u64) -> bool) -> RegisterSamples {
+    let pcs = count(samples.iter().filter_map(pc));
     let states = count(samples.iter().copied());
     // The lower address among equally frequent ones, so that the answer is the same each time.
     let modal = pcs.iter().max_by_key(|&(&pc, &times)| (times, std::cmp::Reverse(pc)));
     let modal = modal.map(|(&pc, _)| pc);
-    let at_modal: Vec<&Registers> =
-        samples.iter().filter(|sample| sample.get(Registers::PC) == modal).collect();
+    let at_modal = samples.iter().filter(|sample| pc(sample) == modal);
+    let at_modal: Vec<&Registers> = at_modal.map(|sample| &sample.registers).collect();
     RegisterSamples {
         samples: samples.len() as u32,
         distinct_pcs: pcs.len() as u32,
@@ -29,6 +27,10 @@ pub(crate) fn recurrence(
         at_modal_pc: at_modal.len() as u32,
         ..RegisterSamples::default()
     }
+}
+
+fn pc(sample: &Sample) -> Option<u64> {
+    sample.registers.get(Registers::PC)
 }
 
 /// Registers that go round among a few addresses, unless two others advance: then it is a loop
@@ -70,11 +72,11 @@ mod tests {
     }
 
     /// Sixty-four samples of a loop whose state is given by the number of the sample.
-    fn samples(state: impl Fn(u64) -> [(u16, u64); 3]) -> Vec<Registers> {
+    fn samples(state: impl Fn(u64) -> [(u16, u64); 3]) -> Vec<Sample> {
         let sample = |n| {
             let mut registers = Registers::default();
             state(n).into_iter().for_each(|(number, value)| registers.set(number, value));
-            registers
+            Sample { registers, stack_top: 0 }
         };
         (0..64).map(sample).collect()
     }
@@ -128,7 +130,7 @@ mod tests {
             let row = 0x5000_0000 + turn(n) % 5 * 0x40;
             [(Registers::PC, 0x40_1000), (0, row), (1, turn(n))]
         });
-        (0..).zip(&mut rows).for_each(|(n, registers)| registers.set(2, turn(n) * 8));
+        (0..).zip(&mut rows).for_each(|(n, sample)| sample.registers.set(2, turn(n) * 8));
         assert_eq!(recurrence(&rows, in_heap).cycling_pointers, 0);
     }
 
@@ -137,6 +139,13 @@ mod tests {
         let spin = samples(|_| [(Registers::PC, 0x40_1000), (0, 0x5000_0000), (3, 9)]);
         let found = recurrence(&spin, in_heap);
         assert_eq!((found.recurring, found.distinct_states, found.cycling_pointers), (64, 1, 0));
+    }
+
+    #[test]
+    fn a_counter_on_the_stack_is_part_of_the_state() {
+        let mut spin = samples(|_| [(Registers::PC, 0x40_1000), (0, 0x5000_0000), (3, 9)]);
+        (0..).zip(&mut spin).for_each(|(n, sample)| sample.stack_top = n);
+        assert_eq!(recurrence(&spin, in_heap).recurring, 0);
     }
 
     #[test]

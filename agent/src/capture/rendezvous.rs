@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use sigquit_dump::{Capture, Nanos, Unanswered, UnansweredReason};
 
 use super::handler::{Queued, Ticket};
+use super::sample::{Sample, digest};
 use super::slot::{Left, SLOTS, STACK_CAP, StackMappings, State, TABLE};
 use super::{Answer, Captured, Capturer, Error, Maps, enumerate, machine, probe};
 use crate::unwind::{Registers, StackCopy};
@@ -343,12 +344,14 @@ impl<'a> Rendezvous<'a> {
         self.free.push(request.slot);
     }
 
-    /// Takes the registers of those who have answered: thread, registers, its CPU time.
-    pub fn drain_registers(&mut self) -> Vec<(i32, Registers, u64)> {
+    /// Takes the samples of those who have answered: thread, sample, its CPU time.
+    pub fn drain_samples(&mut self) -> Vec<(i32, Sample, u64)> {
         let mut answers = Vec::new();
         for request in std::mem::take(&mut self.done) {
             if let Some(left) = TABLE.left(request.slot) {
-                answers.push((request.tid, Registers::from_context(left.registers), left.cpu));
+                let registers = Registers::from_context(left.registers);
+                let sample = Sample { registers, stack_top: digest(left.stack) };
+                answers.push((request.tid, sample, left.cpu));
             }
             self.vacate(&request);
         }

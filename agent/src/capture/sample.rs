@@ -1,5 +1,6 @@
-//! Registers of a few busy threads, many times in a short while.
+//! The state of a few busy threads, many times in a short while.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::{Duration, Instant};
 
 use sigquit_dump::Nanos;
@@ -15,13 +16,28 @@ const ADVANCE: u64 = 20_000;
 /// Between the answer of a thread and the next question.
 const PAUSE: Duration = Duration::from_micros(100);
 
-/// What one thread's registers were, in the order of time.
+/// One look at a thread.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Sample {
+    /// Its registers.
+    pub registers: Registers,
+    /// Equal for equal words at the top of the stack.
+    pub stack_top: u64,
+}
+
+pub(super) fn digest(bytes: &[u8]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    bytes.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// What one thread's states were, in the order of time.
 #[derive(Clone, Debug)]
 pub(crate) struct Samples {
     /// The thread.
     pub tid: i32,
-    /// Its registers.
-    pub registers: Vec<Registers>,
+    /// Its states.
+    pub samples: Vec<Sample>,
     /// The wall time from the first to the last.
     pub over: Nanos,
     /// The CPU time at the last sample.
@@ -45,16 +61,16 @@ impl Capturer {
         let mut samples: Vec<Samples> = tids.iter().map(|&tid| Samples::of(tid)).collect();
         let mut rendezvous = Rendezvous::new(self, budget, &Maps::default());
         let end = Instant::now() + budget;
-        while Instant::now() < end && samples.iter().any(|one| one.registers.len() < count) {
-            let wanted = samples.iter().filter(|one| one.registers.len() < count);
+        while Instant::now() < end && samples.iter().any(|one| one.samples.len() < count) {
+            let wanted = samples.iter().filter(|one| one.samples.len() < count);
             let wanted: Vec<i32> = wanted.map(|one| one.tid).collect();
             if !ask_again(&mut rendezvous, &wanted) {
                 break;
             }
             rendezvous.wait(1);
-            for (tid, registers, cpu) in rendezvous.drain_registers() {
+            for (tid, sample, cpu) in rendezvous.drain_samples() {
                 samples.iter_mut().filter(|one| one.tid == tid).for_each(|one| {
-                    one.add(registers, cpu);
+                    one.add(sample, cpu);
                 });
             }
             std::thread::sleep(PAUSE);
@@ -77,10 +93,10 @@ fn ask_again(rendezvous: &mut Rendezvous<'_>, tids: &[i32]) -> bool {
 
 impl Samples {
     fn of(tid: i32) -> Samples {
-        Samples { tid, registers: Vec::new(), over: Nanos(0), cpu: 0, first: None }
+        Samples { tid, samples: Vec::new(), over: Nanos(0), cpu: 0, first: None }
     }
 
-    fn add(&mut self, registers: Registers, cpu: u64) {
+    fn add(&mut self, sample: Sample, cpu: u64) {
         if self.first.is_some() && cpu.saturating_sub(self.cpu) < ADVANCE {
             return;
         }
@@ -88,6 +104,6 @@ impl Samples {
         let first = *self.first.get_or_insert(now);
         self.over = Nanos((now - first).as_nanos() as u64);
         self.cpu = cpu;
-        self.registers.push(registers);
+        self.samples.push(sample);
     }
 }

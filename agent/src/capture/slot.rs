@@ -16,11 +16,11 @@ use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32, AtomicU64, 
 use super::machine;
 
 /// How many threads can be asked and not yet unwound.
-pub(super) const SLOTS: usize = 1024;
+pub(super) const SLOTS: usize = 512;
 /// The longest piece of stack that is copied.
 pub(super) const STACK_CAP: usize = 64 * 1024;
 /// What most stacks need: present before the handler runs, so that it seldom faults.
-const PREFAULT: usize = 16 * 1024;
+const PREFAULT: usize = 8 * 1024;
 
 /// What a slot's state word says beside the generation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,13 +41,13 @@ pub(super) struct Slot {
     state: AtomicU64,
     /// Which thread is asked.
     tid: AtomicI32,
-    /// Its stack is wanted, not its registers alone.
+    /// Its whole stack is wanted, not its registers and the top of the stack alone.
     wants_stack: AtomicBool,
     /// How long the handler took so far, in the CPU's ticks.
     ticks: AtomicU64,
-    /// The thread's CPU time when its registers alone were wanted, in nanoseconds.
+    /// The thread's CPU time, in nanoseconds, when the stack was not wanted.
     cpu: AtomicU64,
-    /// Bytes of stack in the arena, from the stack pointer upwards.
+    /// Bytes of stack in the arena.
     copied: AtomicUsize,
     registers: UnsafeCell<[u64; machine::WORDS]>,
 }
