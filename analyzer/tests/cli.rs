@@ -173,7 +173,11 @@ fn explain_knows_every_detector() {
         let told = run(["explain", detector.name]);
         assert_eq!((told.status, told.err.as_str()), (0, ""), "{}", detector.name);
         assert_eq!(told.out.trim(), detector.documentation.trim());
-        assert!(told.out.trim().starts_with(&format!("# {}\n", detector.name)), "{}", detector.name);
+        assert!(
+            told.out.trim().starts_with(&format!("# {}\n", detector.name)),
+            "{}",
+            detector.name
+        );
         for section in ["\n## Evidence\n", "\n## Limits\n", "\n## What to do\n"] {
             assert!(told.out.contains(section), "{} lacks {section:?}", detector.name);
         }

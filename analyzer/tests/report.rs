@@ -190,7 +190,7 @@ beside it f3 cpu-hot, low 12: report-1 used 0.9 CPUs.
   now      Restart the process: the map stays corrupted. Then guard the map with a lock, or use one
            that is made for several threads.
 
-p1: order-service, pid 4711 on shop-3; 5 dumps, 2026-11-22 21:23:31 to 21:23:35; 81 threads
+p1: rust order-service, pid 4711 on shop-3; 5 dumps, 2026-11-22 21:23:31 to 21:23:35; 81 threads
 1 warning: /tmp/order-service/incident-1:33: not a record; left out
 More: sigquit explain map-corruption | sigquit show /tmp/order-service/incident-1 | sigquit analyze
       --top 3 /tmp/order-service/incident-1
@@ -217,8 +217,8 @@ beside it f3 cpu-hot, low 12: report-1 used 0.9 CPUs.
   now      Restart the process: the map stays corrupted. Then guard the map with
            a lock, or use one that is made for several threads.
 
-p1: order-service, pid 4711 on shop-3; 5 dumps, 2026-11-22 21:23:31 to 21:23:35;
-81 threads
+p1: rust order-service, pid 4711 on shop-3; 5 dumps, 2026-11-22 21:23:31 to
+21:23:35; 81 threads
 1 warning: /tmp/order-service/incident-1:33: not a record; left out
 More: sigquit explain map-corruption | sigquit show
       /tmp/order-service/incident-1 | sigquit analyze --top 3 ...

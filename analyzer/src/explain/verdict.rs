@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use sigquit_dump::{Kind, NoticeKind};
+use sigquit_dump::{Kind, NoticeKind, Runtime};
 
 use super::cause::{Causes, makers, sufferers};
 use super::rank::{Ranked, weight};
@@ -145,20 +145,27 @@ fn count(incident: &Incident, members: &BTreeSet<MemberId>) -> String {
 
 /// Nothing of weight was found: healthy as far as was seen, unless nothing was seen.
 fn no_cause(inputs: &[InputReport], diagnoses: &[Diagnosis], ranking: &[Ranked]) -> Verdict {
-    let suspect = |headline| Verdict { status: Status::Suspect, headline };
     let seen: usize = diagnoses.iter().map(|diagnosis| diagnosis.incident.members.len()).sum();
-    match (failure(diagnoses), seen) {
-        (Some(why), 0) => {
-            suspect(format!("no thread was seen, which says nothing of health: {why}"))
+    let nothing_seen = "no thread was seen, which says nothing of health";
+    let failure = failure(diagnoses);
+    let headline = match (&failure, seen) {
+        (Some(why), 0) => format!("{nothing_seen}: {why}; {}", another_way(diagnoses)),
+        (None, 0) => format!("{nothing_seen}; {}", another_way(diagnoses)),
+        (Some(why), _) => {
+            format!("{}, but a dump failed: {why}", nothing_wrong(inputs, diagnoses, ranking))
         }
-        (None, 0) => suspect("no thread was seen, which says nothing of health".into()),
-        (Some(why), _) => suspect(format!(
-            "{}, but a dump failed: {why}",
-            nothing_wrong(inputs, diagnoses, ranking)
-        )),
-        (None, _) => {
-            Verdict { status: Status::Healthy, headline: nothing_wrong(inputs, diagnoses, ranking) }
-        }
+        (None, _) => nothing_wrong(inputs, diagnoses, ranking),
+    };
+    let status = if failure.is_some() || seen == 0 { Status::Suspect } else { Status::Healthy };
+    Verdict { status, headline }
+}
+
+/// How else to get a dump out of a process that gave none.
+fn another_way(diagnoses: &[Diagnosis]) -> &'static str {
+    let is_jvm = |diagnosis: &Diagnosis| diagnosis.incident.process.runtime == Runtime::Jvm;
+    match diagnoses.iter().any(is_jvm) {
+        true => "try kill -3, jcmd PID Thread.print, jhsdb jstack, or a debugger",
+        false => "take a dump another way, with SIGQUIT or a debugger",
     }
 }
 

@@ -36,20 +36,29 @@ impl Page {
         if wrapped.len() > lines {
             wrapped.truncate(lines);
             if let Some(last) = wrapped.last_mut() {
-                *last = format!("{}{MORE}", self.room_for_mark(last));
+                *last = self.shorten(&format!("{last}{MORE}"), last);
             }
         }
         wrapped
     }
 
-    /// A line without its last words, as far as a mark needs their place.
-    fn room_for_mark(self, line: &str) -> &str {
-        let room = self.width.saturating_sub(MORE.len());
-        let kept = clip(line, room);
-        match kept.len() == line.len() {
-            true => line,
-            false => kept.rfind(' ').map_or(kept, |space| kept[..space].trim_end()),
+    /// A text, made safe, on one line; what is left out is marked.
+    pub(super) fn line(self, label: &str, text: &str) -> String {
+        let line = format!("{label}{}", plain(text));
+        self.shorten(&line, &line)
+    }
+
+    /// `line`, if it fits; otherwise as much of `rest` as fits with the mark, to the end of a
+    /// word where one ends not far before.
+    fn shorten(self, line: &str, rest: &str) -> String {
+        if textwrap::core::display_width(line) <= self.width {
+            return line.to_owned();
         }
+        let kept = clip(rest, self.width.saturating_sub(MORE.len()));
+        let at_word = kept.rfind(' ').filter(|&space| space + self.width / 4 > kept.len());
+        let kept =
+            if kept.len() == rest.len() { kept } else { &kept[..at_word.unwrap_or(kept.len())] };
+        format!("{}{MORE}", kept.trim_end())
     }
 
     /// Text in a style, when colours are wanted.
@@ -127,6 +136,9 @@ mod tests {
     #[test]
     fn what_is_left_out_is_marked() {
         assert_eq!(PAGE.wrap_at_most(1, "", "one two three four five"), ["one two three ..."]);
+        assert_eq!(PAGE.line("", "one two three four five"), "one two three ...");
+        assert_eq!(PAGE.line("7 ", &"x".repeat(30)), "7 xxxxxxxxxxxxxx ...");
+        assert_eq!(PAGE.line("", "one two three four 5"), "one two three four 5");
     }
 
     #[test]

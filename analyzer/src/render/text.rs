@@ -146,7 +146,7 @@ fn link<'a>(
         return;
     }
     told.push(&finding.id);
-    items.push(link_lines(report, page, finding, depth));
+    items.push(vec![link_line(report, page, finding, depth)]);
     for symptom in &report.findings {
         if symptom.caused_by.contains(&finding.id) {
             link(report, page, symptom, depth + 1, told, items);
@@ -154,7 +154,7 @@ fn link<'a>(
     }
 }
 
-fn link_lines(report: &Report, page: Page, finding: &RankedFinding, depth: usize) -> Vec<String> {
+fn link_line(report: &Report, page: Page, finding: &RankedFinding, depth: usize) -> String {
     let arrow = match (finding.role, depth) {
         (Role::Contributing, 0) => "beside it ".to_owned(),
         (_, 0) => String::new(),
@@ -174,12 +174,8 @@ fn link_lines(report: &Report, page: Page, finding: &RankedFinding, depth: usize
         true => head,
         false => format!("{head}: {}", finding.headline),
     };
-    let mut lines = page.wrap_at_most(1, "", &line);
-    if let Some(line) = lines.first_mut() {
-        let painted = page.paint(severity_style(finding.severity), severity);
-        *line = line.replacen(severity, &painted, 1);
-    }
-    lines
+    let painted = page.paint(severity_style(finding.severity), severity);
+    page.line("", &line).replacen(severity, &painted, 1)
 }
 
 fn severity_style(severity: Severity) -> Style {
@@ -259,25 +255,30 @@ fn evidence(evidence: &EvidenceReport) -> String {
 
 /// Where everyone is who is not idle, and how many are.
 fn clusters(report: &Report, page: Page) -> Part {
-    let present = || report.clusters.iter().filter(|cluster| cluster.count > 0);
-    let idle: usize = present().filter(|cluster| cluster.idle).map(|cluster| cluster.count).sum();
+    let now = |cluster: &ClusterReport| cluster.per_dump.last().copied().unwrap_or(cluster.count);
+    let present = || report.clusters.iter().filter(|&cluster| now(cluster) > 0);
     let busy = present().filter(|cluster| !cluster.idle);
-    let mut items: Part = busy.map(|cluster| cluster_lines(cluster, page)).collect();
+    let mut items: Part =
+        busy.map(|cluster| vec![page.line(&tally(now(cluster)), &whereabouts(cluster))]).collect();
+    let idle: usize = present().filter(|cluster| cluster.idle).map(now).sum();
     if idle > 0 {
-        items.push(page.wrap("", &format!("{idle:>7}  idle")));
+        items.push(vec![format!("{}idle", tally(idle))]);
     }
     items
 }
 
-fn cluster_lines(cluster: &ClusterReport, page: Page) -> Vec<String> {
+fn tally(count: usize) -> String {
+    format!("{count:>7}  ")
+}
+
+/// Where a cluster's members are, and in what states.
+fn whereabouts(cluster: &ClusterReport) -> String {
     let states = cluster.states.iter().map(|(state, _)| state.as_str()).filter(|s| !s.is_empty());
     let states = states.take(2).collect::<Vec<_>>().join(" or ");
-    let label = format!("{:>7}  ", cluster.count);
-    let text = match states.is_empty() {
+    match states.is_empty() {
         true => cluster.signature.clone(),
-        false => format!("{states}: {}", cluster.signature),
-    };
-    page.wrap_at_most(1, &label, &text)
+        false => format!("{} ({states})", cluster.signature),
+    }
 }
 
 /// What was read, what was not understood, and where to read on.
@@ -295,9 +296,10 @@ fn footer(report: &Report, page: Page) -> Vec<String> {
 }
 
 fn process_sentence(process: &ProcessReport) -> String {
-    let mut sentence = format!("{}:", process.id);
-    let named = [process.title.as_str(), process.runtime].into_iter().find(|name| !name.is_empty());
-    sentence += &format!(" {}", short(named.unwrap_or_default(), 60));
+    let mut sentence = format!("{}: {}", process.id, process.runtime);
+    if !process.title.is_empty() {
+        sentence += &format!(" {}", short(&process.title, 60));
+    }
     if let Some(pid) = process.pid {
         sentence += &format!(", pid {pid}");
     }
@@ -333,10 +335,13 @@ fn when(first: Option<&str>, last: Option<&str>) -> String {
 }
 
 fn size(threads: usize, tasks: usize) -> String {
+    let plural = |count: usize| if count == 1 { "" } else { "s" };
+    let threads_told = format!("{threads} thread{}", plural(threads));
+    let tasks_told = format!("{tasks} task{}", plural(tasks));
     match (threads, tasks) {
-        (threads, 0) => format!("{threads} threads"),
-        (0, tasks) => format!("{tasks} tasks"),
-        (threads, tasks) => format!("{threads} threads, {tasks} tasks"),
+        (_, 0) => threads_told,
+        (0, _) => tasks_told,
+        _ => format!("{threads_told}, {tasks_told}"),
     }
 }
 
