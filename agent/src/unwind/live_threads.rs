@@ -657,3 +657,40 @@ fn a_long_count_comes_by_in_new_states() {
     assert_eq!(found.samples, 64);
     assert!(found.recurring < 16, "{found:?}");
 }
+
+#[test]
+fn the_handler_uses_little_of_its_stack() {
+    const SIZE: usize = 64 * 1024;
+    const UNTOUCHED: u8 = 0xa5;
+    let alternate: &'static mut [u8] = Box::leak(vec![UNTOUCHED; SIZE].into());
+    let place = alternate.as_mut_ptr() as usize;
+    let (release, gate) = std::sync::mpsc::channel::<()>();
+    let gate = Mutex::new(gate);
+    let thread = blocked(
+        move |tid| {
+            let stack =
+                libc::stack_t { ss_sp: place as *mut libc::c_void, ss_flags: 0, ss_size: SIZE };
+            let mut before: libc::stack_t;
+            // SAFETY: the new stack is leaked; the thread's own is put back before it ends.
+            unsafe {
+                before = std::mem::zeroed();
+                assert_eq!(libc::sigaltstack(&stack, &mut before), 0);
+            }
+            second(tid, &|| assert!(gate.lock().expect("not poisoned").recv().is_err()));
+            // SAFETY: the same.
+            unsafe { libc::sigaltstack(&before, std::ptr::null_mut()) };
+        },
+        move || drop(release),
+    );
+    let seen = capture();
+    seen.thread(thread.tid);
+    thread.end();
+    let untouched = alternate.iter().take_while(|&&byte| byte == UNTOUCHED).count();
+    // SAFETY: getauxval takes a number and looks it up.
+    let kernel = unsafe { libc::getauxval(libc::AT_MINSIGSTKSZ) } as usize;
+    let ours = (SIZE - untouched).saturating_sub(kernel);
+    assert!(untouched < SIZE, "the handler was here");
+    let limit = if cfg!(debug_assertions) { 3072 } else { 1024 };
+    assert!(ours < limit, "{ours} bytes beside the kernel's {kernel}");
+    println!("{ours} bytes beside the kernel's {kernel}");
+}

@@ -61,6 +61,11 @@ impl StackCopy<'_> {
         };
         self.word(address).ok_or(missing)
     }
+
+    /// Whether a stack pointer lies in the copy, or just past its end.
+    fn holds(&self, sp: u64) -> bool {
+        sp.checked_sub(self.start).is_some_and(|at| at <= self.bytes.len() as u64)
+    }
 }
 
 /// One frame of a thread, with the registers as they are in it.
@@ -155,7 +160,12 @@ impl Unwinder {
             let pc = registers.get(RegisterFile::<N>::PC).ok_or(Truncation::BadUnwindTable)?;
             let lookup_address = if is_call { pc.wrapping_sub(1) } else { pc };
             let sp = registers.get(RegisterFile::<N>::SP).unwrap_or(0);
+            let was_interrupted = !is_call && !walk.frames.is_empty();
             walk.frames.push(UnwoundFrame { lookup_address, pc, cfa: sp, trust, registers });
+            if was_interrupted && !stack.holds(sp) {
+                // The handler ran on an alternate stack, and that is the one that was copied.
+                return Err(Truncation::ForeignStack);
+            }
             let step = self.step(lookup_address, is_call, &registers, &stack, walk)?;
             let Some(step) = step else { return Ok(()) };
             if !step.is_signal_frame && !advances(&registers, &step.registers, is_call) {
@@ -304,3 +314,5 @@ where
 
 #[cfg(test)]
 mod live_threads;
+#[cfg(test)]
+mod toy_stacks;
