@@ -65,7 +65,7 @@ fn command(
         Command::Analyze(analyze) => run_analyze(analyze, surroundings, out, err),
         Command::Show(show) => run_show(show, surroundings, out, err),
         Command::Explain(explain) => {
-            let written = run_explain(explain, out);
+            let written = run_explain(explain, surroundings, out);
             written.map_or_else(|error| failed_output(&error, DONE, err), |()| DONE)
         }
     }
@@ -215,28 +215,16 @@ fn render_report(
     }
 }
 
-fn run_explain(explain: &Explain, out: &mut dyn Write) -> io::Result<()> {
-    let detectors = || detect::all().iter();
+fn run_explain(
+    explain: &Explain,
+    surroundings: &Surroundings,
+    out: &mut dyn Write,
+) -> io::Result<()> {
     match &explain.detector {
-        None => detectors().try_for_each(|detector| {
-            writeln!(out, "{:<28}{}", detector.name, first_sentence(detector.documentation))
-        }),
-        Some(name) => detectors()
+        None => render::detectors(detect::all(), surroundings.width, out),
+        Some(name) => detect::all()
+            .iter()
             .filter(|detector| detector.name == name)
             .try_for_each(|detector| writeln!(out, "{}", detector.documentation.trim())),
-    }
-}
-
-/// The first sentence of a documentation, without its title.
-fn first_sentence(documentation: &str) -> String {
-    let text = documentation.lines().map(str::trim);
-    let paragraph = text
-        .skip_while(|line| line.is_empty() || line.starts_with('#'))
-        .take_while(|line| !line.is_empty())
-        .collect::<Vec<_>>()
-        .join(" ");
-    match paragraph.split_once(". ") {
-        Some((sentence, _)) => sentence.to_owned(),
-        None => paragraph.trim_end_matches('.').to_owned(),
     }
 }

@@ -64,6 +64,9 @@ impl Tie {
     /// The tie as a sentence about the finding whose cause has that id.
     pub(super) fn sentence(&self, cause: &str) -> String {
         match self {
+            Tie::Holders(1, 1) => {
+                format!("the owner of what is waited for here is in {cause} or waits behind it")
+            }
             Tie::Holders(some, all) => format!(
                 "{some} of {all} who hold what is waited for here are in {cause} or wait behind it"
             ),
@@ -140,17 +143,17 @@ fn precedence(detector: &str) -> (Nature, usize) {
 
 /// Those who make a finding what it is: while they are as they are, it lasts.
 pub(super) fn makers(finding: &Finding) -> BTreeSet<MemberId> {
+    let holders = holders(finding);
     match nature(finding.detector) {
-        Nature::Stuck | Nature::Contention | Nature::Exhaustion if has_holder(finding) => {
-            finding.owner.iter().chain(&finding.holders).copied().collect()
-        }
-        Nature::Contention | Nature::Exhaustion => BTreeSet::new(),
+        Nature::Contention | Nature::Exhaustion => holders,
+        Nature::Stuck if !holders.is_empty() => holders,
         _ => finding.members.iter().copied().collect(),
     }
 }
 
-fn has_holder(finding: &Finding) -> bool {
-    finding.owner.is_some() || !finding.holders.is_empty()
+/// Who holds what a finding's members wait for, as far as that is known.
+fn holders(finding: &Finding) -> BTreeSet<MemberId> {
+    finding.owner.iter().chain(&finding.holders).copied().collect()
 }
 
 /// Those who suffer from a finding: everyone in it who does not make it what it is.
@@ -229,10 +232,10 @@ fn tie(
     let culprits = makers(cause);
     let accounts_for = |member: &&MemberId| culprits.contains(member) || behind.contains(member);
     let enough = |tie: Tie| (tie.share() >= MOST).then_some(tie);
-    if has_holder(symptom) {
-        let makers = makers(symptom);
-        let tied = makers.iter().filter(accounts_for).count();
-        return enough(Tie::Holders(tied, makers.len()));
+    let holders = holders(symptom);
+    if !holders.is_empty() {
+        let tied = holders.iter().filter(accounts_for).count();
+        return enough(Tie::Holders(tied, holders.len()));
     }
     let members = &symptom.members;
     let waiting = members.iter().filter(|member| behind.contains(member)).count();

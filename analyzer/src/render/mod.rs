@@ -1,6 +1,7 @@
 //! Report -> text or JSON, and dumps as they are. Computes nothing: what is not in the report or
 //! the dump is not in the output.
 
+mod detectors;
 mod fold;
 mod frame;
 mod json;
@@ -9,6 +10,7 @@ mod plain;
 mod show;
 mod text;
 
+pub use detectors::detectors;
 pub use json::json;
 pub(crate) use plain::plain;
 pub use show::show;
