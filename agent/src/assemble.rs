@@ -1,0 +1,130 @@
+//! Answers of threads and facts of the kernel -> a dump.
+
+use std::collections::HashMap;
+
+use sigquit_dump::{
+    Capture, Dump, Frame, FrameId, LockId, Notice, NoticeKind, Stack, StackId, Thread, ThreadState,
+    Trust, Unanswered, Wait, WaitFor,
+};
+
+use crate::facts;
+use crate::panic::Panicked;
+use crate::unwind::{Modules, Registers, Unwound};
+
+/// A dump in the making: equal frames, stacks and locks are put in once.
+#[derive(Default)]
+pub(crate) struct Assembler {
+    dump: Dump,
+    frames: HashMap<(u64, Trust), FrameId>,
+    stacks: HashMap<Stack, StackId>,
+    locks: HashMap<u64, LockId>,
+}
+
+impl Assembler {
+    /// A dump that begins with what is known without asking any thread.
+    pub fn new(dump: Dump) -> Assembler {
+        Assembler { dump, ..Assembler::default() }
+    }
+
+    /// A thread that answered.
+    pub fn answered(&mut self, mut thread: Thread, registers: &Registers, unwound: &Unwound) {
+        let sp = registers.get(Registers::SP).unwrap_or_default();
+        let distance = |cfa: u64| u32::try_from(cfa.wrapping_sub(sp)).unwrap_or(u32::MAX);
+        let frame_offsets = unwound.frames.iter().map(|frame| distance(frame.cfa)).collect();
+        let frames =
+            unwound.frames.iter().map(|frame| self.frame(frame.lookup_address, frame.trust));
+        let stack = Stack { frames: frames.collect(), frame_offsets, truncated: unwound.truncated };
+        thread.stack = Some(self.stack(stack));
+        thread.stack_pointer = Some(sp);
+        let futex = facts::awaited_futex(Some(registers), thread.syscall.as_ref());
+        self.add(thread, futex);
+    }
+
+    /// A thread that did not answer: the kernel's word on it is all there is.
+    pub fn unanswered(&mut self, mut thread: Thread, unanswered: Option<Unanswered>) {
+        thread.unanswered = unanswered;
+        let futex = facts::awaited_futex(None, thread.syscall.as_ref());
+        self.add(thread, futex);
+    }
+
+    /// A thread with no stack to show: one of the kernel's helpers, or the agent's own.
+    pub fn helper(&mut self, mut thread: Thread) {
+        thread.runtime_helper = true;
+        self.dump.threads.push(thread);
+    }
+
+    fn add(&mut self, mut thread: Thread, futex: Option<u64>) {
+        if let Some(address) = futex {
+            thread.wait = Some(Wait { lock: self.lock(address), wait_for: WaitFor::Unknown });
+            // It has fallen asleep since the kernel was asked.
+            if thread.state == ThreadState::Runnable {
+                thread.state = ThreadState::Waiting;
+            }
+        }
+        self.dump.threads.push(thread);
+    }
+
+    fn frame(&mut self, address: u64, trust: Trust) -> FrameId {
+        let dump = &mut self.dump;
+        *self.frames.entry((address, trust)).or_insert_with(|| {
+            dump.intern_frame(Frame { address: Some(address), trust, ..Frame::default() })
+        })
+    }
+
+    fn stack(&mut self, stack: Stack) -> StackId {
+        let dump = &mut self.dump;
+        *self.stacks.entry(stack).or_insert_with_key(|stack| dump.intern_stack(stack.clone()))
+    }
+
+    fn lock(&mut self, address: u64) -> LockId {
+        let dump = &mut self.dump;
+        *self.locks.entry(address).or_insert_with(|| dump.add_lock(facts::futex(address)))
+    }
+
+    /// Puts the threads in the order of their numbers; before anything refers to them.
+    pub fn sort_threads(&mut self) {
+        self.dump.threads.sort_by_key(|thread| thread.os_id);
+    }
+
+    /// Why the dump is not what it should be.
+    pub fn failure(&mut self, message: String) {
+        self.dump.notices.push(Notice { kind: NoticeKind::Failure, message, ..Notice::default() });
+    }
+
+    /// A panic that was noted. Its thread is named when it is still the same one.
+    pub fn panic(&mut self, panicked: &Panicked) {
+        let now = self.dump.monotonic.unwrap_or_default();
+        let is_it = |thread: &Thread| {
+            thread.os_id == u64::try_from(panicked.tid).ok()
+                && thread.elapsed.is_none_or(|age| {
+                    // Start times have a resolution of some hundredths of a second.
+                    age.0 + 50_000_000 >= now.since(panicked.at).0
+                })
+        };
+        let thread = self.dump.threads.iter().position(is_it);
+        let frames = panicked.addresses.iter().map(|&address| self.frame(address, Trust::Cfi));
+        let stack = Stack::from(frames.collect::<Vec<_>>());
+        let stacks = if stack.frames.is_empty() { Vec::new() } else { vec![self.stack(stack)] };
+        self.dump.notices.push(Notice {
+            kind: NoticeKind::Panic,
+            message: panicked.message(),
+            threads: thread.and_then(|at| u32::try_from(at).ok()).into_iter().collect(),
+            location: panicked.location.clone(),
+            stacks,
+            line: None,
+        });
+    }
+
+    /// The dump, with the module of each frame.
+    pub fn finish(mut self, capture: Option<Capture>, modules: &Modules) -> Dump {
+        self.dump.capture = capture;
+        self.dump.modules = modules.list().cloned().collect();
+        for frame in &mut self.dump.frames {
+            if let Some((module, offset)) = frame.address.and_then(|at| modules.find(at)) {
+                frame.module = Some(module);
+                frame.offset = Some(offset);
+            }
+        }
+        self.dump
+    }
+}

@@ -1,0 +1,26 @@
+//! `/proc/PID/task/TID/schedstat`: time on a CPU, time in the queue for one, number of turns.
+//!
+//! ```text
+//! 1846023417 20311 514
+//! ```
+
+use sigquit_dump::Nanos;
+
+/// CPU time and run-queue delay since the thread started.
+pub(super) fn parse(text: &str) -> Option<(Nanos, Nanos)> {
+    let mut numbers = text.split_ascii_whitespace().map(|word| word.parse().ok());
+    Some((Nanos(numbers.next()??), Nanos(numbers.next()??)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_two_numbers_are_cpu_and_delay() {
+        assert_eq!(parse("1846023417 20311 514\n"), Some((Nanos(1_846_023_417), Nanos(20_311))));
+        assert_eq!(parse("0 0 0\n"), Some((Nanos(0), Nanos(0))));
+        assert_eq!(parse("12\n"), None);
+        assert_eq!(parse(""), None);
+    }
+}

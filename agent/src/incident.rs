@@ -1,0 +1,210 @@
+//! One incident: a series of dumps, on disk one by one, and named when all are there.
+
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use sigquit_dump::{Dump, Names, Nanos, Trigger};
+use sigquit_symbolize::Symbolizer;
+
+use crate::busy::Usage;
+use crate::facts;
+use crate::options::Options;
+use crate::schedule::Schedule;
+use crate::symbolize::{add_images, symbolizer};
+use crate::take::{Sampled, Taker};
+use crate::write::{self, DumpFile, IncidentName, Stderr, say};
+
+/// For how long, before a dump, busy threads are looked at; less when dumps follow each other
+/// quickly.
+const SAMPLING: Duration = Duration::from_millis(400);
+/// How many names are tried when an incident of the same millisecond exists.
+const NAMES_TRIED: u64 = 20;
+
+/// One incident under way.
+pub(crate) struct Incident {
+    name: IncidentName,
+    schedule: Schedule,
+    sampling: Duration,
+    folder: Option<PathBuf>,
+    written: Vec<Written>,
+    symbolizer: Option<Symbolizer>,
+    usage: Usage,
+}
+
+/// A dump on disk, and what is needed to name its frames.
+struct Written {
+    file: DumpFile,
+    frames: Dump,
+}
+
+impl Incident {
+    pub fn begin(trigger: Trigger, dumps: u32, options: &Options) -> Incident {
+        let prefix = options.prefix.clone().unwrap_or_else(program);
+        let interval = options.interval;
+        Incident {
+            name: IncidentName::new(&prefix, std::process::id(), facts::now()),
+            schedule: Schedule::new(trigger, dumps, interval, Instant::now()),
+            sampling: SAMPLING.min(interval / 2),
+            folder: None,
+            written: Vec::new(),
+            symbolizer: None,
+            usage: Usage::default(),
+        }
+    }
+
+    /// Notes requests that are not served again.
+    pub fn note_requests(&mut self, count: u32) {
+        self.schedule.note_requests(count);
+    }
+
+    /// Whether all dumps have been taken.
+    pub fn is_over(&self) -> bool {
+        self.schedule.is_over()
+    }
+
+    /// How long nothing is to be done. Looking at busy threads comes before each dump but the
+    /// first.
+    pub fn due_in(&self, now: Instant) -> Duration {
+        self.schedule.due_in(now).saturating_sub(self.sampling)
+    }
+
+    /// Takes the next dump and writes it. `requests` says at the last moment how many further
+    /// requests came.
+    pub fn advance(
+        &mut self,
+        taker: &mut Taker,
+        options: &Options,
+        requests: impl FnOnce() -> u32,
+    ) {
+        let sampled = self.sample(taker);
+        std::thread::sleep(self.schedule.due_in(Instant::now()));
+        self.schedule.note_requests(requests());
+        self.schedule.begin_dump(Instant::now());
+        self.make_folder(options);
+        let series = self.schedule.series(&self.name.to_string());
+        let dump = taker.take(series, sampled);
+        self.usage = Usage::of(&dump);
+        self.keep(dump, options.stderr);
+    }
+
+    fn sample(&self, taker: &mut Taker) -> Sampled {
+        if self.schedule.has_begun() {
+            taker.sample(&self.usage, self.sampling)
+        } else {
+            Sampled::new()
+        }
+    }
+
+    /// Makes the folder, unless it is there; a full disk may have room by the next dump.
+    fn make_folder(&mut self, options: &Options) {
+        if self.folder.is_some() {
+            return;
+        }
+        let defaults = write::default_directories(&std::env::temp_dir(), &program());
+        let directory = options.directory.as_deref();
+        let mut name = self.name.clone();
+        for later in 0..NAMES_TRIED {
+            match write::create_incident(directory, &defaults, &name) {
+                Ok(folder) => {
+                    self.folder = Some(folder);
+                    self.name = name;
+                    return;
+                }
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                    let time = facts::now().0 + later * 1_000_000;
+                    name = IncidentName::new(&name.prefix, name.pid, Nanos(time));
+                }
+                Err(error) => {
+                    return say(format_args!("no folder for the dumps can be made: {error}"));
+                }
+            }
+        }
+    }
+
+    /// Puts a dump on disk, or else on standard error.
+    fn keep(&mut self, mut dump: Dump, as_text: bool) {
+        let file = self.write(&dump);
+        if as_text || file.is_none() {
+            self.print(&mut dump);
+        }
+        if let Some(file) = file {
+            dump.frames.iter_mut().for_each(|frame| frame.symbols.clear());
+            let frames = Dump { modules: dump.modules, frames: dump.frames, ..Dump::default() };
+            self.written.push(Written { file, frames });
+        }
+    }
+
+    fn write(&self, dump: &Dump) -> Option<DumpFile> {
+        let folder = self.folder.as_deref()?;
+        let series = dump.series.as_ref()?;
+        match DumpFile::write(folder, &format!("dump-{}.sigquit", series.index), dump) {
+            Ok(file) => {
+                let path = file.path().display();
+                say(format_args!("dump {} of {}: {path}", series.index, series.of));
+                Some(file)
+            }
+            Err(error) => {
+                say(format_args!("a dump cannot be written to {}: {error}", folder.display()));
+                None
+            }
+        }
+    }
+
+    fn print(&mut self, dump: &mut Dump) {
+        for names in self.names(dump) {
+            if let Some(frame) = dump.frames.get_mut(names.frame.0 as usize) {
+                frame.symbols = names.symbols;
+            }
+        }
+        let mut out = BufWriter::new(Stderr);
+        // Where standard error is gone there is nobody to tell.
+        let _ = write::text(dump, &mut out).and_then(|()| out.flush());
+    }
+
+    fn names(&mut self, dump: &Dump) -> Vec<Names> {
+        let symbolizer = self.symbolizer.get_or_insert_with(symbolizer);
+        add_images(symbolizer, dump);
+        symbolizer.names(dump)
+    }
+
+    /// Names the frames of all dumps, and makes room for the next incident.
+    pub fn finish(mut self, retention: usize) {
+        for mut written in std::mem::take(&mut self.written) {
+            let names = self.names(&written.frames);
+            if let Err(error) = written.file.append(&names) {
+                let path = written.file.path().display();
+                say(format_args!("names cannot be added to {path}: {error}"));
+            }
+        }
+        let Some(folder) = self.folder else { return };
+        say(format_args!("all dumps are complete: {}", folder.display()));
+        if let Some(directory) = folder.parent() {
+            make_room(directory, &self.name.prefix, retention);
+        }
+    }
+
+    /// Where the incident's first dump lies.
+    pub fn first_file(&self) -> Option<PathBuf> {
+        self.written.first().map(|written| written.file.path().to_owned())
+    }
+
+    /// Where its dumps were to go.
+    pub fn intended_folder(options: &Options) -> PathBuf {
+        options.directory.clone().unwrap_or_else(|| std::env::temp_dir().join(program()))
+    }
+}
+
+fn make_room(directory: &Path, prefix: &str, keep: usize) {
+    if let Err(error) = write::remove_oldest(directory, prefix, keep) {
+        say(format_args!("old incidents in {} stay: {error}", directory.display()));
+    }
+}
+
+/// The program's name, as part of a file name.
+fn program() -> String {
+    let path = std::fs::read_link("/proc/self/exe").unwrap_or_default();
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let name = name.strip_suffix(" (deleted)").unwrap_or(&name).trim_start_matches('.');
+    if name.is_empty() { "program".to_owned() } else { name.chars().take(100).collect() }
+}

@@ -1,0 +1,47 @@
+//! Where the files of this process's own modules are.
+
+use std::path::PathBuf;
+
+use sigquit_dump::{Dump, Module};
+use sigquit_symbolize::Symbolizer;
+
+use crate::capture;
+
+/// What the kernel maps into every process, without a file.
+const VDSO: &str = "[vdso]";
+/// An image larger than this is none.
+const LARGEST_IMAGE: u64 = 1 << 20;
+
+/// A symbolizer for dumps of this process.
+pub(crate) fn symbolizer() -> Symbolizer {
+    let executable = std::fs::read_link("/proc/self/exe").ok();
+    Symbolizer::new(move |module| {
+        let debug_file = module.build_id.as_ref().and_then(|id| debug_file(&id.0));
+        let is_executable = executable.as_ref().is_some_and(|exe| exe.as_os_str() == &*module.path);
+        // This finds the file that was started even when another has taken its place.
+        let started = is_executable.then(|| PathBuf::from("/proc/self/exe"));
+        let path = PathBuf::from(&module.path);
+        debug_file.into_iter().chain(started).chain([path]).collect()
+    })
+}
+
+/// Where distributions put debug information that they have split from a binary.
+fn debug_file(build_id: &str) -> Option<PathBuf> {
+    let (folder, rest) = build_id.split_at_checked(2)?;
+    Some(format!("/usr/lib/debug/.build-id/{folder}/{rest}.debug").into())
+}
+
+/// Takes what has no file from memory, while it is there.
+pub(crate) fn add_images(symbolizer: &mut Symbolizer, dump: &Dump) {
+    if let Some(vdso) = dump.modules.iter().find(|module| module.path == VDSO) {
+        symbolizer.add_image(vdso, &image(vdso));
+    }
+}
+
+fn image(module: &Module) -> Vec<u8> {
+    let length = module.end.saturating_sub(module.start).min(LARGEST_IMAGE);
+    let mut bytes = vec![0; length as usize];
+    let read = capture::read(module.start, &mut bytes);
+    bytes.truncate(read);
+    bytes
+}

@@ -1,0 +1,132 @@
+//! One dump of this process.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use sigquit_dump::{Dump, RegisterSamples, Series, Thread};
+
+use crate::assemble::Assembler;
+use crate::busy::Usage;
+use crate::capture::{self, Answer, Capturer, Maps};
+use crate::facts::{self, Tasks};
+use crate::panic;
+use crate::unwind::Unwinder;
+
+/// Looks at one thread's registers, at most.
+const SAMPLES: usize = 200;
+
+/// What is needed to take dumps, and kept from one to the next.
+pub(crate) struct Taker {
+    capturer: Capturer,
+    unwinder: Unwinder,
+    deadline: Duration,
+    arguments: bool,
+    /// The agent's own thread.
+    own: i32,
+}
+
+/// What was seen of busy threads' registers, by thread.
+pub(crate) type Sampled = HashMap<i32, RegisterSamples>;
+
+impl Taker {
+    pub fn new(capturer: Capturer, deadline: Duration, arguments: bool, own: i32) -> Taker {
+        Taker { capturer, unwinder: Unwinder::default(), deadline, arguments, own }
+    }
+
+    /// Takes a dump. What the kernel says comes first: asking the threads wakes them.
+    pub fn take(&mut self, series: Series, sampled: Sampled) -> Dump {
+        let mut assembler = Assembler::new(Dump {
+            time: Some(facts::now()),
+            monotonic: Some(facts::monotonic()),
+            process: facts::process(self.arguments),
+            series: Some(series),
+            ..Dump::default()
+        });
+        let mut known = Known::read(sampled);
+        let maps = Maps::read();
+        self.unwinder.refresh(&maps);
+        let options = capture::Options { deadline: self.deadline, leave_out: Vec::new() };
+        let unwinder = &mut self.unwinder;
+        let captured = self.capturer.capture(&options, &maps, &mut |answer: Answer<'_>| {
+            let unwound = unwinder.unwind(answer.registers, answer.stack);
+            assembler.answered(known.take(answer.tid), &answer.registers, &unwound);
+        });
+        let captured = captured.unwrap_or_else(|error| {
+            assembler.failure(format!("no thread was asked for its stack: {error}"));
+            capture::Captured::default()
+        });
+        for (tid, unanswered) in captured.unanswered {
+            assembler.unanswered(known.take(tid), Some(unanswered));
+        }
+        for thread in known.rest(self.own) {
+            assembler.helper(thread);
+        }
+        assembler.sort_threads();
+        add_panics(&mut assembler);
+        assembler.finish(Some(captured.capture), self.unwinder.modules())
+    }
+
+    /// Looks at the registers of the threads that have been busy since an earlier moment, for as
+    /// long as the budget lasts.
+    pub fn sample(&mut self, since: &Usage, budget: Duration) -> Sampled {
+        let mut busy = Usage::read().busy_since(since);
+        busy.retain(|&tid| tid != self.own);
+        if busy.is_empty() {
+            return Sampled::new();
+        }
+        let samples = self.capturer.sample_registers(&busy, SAMPLES, budget);
+        let maps = Maps::read();
+        let condense = |samples: capture::Samples| {
+            let seen = capture::recurrence(&samples.registers, |address| maps.is_mapped(address));
+            (samples.tid, RegisterSamples { over: samples.over, ..seen })
+        };
+        samples.unwrap_or_default().into_iter().map(condense).collect()
+    }
+}
+
+fn add_panics(assembler: &mut Assembler) {
+    let (panics, others) = panic::noted();
+    for panicked in &panics {
+        assembler.panic(panicked);
+    }
+    if others > 0 {
+        assembler.failure(format!("{others} panics at further places were not noted"));
+    }
+}
+
+/// What is known of threads of which the dump says nothing yet.
+struct Known {
+    tasks: Option<Tasks>,
+    threads: HashMap<i32, Thread>,
+}
+
+impl Known {
+    fn read(mut sampled: Sampled) -> Known {
+        let mut tasks = Tasks::open().ok();
+        let mut threads = HashMap::new();
+        for tid in Tasks::ids() {
+            if let Some(mut thread) = tasks.as_mut().and_then(|tasks| tasks.thread(tid)) {
+                thread.registers = sampled.remove(&tid);
+                threads.insert(tid, thread);
+            }
+        }
+        Known { tasks, threads }
+    }
+
+    /// What is known of a thread; one that has started since is looked up now.
+    fn take(&mut self, tid: i32) -> Thread {
+        let known = self.threads.remove(&tid);
+        known
+            .or_else(|| self.tasks.as_mut()?.thread(tid))
+            .unwrap_or_else(|| Thread { os_id: u64::try_from(tid).ok(), ..Thread::default() })
+    }
+
+    /// Threads that were not asked and still exist: the agent's own, and the kernel's helpers.
+    /// The others have ended.
+    fn rest(&mut self, own: i32) -> Vec<Thread> {
+        let tasks = &mut self.tasks;
+        let mut exists = |tid| tasks.as_mut().is_some_and(|tasks| tasks.thread(tid).is_some());
+        let rest = self.threads.drain().filter(|&(tid, _)| tid == own || exists(tid));
+        rest.map(|(_, thread)| thread).collect()
+    }
+}
