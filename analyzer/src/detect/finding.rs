@@ -5,7 +5,7 @@ use sigquit_dump::OwnerSource;
 use crate::model::MemberId;
 
 /// One claim: what is wrong, with whom, why that is believed, what to do.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Finding {
     /// The detector's name.
     pub detector: &'static str,
@@ -73,9 +73,10 @@ impl Evidence {
 }
 
 /// How bad a finding is, if it is true.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Severity {
     /// Worth knowing.
+    #[default]
     Info,
     /// Worth a look on a quiet day.
     Low,
@@ -88,9 +89,10 @@ pub enum Severity {
 }
 
 /// What kind of evidence a finding rests on; it caps the confidence.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Grade {
     /// Names of functions in one dump.
+    #[default]
     Pattern,
     /// The same in several dumps, without counters.
     Repeat,

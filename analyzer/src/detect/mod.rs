@@ -4,7 +4,12 @@
 //! A detector is a function from an incident to findings. It knows no format: what a runtime
 //! calls things was made comparable in the model. It claims no more than its [`Grade`] carries.
 
+mod busy_wait;
+mod cpu_hot;
 mod finding;
+mod map_corruption;
+mod on_cpu;
+mod spin_loop;
 
 pub use finding::{Evidence, Finding, Grade, LockOf, Severity};
 
@@ -23,5 +28,5 @@ pub struct Detector {
 
 /// Every detector.
 pub fn all() -> &'static [Detector] {
-    &[]
+    &[map_corruption::DETECTOR, spin_loop::DETECTOR, busy_wait::DETECTOR, cpu_hot::DETECTOR]
 }

@@ -132,6 +132,7 @@ impl Incident {
         places.reverse();
         if self.process.runtime == Runtime::Go {
             self.strip_go_frames(member, dump, &mut places);
+            places.iter_mut().for_each(Place::forget_addresses);
         }
         places
     }
@@ -180,6 +181,11 @@ struct Place<'a> {
 }
 
 impl Place<'_> {
+    /// Go moves a goroutine's stack, and gives addresses in some dumps only.
+    fn forget_addresses(&mut self) {
+        (self.frame_address, self.code_address) = (None, None);
+    }
+
     /// The same function, in the same frame as far as that is known.
     fn is_frame_of(&self, other: &Place) -> bool {
         self.function == other.function && agree(self.frame_address, other.frame_address)

@@ -92,7 +92,7 @@ impl<'a> Cpu<'a> {
         let mut told =
             (0..self.incident.dumps.len()).filter(|&dump| self.told(member, dump).is_some());
         let first = told.next()?;
-        self.used(member, first, told.last()?)
+        self.used(member, first, told.next_back()?)
     }
 
     /// Whether the thread is seen through the virtual thread that it carries, and so is not to

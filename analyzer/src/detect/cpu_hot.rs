@@ -1,0 +1,111 @@
+//! `cpu-hot`: much CPU, and nothing that says whether it progresses.
+
+use super::on_cpu::{self, Candidate, Progress};
+use super::{Detector, Finding, Grade, Severity};
+use crate::model::{Cpu, Incident, MemberId};
+
+pub(super) const DETECTOR: Detector = Detector {
+    name: "cpu-hot",
+    documentation: "\
+# cpu-hot
+
+Threads that are on a CPU throughout, or would be if there were one for them, and of which the
+dumps do not say that they fail to progress. Work looks like this. So does a loop without an end,
+where nobody looked at the registers.
+
+## Evidence
+
+CPU time between the dumps, and time in the run queue, where these are counted; what a thread used
+beside the busiest one; otherwise that it was runnable in every dump. Where looks at the registers
+never showed a state twice, it progresses, and that is said.
+
+## Limits
+
+Needs two dumps. Never more than low: that a thread works is no fault.
+
+## What to do
+
+When this is not expected: take five dumps two seconds apart and compare the innermost functions, or
+a CPU profile. In a Rust program the agent looks at the registers of threads that are hot, which
+tells loops from work.
+",
+    detect,
+};
+
+/// Members that evidence and frames are told of.
+const TOLD: usize = 5;
+
+fn detect(incident: &Incident) -> Vec<Finding> {
+    let on_cpu = on_cpu::classify(incident);
+    let mut hot = on_cpu.these(&on_cpu.hot);
+    hot.sort_by_key(|candidate| std::cmp::Reverse(candidate.hot.used().map(|used| used.used)));
+    if hot.is_empty() { Vec::new() } else { vec![finding(incident, &hot)] }
+}
+
+fn finding(incident: &Incident, hot: &[&Candidate]) -> Finding {
+    let members: Vec<MemberId> = hot.iter().map(|candidate| candidate.member).collect();
+    let progresses = hot.iter().all(|one| matches!(one.progress, Progress::Moves(_)));
+    let counted = hot.iter().all(|candidate| candidate.hot.is_counted());
+    let who = on_cpu::threads(incident, &members);
+    let are = on_cpu::verb(&members, "is", "are");
+    let told = &hot[..hot.len().min(TOLD)];
+    Finding {
+        detector: DETECTOR.name,
+        severity: if progresses { Severity::Info } else { Severity::Low },
+        grade: if counted { Grade::Counter } else { Grade::Repeat },
+        confidence: if counted { 0.9 } else { 0.5 },
+        headline: match progresses {
+            true => format!("{who} {are} CPU-bound and progressing"),
+            false => format!("{who} {are} CPU-bound; whether they progress is not known")
+                .replace("they progress", on_cpu::verb(&members, "it progresses", "they progress")),
+        },
+        detail: detail(incident, hot, progresses),
+        next_step: match progresses {
+            true => {
+                "Nothing, when this much work is expected; otherwise take a CPU profile.".into()
+            }
+            false => "When this is not expected, take five dumps two seconds apart, or a CPU \
+                      profile, and compare the innermost functions."
+                .into(),
+        },
+        frames: on_cpu::frames(incident, told),
+        evidence: on_cpu::evidence(incident, told),
+        members,
+        ..Finding::default()
+    }
+}
+
+fn detail(incident: &Incident, hot: &[&Candidate], progresses: bool) -> String {
+    let what = match progresses {
+        true => "Looks at the registers show ever new states: this is work, not a loop that hangs.",
+        false => {
+            "Nothing in the dumps tells work from a loop without an end, so neither is claimed."
+        }
+    };
+    let used: f64 = hot
+        .iter()
+        .filter_map(|candidate| candidate.hot.used())
+        .map(|used| used.used.as_secs_f64())
+        .sum();
+    let mut detail = what.to_owned();
+    if used > 0.0 {
+        detail += &format!(" Together they used {} of CPU.", on_cpu::seconds(used));
+    }
+    let helpers = helpers_used(incident);
+    if helpers > 0.1 * used && used > 0.0 {
+        detail += &format!(
+            " The runtime's own helpers, garbage collector and compiler among them, used {}.",
+            on_cpu::seconds(helpers)
+        );
+    }
+    detail
+}
+
+fn helpers_used(incident: &Incident) -> f64 {
+    let cpu = Cpu::of(incident);
+    let last = incident.dumps.len().saturating_sub(1);
+    let is_helper =
+        |&id: &MemberId| incident.thread(id, last).is_some_and(|thread| thread.runtime_helper);
+    let used = incident.ids().filter(is_helper).filter_map(|id| cpu.whole_use(id));
+    used.map(|used| used.used.as_secs_f64()).sum()
+}

@@ -1,0 +1,95 @@
+//! Who is hot: on a CPU, or would be if there were one, in every interval between dumps.
+
+use crate::model::{Cpu, CpuUse, Incident, MemberId};
+
+use sigquit_dump::ThreadState;
+
+use super::thresholds::{BESIDE_MOST, LEAST_SHARE, WANTED, WANTED_EACH};
+
+/// That a member is hot, and how that is known.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(in crate::detect) enum Hot {
+    /// It used a CPU or stood in the run queue nearly all the time.
+    Wanted(CpuUse),
+    /// It was runnable in every dump and got about as much CPU as the busiest member.
+    Beside(CpuUse),
+    /// It was runnable in every dump; the source counts no CPU time.
+    Runnable,
+}
+
+impl Hot {
+    /// Whether counters say so, and not only the states.
+    pub fn is_counted(self) -> bool {
+        !matches!(self, Hot::Runnable)
+    }
+
+    /// What it used, where that is counted.
+    pub fn used(self) -> Option<CpuUse> {
+        match self {
+            Hot::Wanted(used) | Hot::Beside(used) => Some(used),
+            Hot::Runnable => None,
+        }
+    }
+}
+
+/// Whether a member is hot. One dump never tells.
+pub(super) fn hot(incident: &Incident, cpu: &Cpu, member: MemberId) -> Option<Hot> {
+    let seen: Vec<usize> =
+        (0..incident.dumps.len()).filter(|&dump| incident.thread(member, dump).is_some()).collect();
+    let still_there = seen.last() == incident.dumps.len().checked_sub(1).as_ref();
+    let is_helper = |&dump: &usize| incident.thread(member, dump).is_some_and(|t| t.runtime_helper);
+    if seen.len() < 2 || !still_there || seen.iter().any(is_helper) || cpu.carries_another(member) {
+        return None;
+    }
+    let uses = cpu.uses(member);
+    match cpu.whole_use(member) {
+        Some(whole) => by_wanted(&uses, whole).or_else(|| {
+            let comparable = whole.wanted().is_none() && is_runnable(incident, member, &seen);
+            (comparable && is_beside(&uses)).then_some(Hot::Beside(whole))
+        }),
+        None => (is_runnable(incident, member, &seen) && is_computing(incident, member, &seen))
+            .then_some(Hot::Runnable),
+    }
+}
+
+fn by_wanted(uses: &[CpuUse], whole: CpuUse) -> Option<Hot> {
+    let at_least = |used: &CpuUse, share| used.wanted().is_some_and(|wanted| wanted >= share);
+    let throughout = uses.iter().all(|used| at_least(used, WANTED_EACH));
+    (at_least(&whole, WANTED) && throughout).then_some(Hot::Wanted(whole))
+}
+
+fn is_beside(uses: &[CpuUse]) -> bool {
+    !uses.is_empty()
+        && uses.iter().all(|used| used.beside_most() >= BESIDE_MOST && used.share() >= LEAST_SHARE)
+}
+
+fn is_runnable(incident: &Incident, member: MemberId, dumps: &[usize]) -> bool {
+    dumps.iter().all(|&dump| {
+        let state = incident.thread(member, dump).map(|thread| thread.state);
+        matches!(state, Some(ThreadState::Running | ThreadState::Runnable))
+    })
+}
+
+/// A runtime calls threads runnable that wait in foreign code, and the thread that writes the
+/// dump; both can be told by their frames.
+fn is_computing(incident: &Incident, member: MemberId, dumps: &[usize]) -> bool {
+    dumps.iter().all(|&dump| {
+        let mut calls = incident.calls(member, dump);
+        let leaf = calls.next();
+        leaf.is_some_and(|leaf| !leaf.is_foreign())
+            && !incident.activity(member, dump).is_wait()
+            && !incident.calls(member, dump).any(|call| WRITES_DUMPS.contains(&&*call.function))
+    })
+}
+
+/// Functions of a runtime that write the very dump which shows them.
+const WRITES_DUMPS: &[&str] = &[
+    "runtime.Stack",
+    "runtime/debug.Stack",
+    "runtime/debug.PrintStack",
+    "runtime/pprof.writeGoroutine",
+    "runtime/pprof.writeGoroutineStacks",
+    "java.lang.Thread.dumpStack",
+    "java.lang.Thread.getAllStackTraces",
+    "sun.management.ThreadImpl.dumpThreads0",
+];

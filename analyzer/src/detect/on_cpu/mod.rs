@@ -1,0 +1,209 @@
+//! Who is on a CPU throughout, and in what: found out once, so that the detectors that speak of
+//! it agree, and each member is in one finding only, under the most exact name.
+//!
+//! ```text
+//! hot         who wants a CPU all the time
+//! progress    whether it comes back to the same states: looks at the registers
+//! map         ... inside a map that several threads broke
+//! wait_loop   ... in a loop that waits
+//! belief      how sure that is
+//! thresholds  the figures, with their reasons
+//! telling     the sentences
+//! ```
+
+mod belief;
+mod hot;
+mod map;
+mod progress;
+mod telling;
+mod thresholds;
+mod wait_loop;
+
+use sigquit_dump::Runtime;
+
+use crate::model::{Activation, Call, Cpu, FunctionName, Incident, MemberId, Origin};
+
+pub(super) use belief::{Belief, belief};
+pub(super) use hot::Hot;
+pub(super) use map::{BrokenMap, InMap};
+pub(super) use progress::Progress;
+pub(super) use telling::{behaviour, evidence, frames, places, seconds, threads, verb};
+pub(super) use wait_loop::WaitSign;
+
+use thresholds::{NEAR_LEAF, SAME_DUMPS, TIGHT_LOOP};
+
+/// Everyone who is on a CPU throughout, class by class.
+pub(super) struct OnCpu {
+    /// All of them.
+    pub all: Vec<Candidate>,
+    /// Those who are caught in broken maps, one entry a map.
+    pub maps: Vec<BrokenMap>,
+    /// Those in loops that wait, by what their loops belong to.
+    pub waits: Vec<Vec<usize>>,
+    /// Those in loops without progress, by what their loops belong to.
+    pub spins: Vec<Vec<usize>>,
+    /// The rest.
+    pub hot: Vec<usize>,
+}
+
+impl OnCpu {
+    /// The candidates at these places.
+    pub fn these(&self, places: &[usize]) -> Vec<&Candidate> {
+        places.iter().map(|&at| &self.all[at]).collect()
+    }
+}
+
+/// One member that is on a CPU throughout.
+pub(super) struct Candidate {
+    /// Who.
+    pub member: MemberId,
+    /// How that is known.
+    pub hot: Hot,
+    /// In which calls it stayed.
+    pub activation: Option<Activation>,
+    /// What looks at its registers say.
+    pub progress: Progress,
+    /// Where it is in a map's code.
+    pub in_map: Option<InMap>,
+    /// What makes its calls a wait loop.
+    pub wait: Option<WaitSign>,
+}
+
+/// Finds everyone who is on a CPU throughout, and puts each into one class.
+pub(super) fn classify(incident: &Incident) -> OnCpu {
+    let cpu = Cpu::of(incident);
+    let all: Vec<Candidate> =
+        incident.ids().filter_map(|member| candidate(incident, &cpu, member)).collect();
+    let maps = map::broken_maps(&all);
+    let mut free: Vec<usize> = (0..all.len()).collect();
+    free.retain(|at| !maps.iter().any(|map| map.members.contains(at)));
+    let waits = take(&mut free, |at| is_wait(incident, &all[at]));
+    let together = stuck_together(incident, &all, &free);
+    let spins = take(&mut free, |at| is_spin(&all[at]) || together.contains(&at));
+    let by_place = |members: Vec<usize>| by_place(incident, &all, &members);
+    let (waits, spins) = (by_place(waits), by_place(spins));
+    OnCpu { all, maps, waits, spins, hot: free }
+}
+
+fn take(free: &mut Vec<usize>, is_taken: impl Fn(usize) -> bool) -> Vec<usize> {
+    let taken = free.iter().copied().filter(|&at| is_taken(at)).collect();
+    free.retain(|&at| !is_taken(at));
+    taken
+}
+
+fn candidate(incident: &Incident, cpu: &Cpu, member: MemberId) -> Option<Candidate> {
+    let hot = hot::hot(incident, cpu, member)?;
+    let activation = incident.same_activation(member);
+    let wait = activation.as_ref().and_then(|activation| wait_sign(incident, activation));
+    let in_map = activation.as_ref().and_then(|activation| map::in_map(incident, activation));
+    let progress = progress::progress(incident, member);
+    Some(Candidate { member, hot, activation, progress, in_map, wait })
+}
+
+/// Whether an activation's innermost common call is nearly the leaf in every dump, and what it
+/// calls is not the program's own code, but for functions that belong to the loop.
+fn is_near_leaf(
+    incident: &Incident,
+    activation: &Activation,
+    belongs: impl Fn(&str) -> bool,
+) -> bool {
+    activation.above.iter().all(|&(dump, above)| {
+        let mut inner = incident.calls(activation.member, dump).take(above);
+        above <= NEAR_LEAF
+            && inner.all(|call| call.origin != Origin::Application || belongs(&call.function))
+    })
+}
+
+/// What makes the calls from the leaf to the program's own innermost common one a wait loop.
+fn wait_sign(incident: &Incident, activation: &Activation) -> Option<WaitSign> {
+    let sign = |call: &Call| wait_loop::wait_sign(&call.function);
+    if !is_near_leaf(incident, activation, |function| wait_loop::wait_sign(function).is_some()) {
+        return None;
+    }
+    let common = activation.calls.iter().map(|&call| incident.call(call));
+    let own = common.clone().position(|call| call.origin == Origin::Application);
+    let zone = own.map_or(activation.calls.len(), |own| own + 1).min(NEAR_LEAF);
+    let named = common.take(zone).filter_map(sign).max();
+    let in_dump = |&(dump, above): &(usize, usize)| {
+        incident.calls(activation.member, dump).take(above + zone).filter_map(sign).max()
+    };
+    let hinted = activation.above.iter().filter_map(in_dump).max();
+    let in_all = activation.above.iter().map(in_dump).min().flatten();
+    hinted.filter(|&sign| sign == WaitSign::Hint).or(named.max(in_all))
+}
+
+/// A loop that waits.
+fn is_wait(incident: &Incident, candidate: &Candidate) -> bool {
+    let Some(activation) = &candidate.activation else { return false };
+    let is_deliberate = activation.calls.iter().any(|&call| {
+        crate::model::pattern::matches_any(wait_loop::DELIBERATE, &incident.call(call).function)
+    });
+    if is_deliberate {
+        return false;
+    }
+    let named = candidate.wait >= Some(WaitSign::Name);
+    match candidate.progress {
+        Progress::Recurs(looks) => {
+            activation.most_above() <= NEAR_LEAF
+                && (candidate.wait.is_some() || looks.is_constant())
+        }
+        Progress::Moves(looks) => named && looks.most_places <= TIGHT_LOOP,
+        // A goroutine that yields is queued right there until its turn comes: where it is met
+        // says nothing of how much it works in between.
+        Progress::Unknown if incident.process.runtime == Runtime::Go => {
+            named || candidate.wait == Some(WaitSign::Attempt)
+        }
+        Progress::Unknown => candidate.wait.is_some(),
+    }
+}
+
+/// A loop without progress, as looks at the registers show.
+fn is_spin(candidate: &Candidate) -> bool {
+    let near = |activation: &Activation| activation.most_above() <= NEAR_LEAF;
+    matches!(candidate.progress, Progress::Recurs(_))
+        && candidate.activation.as_ref().is_some_and(near)
+}
+
+/// Without a look at the registers: several that stay at the same line of the program's own
+/// code, to which they came from different functions. Healthy work moves on in at least one.
+fn stuck_together(incident: &Incident, all: &[Candidate], free: &[usize]) -> Vec<usize> {
+    let place = |at: usize| -> Option<(&Call, Option<&str>)> {
+        let candidate = &all[at];
+        let activation = candidate.activation.as_ref()?;
+        let call = activation.innermost(incident)?;
+        let caller = activation.calls.get(1).map(|&call| incident.call(call).function.as_str());
+        let stays = activation.whole && activation.above.len() >= SAME_DUMPS;
+        let own = call.origin == Origin::Application;
+        (stays && own && candidate.progress == Progress::Unknown).then_some((call, caller))
+    };
+    let same_place_elsewhere = |at: usize| {
+        place(at).is_some_and(|(here, caller)| {
+            free.iter()
+                .filter_map(|&other| place(other))
+                .any(|(there, other)| there == here && other != caller)
+        })
+    };
+    free.iter().copied().filter(|&at| same_place_elsewhere(at)).collect()
+}
+
+/// Members whose loops belong to the same type or module, together.
+fn by_place(incident: &Incident, all: &[Candidate], members: &[usize]) -> Vec<Vec<usize>> {
+    let mut places: Vec<(String, Vec<usize>)> = Vec::new();
+    for &at in members {
+        let owner =
+            loop_call(incident, &all[at]).map(|call| FunctionName::of(&call.function).owner);
+        let owner = owner.unwrap_or_default();
+        match places.iter_mut().find(|(known, _)| known == owner) {
+            Some((_, members)) => members.push(at),
+            None => places.push((owner.to_owned(), vec![at])),
+        }
+    }
+    places.into_iter().map(|(_, members)| members).collect()
+}
+
+/// The call that a loop is named for: the program's own innermost common one.
+pub(super) fn loop_call<'a>(incident: &'a Incident, candidate: &Candidate) -> Option<&'a Call> {
+    let activation = candidate.activation.as_ref()?;
+    let mut calls = activation.calls.iter().map(|&call| incident.call(call));
+    calls.find(|call| call.origin == Origin::Application).or_else(|| activation.innermost(incident))
+}

@@ -1,0 +1,93 @@
+//! Whether what a member does advances, as far as looks at its registers tell.
+
+use sigquit_dump::RegisterSamples;
+
+use crate::model::{Incident, MemberId};
+
+use super::thresholds::{LEAST_SAMPLES, MOVES, RECURS, TIGHT_LOOP};
+
+/// What the looks at a member's registers showed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::detect) enum Progress {
+    /// It comes back to the same states, or its pointers go round.
+    Recurs(Looks),
+    /// It comes by in ever new states.
+    Moves(Looks),
+    /// Nobody looked, or what was seen allows no conclusion.
+    Unknown,
+}
+
+/// All looks at one member's registers, over the dumps.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in crate::detect) struct Looks {
+    /// How many.
+    pub samples: u32,
+    /// How many showed a state that came back.
+    pub recurring: u32,
+    /// Dumps beside which the registers were looked at.
+    pub dumps: u32,
+    /// In so many of these, a pointer went round in a tight loop.
+    pub going_round: u32,
+    /// In so many, each place in the code had one state only: nothing changes at all.
+    pub constant: u32,
+    /// The most places in the code that it was met at beside one dump.
+    pub most_places: u32,
+}
+
+impl Looks {
+    /// Share of the looks whose state came back.
+    pub fn recurrence(&self) -> f64 {
+        f64::from(self.recurring) / f64::from(self.samples.max(1))
+    }
+
+    /// A pointer goes round, in most dumps.
+    pub fn goes_round(&self) -> bool {
+        self.going_round * 2 > self.dumps
+    }
+
+    /// Nothing but the place in the code changes: what a wait for a word in memory looks like.
+    pub fn is_constant(&self) -> bool {
+        self.constant * 2 > self.dumps
+    }
+
+    fn add(&mut self, seen: &RegisterSamples) {
+        self.samples = self.samples.saturating_add(seen.samples);
+        self.recurring = self.recurring.saturating_add(seen.recurring);
+        self.dumps += 1;
+        self.most_places = self.most_places.max(seen.distinct_pcs);
+        let pointer = seen.cycling_pointers > 0 && seen.distinct_pcs <= TIGHT_LOOP;
+        self.going_round += u32::from(pointer);
+        let one_state_each = seen.distinct_states <= seen.distinct_pcs.saturating_add(1);
+        self.constant += u32::from(seen.cycling_pointers == 0 && one_state_each);
+    }
+}
+
+/// What the looks at a member's registers say.
+pub(super) fn progress(incident: &Incident, member: MemberId) -> Progress {
+    let mut looks = Looks::default();
+    for dump in 0..incident.dumps.len() {
+        let Some(thread) = incident.thread(member, dump) else { continue };
+        let seen = thread.registers.as_ref().filter(|seen| seen.samples >= LEAST_SAMPLES);
+        seen.into_iter().for_each(|seen| looks.add(seen));
+    }
+    let recurrence = looks.recurrence();
+    if looks.dumps == 0 {
+        Progress::Unknown
+    } else if recurrence >= RECURS && !is_in_system_calls(incident, member) || looks.goes_round() {
+        Progress::Recurs(looks)
+    } else if recurrence < MOVES && looks.going_round == 0 {
+        Progress::Moves(looks)
+    } else {
+        Progress::Unknown
+    }
+}
+
+/// A thread that makes the same system call again and again is mostly met at its end, with the
+/// same registers each time: that is no loop without progress. A yield is.
+fn is_in_system_calls(incident: &Incident, member: MemberId) -> bool {
+    (0..incident.dumps.len()).any(|dump| {
+        let leaf = incident.calls(member, dump).next();
+        incident.activity(member, dump).is_wait()
+            && leaf.is_some_and(|leaf| !super::wait_loop::is_yield(&leaf.function))
+    })
+}

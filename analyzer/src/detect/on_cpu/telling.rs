@@ -1,0 +1,190 @@
+//! The sentences in which the detectors tell what they saw.
+
+use sigquit_dump::Kind;
+
+use crate::detect::Evidence;
+use crate::model::{FunctionName, Incident, MemberId};
+
+use super::{Candidate, Hot, Progress, loop_call};
+
+/// Members that a finding tells of one by one.
+const TOLD: usize = 12;
+/// Functions that a finding names.
+const FUNCTIONS: usize = 10;
+
+/// One fact a member: where it stayed, what CPU it used, what its registers showed.
+pub(in crate::detect) fn evidence(incident: &Incident, members: &[&Candidate]) -> Vec<Evidence> {
+    members.iter().take(TOLD).map(|candidate| fact(incident, candidate)).collect()
+}
+
+fn fact(incident: &Incident, candidate: &Candidate) -> Evidence {
+    let used = candidate.hot.used();
+    let parts =
+        [stayed(incident, candidate), used_cpu(candidate.hot), looked_at(candidate.progress)];
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    Evidence {
+        text: format!("{}: {}", name(incident, candidate.member), parts.join("; ")),
+        dump: None,
+        member: Some(candidate.member),
+        value: used.map(|used| used.wanted().unwrap_or(used.share())),
+    }
+}
+
+fn stayed(incident: &Incident, candidate: &Candidate) -> Option<String> {
+    let activation = candidate.activation.as_ref()?;
+    let call = match candidate.in_map {
+        Some(_) => activation.innermost(incident)?,
+        None => loop_call(incident, candidate)?,
+    };
+    let whole = if activation.whole { ", the whole stack the same" } else { "" };
+    let over = activation.duration.map(|over| format!(", {} apart", seconds(over.as_secs_f64())));
+    let dumps = activation.above.len();
+    let over = over.unwrap_or_default();
+    Some(format!("in {} in all {dumps} dumps{over}{whole}", short(&call.function)))
+}
+
+fn used_cpu(hot: Hot) -> Option<String> {
+    let share = |part: f64| format!("{:.0} %", 100.0 * part);
+    match hot {
+        Hot::Wanted(used) => {
+            let (cpu, over) = (used.used.as_secs_f64(), used.over.as_secs_f64());
+            let delayed = used.delayed.map_or(0.0, |delayed| delayed.as_secs_f64());
+            let queued = match delayed / over.max(f64::MIN_POSITIVE) >= 0.05 {
+                true => format!(" and {} ready without one", seconds(delayed)),
+                false => String::new(),
+            };
+            Some(format!("{} of {} on a CPU{queued}", seconds(cpu), seconds(over)))
+        }
+        Hot::Beside(used) => Some(format!(
+            "used {} of CPU, {} of what the busiest thread got",
+            seconds(used.used.as_secs_f64()),
+            share(used.beside_most())
+        )),
+        Hot::Runnable => Some("runnable in each; CPU time is not counted".into()),
+    }
+}
+
+fn looked_at(progress: Progress) -> Option<String> {
+    match progress {
+        Progress::Recurs(looks) => {
+            let round = if looks.goes_round() { ", its pointers go round" } else { "" };
+            let (back, all) = (looks.recurring, looks.samples);
+            Some(format!(
+                "{back} of {all} looks at its registers show a state that came back{round}"
+            ))
+        }
+        Progress::Moves(looks) => {
+            Some(format!("{} looks at its registers show ever new states", looks.samples))
+        }
+        Progress::Unknown => None,
+    }
+}
+
+/// The functions that matter to these members, innermost first, each once.
+pub(in crate::detect) fn frames(incident: &Incident, members: &[&Candidate]) -> Vec<String> {
+    let stacks: Vec<Vec<String>> = members
+        .iter()
+        .filter_map(|candidate| candidate.activation.as_ref())
+        .map(|activation| activation.frames(incident))
+        .collect();
+    let depth = stacks.iter().map(Vec::len).max().unwrap_or(0);
+    let mut frames: Vec<String> = Vec::new();
+    for frame in (0..depth).flat_map(|at| stacks.iter().filter_map(move |stack| stack.get(at))) {
+        if frames.len() < FUNCTIONS && !frames.contains(frame) {
+            frames.push(frame.clone());
+        }
+    }
+    frames
+}
+
+/// A member's name, or what it is and its number.
+pub(in crate::detect) fn name(incident: &Incident, member: MemberId) -> String {
+    let member = incident.member(member);
+    match (member.name.as_str(), member.kind) {
+        ("", Kind::Goroutine) => format!("goroutine {}", member.id),
+        ("", Kind::Task) => format!("task {}", member.id),
+        ("", _) => format!("thread {}", member.id),
+        (name, _) => name.to_owned(),
+    }
+}
+
+/// So many threads, goroutines, tasks.
+pub(in crate::detect) fn threads(incident: &Incident, members: &[MemberId]) -> String {
+    let kind = members.first().map(|&first| incident.member(first).kind).unwrap_or_default();
+    let mixed = members.iter().any(|&member| incident.member(member).kind != kind);
+    let one = match kind {
+        Kind::Goroutine if !mixed => "goroutine",
+        Kind::VirtualThread if !mixed => "virtual thread",
+        Kind::Task if !mixed => "task",
+        _ => "thread",
+    };
+    let many = if members.len() == 1 { "" } else { "s" };
+    format!("{} {one}{many}", members.len())
+}
+
+/// A verb that agrees with its number of members.
+pub(in crate::detect) fn verb(
+    members: &[MemberId],
+    one: &'static str,
+    many: &'static str,
+) -> &'static str {
+    if members.len() == 1 { one } else { many }
+}
+
+/// What being seen in all of `dumps` dumps says of the time: the lower bound of a one-sided 95 %
+/// confidence interval (Clopper and Pearson).
+pub(in crate::detect) fn of_the_time(dumps: usize) -> String {
+    let share = 0.05_f64.powf(1.0 / dumps.max(1) as f64);
+    format!("at least {:.0} % of the time", (100.0 * share).floor())
+}
+
+/// How the members' sameness was seen: by registers, by counters, or by sight alone.
+pub(in crate::detect) fn behaviour(members: &[&Candidate]) -> String {
+    let looked = members.iter().any(|one| matches!(one.progress, Progress::Recurs(_)));
+    let dumps = members.iter().filter_map(|one| Some(one.activation.as_ref()?.above.len())).min();
+    let dumps = dumps.unwrap_or(0);
+    match looked {
+        true => "Looks at the registers show that they come back to the same states.".into(),
+        false => format!(
+            "Nobody looked at the registers; they were there in all {dumps} dumps, so {}.",
+            of_the_time(dumps)
+        ),
+    }
+}
+
+/// A function without its package or crate: `HashMap$TreeNode.find`, `Map::get`.
+pub(in crate::detect) fn short(function: &str) -> String {
+    let name = FunctionName::of(function);
+    let separator = if function.contains("::") { "::" } else { "." };
+    match name.type_name {
+        "" => name.method.to_owned(),
+        type_name => format!("{type_name}{separator}{}", name.method),
+    }
+}
+
+/// `0.38 s`, `12 s`.
+pub(in crate::detect) fn seconds(seconds: f64) -> String {
+    match seconds {
+        _ if seconds < 0.0095 => format!("{:.1} ms", seconds * 1000.0),
+        _ if seconds < 1.0 => format!("{:.0} ms", seconds * 1000.0),
+        _ if seconds < 10.0 => format!("{seconds:.1} s"),
+        _ => format!("{seconds:.0} s"),
+    }
+}
+
+/// Where members are, for a headline: their loops' functions, the first two by name.
+pub(in crate::detect) fn places(incident: &Incident, members: &[&Candidate]) -> String {
+    let mut places: Vec<String> = Vec::new();
+    for call in members.iter().filter_map(|candidate| loop_call(incident, candidate)) {
+        let place = short(&call.function);
+        if !places.contains(&place) {
+            places.push(place);
+        }
+    }
+    match places.as_slice() {
+        [] => "code without a name".into(),
+        [one] => one.clone(),
+        [one, other] => format!("{one} and {other}"),
+        [one, other, rest @ ..] => format!("{one}, {other} and {} functions more", rest.len()),
+    }
+}

@@ -1,0 +1,46 @@
+//! The figures by which members on a CPU are judged, each with its reason.
+
+/// Share of the whole time that a member wanted a CPU, from which on it counts as hot. Below 1,
+/// because the counters of successive dumps are not read at the very moments of the dumps: on an
+/// overloaded machine a thread can be read some hundred milliseconds late.
+pub(super) const WANTED: f64 = 0.7;
+
+/// The same for every single interval, in which such a delay weighs more.
+pub(super) const WANTED_EACH: f64 = 0.5;
+
+/// Where the run-queue delay is not known: what a member used beside what the busiest member
+/// used. Threads that all want a CPU get about as much, also on a starved machine; schedulers
+/// are fair over seconds, within a factor of two or so.
+pub(super) const BESIDE_MOST: f64 = 0.3;
+
+/// And at least this share of the time. Pollers and timers of an idle process use a tenth of
+/// it; ten threads that shared a starved machine with a hundred others used five times as much.
+pub(super) const LEAST_SHARE: f64 = 0.002;
+
+/// Fewer looks at the registers than this say nothing. Ten states that each came back once would
+/// be chance in none of the programs measured.
+pub(super) const LEAST_SAMPLES: u32 = 20;
+
+/// Share of the looks whose state came back. Loops without progress showed .99 and more, except
+/// those that count; programs that progress showed .015 at most. Half is far from both.
+pub(super) const RECURS: f64 = 0.5;
+
+/// Below this share nothing comes back: it progresses, or at least changes.
+pub(super) const MOVES: f64 = 0.1;
+
+/// A loop that counts its rounds never comes back to a state, but its pointers do. That is taken
+/// for evidence only in a loop of so few places in the code.
+pub(super) const TIGHT_LOOP: u32 = 16;
+
+/// How many calls may lie between the leaf and the function that is called the loop: comparisons,
+/// hashes, accessors.
+pub(super) const NEAR_LEAF: usize = 6;
+
+/// Dumps in which a stack has to be the same to the line before that alone, without a look at
+/// the registers, supports the claim that nothing progresses. In all of 3 dumps means: at least
+/// 37 % of the time.
+pub(super) const SAME_DUMPS: usize = 3;
+
+/// So many threads, all with the same stack in both of two dumps, say as much as fewer do in
+/// three.
+pub(super) const MANY: usize = 4;
