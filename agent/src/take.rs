@@ -76,9 +76,9 @@ impl Taker {
         }
         let samples = self.capturer.sample_registers(&busy, SAMPLES, budget);
         let maps = Maps::read();
-        let condense = |samples: capture::Samples| {
-            let seen = capture::recurrence(&samples.registers, |address| maps.is_mapped(address));
-            (samples.tid, RegisterSamples { over: samples.over, ..seen })
+        let condense = |one: capture::Samples| {
+            let seen = capture::recurrence(&one.samples, |address| maps.is_mapped(address));
+            (one.tid, RegisterSamples { over: one.over, ..seen })
         };
         samples.unwrap_or_default().into_iter().map(condense).collect()
     }
