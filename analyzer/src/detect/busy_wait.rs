@@ -73,3 +73,130 @@ fn finding(incident: &Incident, waiting: &[&Candidate]) -> Finding {
 fn severity(waiting: usize, confidence: f64) -> Severity {
     if waiting == 1 && confidence < 0.8 { Severity::Medium } else { Severity::High }
 }
+
+#[cfg(test)]
+mod tests {
+    use sigquit_dump::{Nanos, Runtime, ThreadState};
+
+    use super::*;
+    use crate::detect::Grade;
+    use crate::model::scene::{Draw, Moment, Scene, progressing, recurring};
+
+    /// Three dumps, one second apart.
+    fn three(runtime: Runtime, draw: impl Fn(&mut Moment, u64)) -> Incident {
+        (0..3)
+            .fold(Scene::of(runtime), |scene, second| scene.dump(second, |dump| draw(dump, second)))
+            .incident()
+    }
+
+    fn found(incident: &Incident) -> Vec<Vec<&str>> {
+        detect(incident).iter().map(|finding| incident.names(&finding.members)).collect()
+    }
+
+    #[test]
+    fn goroutines_in_a_spin_lock_are_known_by_its_name() {
+        let incident = three(Runtime::Go, |dump, second| {
+            dump.thread("tight", &["main.(*SpinLock).Lock:18", "main.(*Router).Update:35"]);
+            let polite: &[&str] = match second {
+                0 => &["main.(*SpinLock).LockPolite:22", "main.(*Router).Update:42"],
+                _ => &[
+                    "runtime.Gosched:338",
+                    "main.(*SpinLock).LockPolite:23",
+                    "main.(*Router).Update:42",
+                ],
+            };
+            dump.thread("polite", polite);
+            dump.thread("idle", &["runtime.gopark:1", "main.idle:47"]).is(ThreadState::Waiting);
+        });
+        assert_eq!(found(&incident), [["polite", "tight"]]);
+        let finding = &detect(&incident)[0];
+        assert_eq!(finding.grade, Grade::Repeat);
+        assert!(finding.detail.contains("at least 36 % of the time"), "{}", finding.detail);
+    }
+
+    #[test]
+    fn a_goroutine_that_yields_between_pieces_of_work_does_not_wait() {
+        let incident = three(Runtime::Go, |dump, _| {
+            dump.thread("w", &["runtime.Gosched:338", "main.compress:80", "main.serve:9"]);
+        });
+        assert_eq!(found(&incident), [[""; 0]; 0]);
+    }
+
+    fn native(stack: &[&str], looks: Option<sigquit_dump::RegisterSamples>) -> Incident {
+        three(Runtime::Rust, |dump, second| {
+            let thread = dump.thread("w", stack);
+            thread.cpu = Some(Nanos::from_millis(900 * second));
+            thread.run_delay = Some(Nanos::from_millis(90 * second));
+            thread.registers = looks.clone();
+        })
+    }
+
+    #[test]
+    fn registers_of_which_none_changes_are_a_wait_for_memory() {
+        let stack = ["order::start::ready:12 pc=10 cfa=100", "order::serve:9 pc=20 cfa=200"];
+        let incident = native(&stack, Some(recurring(0)));
+        assert_eq!(found(&incident), [["w"]]);
+        assert!(detect(&incident)[0].confidence > 0.9);
+        assert_eq!(found(&native(&stack, Some(recurring(1)))), [[""; 0]; 0], "that one walks");
+    }
+
+    #[test]
+    fn a_spin_hint_and_a_failing_exchange_are_known() {
+        let hint = [
+            "core::hint::spin_loop:1 < order::start::ready:12 pc=10 cfa=100",
+            "order::serve:9 pc=20 cfa=200",
+        ];
+        assert_eq!(found(&native(&hint, None)), [["w"]]);
+        let exchange = [
+            "core::sync::atomic::AtomicU32::compare_exchange_weak:9 < order::Gate::enter:12 pc=10 cfa=100",
+            "order::serve:9 pc=20 cfa=200",
+        ];
+        assert_eq!(found(&native(&exchange, None)), [["w"]]);
+    }
+
+    #[test]
+    fn work_that_moves_is_no_wait_whatever_it_is_called() {
+        let stack = ["order::wait_for_batch:12 pc=10 cfa=100", "order::serve:9 pc=20 cfa=200"];
+        assert_eq!(found(&native(&stack, Some(progressing()))), [[""; 0]; 0]);
+    }
+
+    #[test]
+    fn work_that_a_waiting_function_calls_is_no_wait() {
+        let stack = [
+            "order::digest:3 pc=10 cfa=80",
+            "order::help_while_waiting pc=12 cfa=90",
+            "pool::wait_until_done:12 pc=14 cfa=100",
+        ];
+        let incident = three(Runtime::Rust, |dump, second| {
+            let leaf = format!("order::digest:3 pc=10 cfa={}", 60 + second);
+            let middle = format!("order::help:{second} pc=12 cfa={}", 80 + second);
+            let thread = dump.thread("w", &[&leaf, &middle, stack[2]]);
+            thread.cpu = Some(Nanos::from_millis(900 * second));
+            thread.run_delay = Some(Nanos::default());
+        });
+        assert_eq!(found(&incident), [[""; 0]; 0]);
+    }
+
+    #[test]
+    fn threads_that_sleep_until_it_is_done_do_not_burn() {
+        let incident = three(Runtime::Jvm, |dump, second| {
+            let thread = dump.thread("w", &["shop.Start.awaitReady:3", "java.lang.Thread.run:1"]);
+            thread.cpu = Some(Nanos(1000 * second));
+            dump.thread("other", &["shop.Work.run:1"]).cpu = Some(Nanos::from_millis(900 * second));
+        });
+        assert_eq!(found(&incident), [[""; 0]; 0]);
+    }
+
+    #[test]
+    fn a_wait_that_is_meant_to_burn_is_left_out() {
+        let incident = three(Runtime::Jvm, |dump, second| {
+            let stack = [
+                "java.lang.Thread.onSpinWait:1",
+                "com.lmax.disruptor.BusySpinWaitStrategy.waitFor:39",
+                "shop.Feed.run:2",
+            ];
+            dump.thread("w", &stack).cpu = Some(Nanos::from_millis(900 * second));
+        });
+        assert_eq!(found(&incident), [[""; 0]; 0]);
+    }
+}

@@ -109,3 +109,98 @@ fn helpers_used(incident: &Incident) -> f64 {
     let used = incident.ids().filter(is_helper).filter_map(|id| cpu.whole_use(id));
     used.map(|used| used.used.as_secs_f64()).sum()
 }
+
+#[cfg(test)]
+mod tests {
+    use sigquit_dump::{Nanos, Runtime, ThreadState};
+
+    use super::*;
+    use crate::model::scene::{Draw, Scene, progressing, recurring};
+
+    #[test]
+    fn work_that_may_be_a_loop_is_said_and_no_more() {
+        let incident = (0..3)
+            .fold(Scene::of(Runtime::Jvm), |scene, at| {
+                scene.dump(5 * at, |dump| {
+                    let leaf = format!("shop.Sort.merge:{at}");
+                    dump.thread("w", &[&leaf, "shop.Main.run:1"]).cpu =
+                        Some(Nanos::from_millis(4000 * at));
+                    dump.thread("poller", &["sun.nio.ch.EPoll.wait"]).cpu = Some(Nanos(at));
+                    let helper = dump.thread("GC Thread#0", &[]);
+                    helper.cpu = Some(Nanos::from_millis(1000 * at));
+                    helper.runtime_helper = true;
+                })
+            })
+            .incident();
+        let finding = detect(&incident).pop().expect("w is hot");
+        assert_eq!(incident.names(&finding.members), ["w"]);
+        assert_eq!(finding.severity, Severity::Low);
+        assert!(finding.headline.contains("whether it progresses is not known"));
+        assert!(finding.detail.contains("helpers") && finding.detail.contains("2.0 s"));
+    }
+
+    #[test]
+    fn work_that_progresses_is_worth_knowing_only() {
+        let incident = (0..2)
+            .fold(Scene::of(Runtime::Rust), |scene, at| {
+                scene.dump(at, |dump| {
+                    let thread = dump.thread("w", &["order::sort:7 pc=10 cfa=100"]);
+                    thread.cpu = Some(Nanos::from_millis(200 * at));
+                    thread.run_delay = Some(Nanos::from_millis(790 * at));
+                    thread.registers = Some(progressing());
+                })
+            })
+            .incident();
+        let finding = detect(&incident).pop().expect("w is hot");
+        assert_eq!(finding.severity, Severity::Info);
+        assert!(finding.headline.contains("progressing"));
+    }
+
+    #[test]
+    fn who_has_a_more_exact_name_is_left_out() {
+        let incident = (0..2)
+            .fold(Scene::of(Runtime::Rust), |scene, at| {
+                scene.dump(at, |dump| {
+                    let thread = dump.thread("w", &["order::walk:7 pc=10 cfa=100"]);
+                    thread.cpu = Some(Nanos::from_millis(980 * at));
+                    thread.run_delay = Some(Nanos::default());
+                    thread.registers = Some(recurring(1));
+                })
+            })
+            .incident();
+        assert_eq!(detect(&incident), []);
+    }
+
+    #[test]
+    fn an_idle_process_is_not_hot() {
+        let incident = (0..3)
+            .fold(Scene::of(Runtime::Jvm), |scene, at| {
+                scene.dump(5 * at, |dump| {
+                    dump.thread("poller", &["sun.nio.ch.EPoll.wait", "shop.Main.run:1"]).cpu =
+                        Some(Nanos::from_millis(at));
+                    dump.thread("timer", &["java.lang.Thread.sleep"])
+                        .is(ThreadState::TimedWaiting)
+                        .cpu = Some(Nanos::from_millis(40 * at));
+                })
+            })
+            .incident();
+        assert_eq!(detect(&incident), []);
+    }
+
+    #[test]
+    fn without_counters_waits_in_foreign_code_and_the_dumps_writer_are_not_hot() {
+        let incident = (0..3)
+            .fold(Scene::of(Runtime::Go), |scene, at| {
+                scene.dump(at, |dump| {
+                    let writer = ["runtime/pprof.writeGoroutineStacks", "main.debug"];
+                    dump.thread("writer", &writer).is(ThreadState::Running);
+                    dump.thread("io", &["internal/poll.runtime_pollWait", "main.read"]);
+                    dump.thread("w", &["main.compress", "main.serve"]);
+                })
+            })
+            .incident();
+        let finding = detect(&incident).pop().expect("w is runnable throughout");
+        assert_eq!(incident.names(&finding.members), ["w"]);
+        assert_eq!(finding.grade, Grade::Repeat);
+    }
+}

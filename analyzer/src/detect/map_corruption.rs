@@ -125,3 +125,168 @@ fn occupied(caught: &[&Candidate]) -> String {
         false => format!(" They used {} of CPU meanwhile.", on_cpu::seconds(used.iter().sum())),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use sigquit_dump::{Nanos, Runtime};
+
+    use super::*;
+    use crate::model::scene::{Scene, progressing, recurring};
+
+    /// Java threads that use all the CPU that there is, each with the stack of every dump.
+    fn java(threads: &[(&str, &[&[&str]])]) -> Incident {
+        let dumps = threads[0].1.len();
+        (0..dumps)
+            .fold(Scene::of(Runtime::Jvm), |scene, at| {
+                scene.dump(10 * at as u64, |dump| {
+                    for (name, stacks) in threads {
+                        let used = Nanos::from_millis(200 * at as u64);
+                        dump.thread(name, stacks[at]).cpu = Some(used);
+                    }
+                })
+            })
+            .incident()
+    }
+
+    fn found(incident: &Incident) -> Option<(Vec<&str>, Severity)> {
+        let findings = detect(incident);
+        assert!(findings.len() < 2, "one map, one finding");
+        findings.first().map(|finding| (incident.names(&finding.members), finding.severity))
+    }
+
+    const SPLIT: &[&str] = &[
+        "java.util.HashMap$TreeNode.split:2295",
+        "java.util.HashMap.resize:712",
+        "java.util.HashMap.putVal:661",
+        "java.util.HashMap.put:610",
+        "shop.Rates.publish:9",
+        "java.lang.Thread.run:840",
+    ];
+    const FIND: &[&str] = &[
+        "java.util.HashMap$TreeNode.find:2032",
+        "java.util.HashMap$TreeNode.find:2028",
+        "java.util.HashMap.getNode:575",
+        "java.util.HashMap.get:556",
+        "shop.Rates.quote:14",
+        "java.lang.Thread.run:840",
+    ];
+    const GET: &[&str] =
+        &["java.util.HashMap.getNode:570", "java.util.HashMap.get:556", "shop.Index.look:5"];
+    const PUT: &[&str] =
+        &["java.util.HashMap.putVal:640", "java.util.HashMap.put:610", "shop.Index.fill:8"];
+    const RESIZE: &[&str] =
+        &["java.util.HashMap.resize:733", "java.util.HashMap.merge:1363", "shop.Index.count:5"];
+
+    #[test]
+    fn readers_and_the_writer_that_broke_the_tree_are_one_finding() {
+        let incident = java(&[("w", &[SPLIT; 3]), ("r-1", &[FIND; 3]), ("r-2", &[FIND; 3])]);
+        assert_eq!(found(&incident), Some((vec!["r-1", "r-2", "w"], Severity::Critical)));
+        let finding = &detect(&incident)[0];
+        assert!(
+            finding.headline.contains("3 threads")
+                && finding.headline.contains("java.util.HashMap")
+        );
+        assert!(finding.frames.iter().any(|frame| frame.ends_with("TreeNode.split")));
+        assert_eq!(finding.grade, Grade::Counter);
+    }
+
+    #[test]
+    fn two_dumps_say_less() {
+        let incident = java(&[("w", &[SPLIT; 2]), ("r", &[FIND; 2])]);
+        assert_eq!(found(&incident), Some((vec!["r", "w"], Severity::High)));
+    }
+
+    #[test]
+    fn one_dump_says_nothing() {
+        let incident = java(&[("w", &[SPLIT]), ("r", &[FIND])]);
+        assert_eq!(found(&incident), None);
+    }
+
+    #[test]
+    fn readers_and_writers_that_stay_in_a_plain_chain_are_caught() {
+        let incident = java(&[("w", &[PUT; 3]), ("r", &[GET; 3])]);
+        assert_eq!(found(&incident), Some((vec!["r", "w"], Severity::Critical)));
+    }
+
+    #[test]
+    fn many_readers_of_a_healthy_map_are_not() {
+        let incident = java(&[("r-1", &[GET; 3]), ("r-2", &[GET; 3]), ("r-3", &[GET; 3])]);
+        assert_eq!(found(&incident), None);
+    }
+
+    #[test]
+    fn work_on_private_maps_is_not() {
+        let incident = java(&[
+            ("b-0", &[GET, RESIZE, RESIZE]),
+            ("b-1", &[&["shop.Index.count:5"], PUT, RESIZE]),
+            ("b-2", &[RESIZE, &["java.util.HashMap.merge:1376", "shop.Index.count:5"], RESIZE]),
+        ]);
+        assert_eq!(found(&incident), None);
+        let newest = java(&[("b-0", &[RESIZE, RESIZE]), ("b-1", &[PUT, RESIZE])]);
+        assert_eq!(found(&newest), None);
+    }
+
+    #[test]
+    fn a_map_for_many_threads_is_not() {
+        let put: &[&str] = &["java.util.concurrent.ConcurrentHashMap.putVal:1017", "shop.A.put:1"];
+        let get: &[&str] = &["java.util.concurrent.ConcurrentHashMap.get:936", "shop.A.get:2"];
+        assert_eq!(found(&java(&[("w", &[put; 3]), ("r", &[get; 3])])), None);
+        let guarded: &[&str] = &[
+            "java.util.HashMap$TreeNode.split:2295",
+            "java.util.HashMap.put:610",
+            "java.util.Collections$SynchronizedMap.put:2599",
+            "shop.A.put:1",
+        ];
+        assert_eq!(found(&java(&[("w", &[guarded; 3])])), None);
+    }
+
+    #[test]
+    fn a_function_that_the_map_calls_is_not_the_map() {
+        let stack: &[&str] = &[
+            "shop.Rates.lambda$load$0:40",
+            "java.util.HashMap.computeIfAbsent:1220",
+            "shop.Rates.load:38",
+        ];
+        assert_eq!(found(&java(&[("w-1", &[stack; 3]), ("w-2", &[stack; 3])])), None);
+    }
+
+    /// A Rust map whose chain leads back into itself.
+    fn rust(looks: [Option<sigquit_dump::RegisterSamples>; 2]) -> Incident {
+        (0..3)
+            .fold(Scene::of(Runtime::Rust), |scene, second| {
+                scene.dump(second, |dump| {
+                    for (name, looks) in ["r-1", "r-2"].into_iter().zip(looks.clone()) {
+                        let stack = [
+                            "order::ChainedMap::get:70 pc=10 cfa=100",
+                            "order::price:30 pc=20 cfa=200",
+                            "order::serve:9 pc=30 cfa=300",
+                        ];
+                        let thread = dump.thread(name, &stack);
+                        thread.cpu = Some(Nanos::from_millis(500 * second));
+                        thread.run_delay = Some(Nanos::from_millis(490 * second));
+                        thread.registers = looks;
+                    }
+                })
+            })
+            .incident()
+    }
+
+    #[test]
+    fn registers_that_come_back_decide_for_all_who_are_in_the_map() {
+        let incident = rust([Some(recurring(1)), None]);
+        assert_eq!(found(&incident), Some((vec!["r-1", "r-2"], Severity::Critical)));
+        assert!(detect(&incident)[0].confidence > 0.9);
+    }
+
+    #[test]
+    fn registers_that_move_decide_too() {
+        let incident = rust([Some(recurring(1)), Some(progressing())]);
+        assert_eq!(found(&incident), Some((vec!["r-1"], Severity::High)));
+        assert_eq!(found(&rust([Some(progressing()), Some(progressing())])), None);
+    }
+
+    #[test]
+    fn without_looks_the_same_get_from_the_same_function_proves_nothing() {
+        assert_eq!(found(&rust([None, None])), None);
+    }
+}

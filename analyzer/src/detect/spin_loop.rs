@@ -87,3 +87,136 @@ fn severity(incident: &Incident, spinning: usize, belief: Belief) -> Severity {
         false => Severity::Medium,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use sigquit_dump::{Nanos, RegisterSamples, Runtime};
+
+    use super::*;
+    use crate::detect::Grade;
+    use crate::model::scene::{Scene, progressing, recurring};
+
+    /// Threads of a Rust program, in the same frames in three dumps; `busy` is how many
+    /// milliseconds of each second they have a CPU or stand in the run queue for one.
+    fn walking(busy: u64, looks: &[Option<RegisterSamples>]) -> Incident {
+        (0..3)
+            .fold(Scene::of(Runtime::Rust), |scene, second| {
+                scene.dump(second, |dump| {
+                    for (number, looks) in looks.iter().enumerate() {
+                        let leaf = format!(
+                            "order::graph::walk:{} pc={} cfa=100",
+                            40 + second,
+                            10 + second
+                        );
+                        let stack = [leaf.as_str(), "order::serve:9 pc=20 cfa=200"];
+                        let thread = dump.thread(&format!("w-{number}"), &stack);
+                        thread.cpu = Some(Nanos::from_millis(busy * second / 10));
+                        thread.run_delay = Some(Nanos::from_millis(busy * second / 10 * 9));
+                        thread.registers = looks.clone();
+                    }
+                })
+            })
+            .incident()
+    }
+
+    #[test]
+    fn states_that_come_back_are_a_loop_without_an_end() {
+        let findings = detect(&walking(980, &[Some(recurring(1))]));
+        assert_eq!(findings.len(), 1);
+        let finding = &findings[0];
+        assert_eq!((finding.severity, finding.grade), (Severity::High, Grade::Counter));
+        assert_eq!(finding.frames, ["order::graph::walk", "order::serve"]);
+        assert!(finding.evidence[0].text.contains("1194 of 1200"), "{:?}", finding.evidence);
+    }
+
+    #[test]
+    fn as_many_spinners_as_cpus_are_critical() {
+        let incident = walking(980, &[Some(recurring(1)), Some(recurring(1))]);
+        let findings = detect(&incident);
+        assert_eq!(incident.names(&findings[0].members), ["w-0", "w-1"]);
+        assert_eq!(findings[0].severity, Severity::Critical);
+    }
+
+    #[test]
+    fn a_loop_that_counts_is_known_by_its_pointers() {
+        let counting = RegisterSamples { recurring: 0, distinct_states: 400, ..recurring(1) };
+        let finding =
+            detect(&walking(980, &[Some(counting)])).pop().expect("its pointer goes round");
+        assert!(finding.confidence < 0.9);
+        let large = RegisterSamples { distinct_pcs: 90, ..counting_in_a_large_loop() };
+        assert_eq!(detect(&walking(980, &[Some(large)])), []);
+    }
+
+    fn counting_in_a_large_loop() -> RegisterSamples {
+        RegisterSamples { recurring: 0, distinct_states: 400, ..recurring(1) }
+    }
+
+    #[test]
+    fn work_that_moves_on_is_not_one() {
+        assert_eq!(detect(&walking(980, &[Some(progressing())])), []);
+    }
+
+    #[test]
+    fn too_few_looks_say_nothing() {
+        let few = RegisterSamples { samples: 4, recurring: 4, ..recurring(1) };
+        assert_eq!(detect(&walking(980, &[Some(few)])), []);
+    }
+
+    #[test]
+    fn nobody_spins_who_mostly_sleeps() {
+        assert_eq!(detect(&walking(300, &[Some(recurring(1))])), []);
+    }
+
+    #[test]
+    fn frames_that_came_anew_are_not_the_same_call() {
+        let incident = (0..3)
+            .fold(Scene::of(Runtime::Rust), |scene, second| {
+                scene.dump(second, |dump| {
+                    let caller = format!("order::serve:9 pc={} cfa=800", 20 + second);
+                    let deep: Vec<String> = (0..8)
+                        .map(|level| format!("order::step{level} pc=1 cfa={level}{second}"))
+                        .chain([caller])
+                        .collect();
+                    let stack: Vec<&str> = deep.iter().map(String::as_str).collect();
+                    let thread = dump.thread("w", &stack);
+                    thread.cpu = Some(Nanos::from_millis(980 * second));
+                    thread.run_delay = Some(Nanos::default());
+                    thread.registers = Some(recurring(1));
+                })
+            })
+            .incident();
+        assert_eq!(detect(&incident), []);
+    }
+
+    /// Java threads that use all the CPU that there is, each with one stack for all dumps.
+    fn java(dumps: u64, threads: &[(&str, &[&str])]) -> Incident {
+        (0..dumps)
+            .fold(Scene::of(Runtime::Jvm), |scene, at| {
+                scene.dump(10 * at, |dump| {
+                    for (name, stack) in threads {
+                        dump.thread(name, stack).cpu = Some(Nanos::from_millis(300 * at));
+                    }
+                })
+            })
+            .incident()
+    }
+
+    #[test]
+    fn without_looks_several_must_stay_at_one_line_from_different_functions() {
+        let (orders, carts) =
+            (["shop.Graph.next:7", "shop.Orders.sum:3"], ["shop.Graph.next:7", "shop.Carts.sum:5"]);
+        let together = java(3, &[("o", &orders), ("c", &carts)]);
+        let findings = detect(&together);
+        assert_eq!(findings[0].severity, Severity::Medium);
+        assert!(findings[0].headline.contains("seem to spin"));
+        assert_eq!(together.names(&findings[0].members), ["c", "o"]);
+
+        assert_eq!(detect(&java(2, &[("o", &orders), ("c", &carts)])), [], "two dumps are too few");
+        assert_eq!(
+            detect(&java(3, &[("o-1", &orders), ("o-2", &orders)])),
+            [],
+            "work does that too"
+        );
+        assert_eq!(detect(&java(3, &[("o", &orders)])), [], "one alone may work");
+    }
+}
