@@ -1,6 +1,42 @@
 //! Lines between those of a dump that some other program, or the same one, wrote to the same
 //! place.
 
+use sigquit_dump::Warning;
+
+/// Lines among those of a dump that mean nothing to us: counted, and told once.
+#[derive(Debug, Default)]
+pub(super) struct NotUnderstood {
+    count: u64,
+    first: u64,
+    last: u64,
+}
+
+impl NotUnderstood {
+    /// Counts a line.
+    pub fn note(&mut self, line: u64) {
+        self.count += 1;
+        self.last = line;
+        if self.count == 1 {
+            self.first = line;
+        }
+    }
+
+    /// The line where the input was cut is told as that.
+    pub fn forget_cut(&mut self, line: u64) {
+        self.count -= u64::from(self.count > 0 && self.last == line);
+    }
+
+    /// Tells how many there are.
+    pub fn warning(&self) -> Option<Warning> {
+        let lines = match self.count {
+            0 => return None,
+            1 => "a line within the dump was".to_owned(),
+            count => format!("{count} lines within the dump, from here on, were"),
+        };
+        Some(Warning { line: self.first, message: format!("{lines} not understood: left out") })
+    }
+}
+
 /// Whether a line is the beginning of a log record: a time, a level, an envelope.
 ///
 /// ```text

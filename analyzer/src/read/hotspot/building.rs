@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use sigquit_dump::{Dump, Kind, Stack, Thread, ThreadState, Truncation, Warning};
 
 use super::super::Line;
-use super::super::foreign::is_log_line;
+use super::super::foreign::{NotUnderstood, is_log_line};
 use super::super::intern::Interned;
 use super::deadlock::Section;
 use super::header::{self, Header};
@@ -41,14 +41,6 @@ enum Place {
     /// The stacks that are printed again below a deadlock.
     DeadlockStacks,
     Tail,
-}
-
-/// Lines among the threads that mean nothing to us.
-#[derive(Debug, Default)]
-struct NotUnderstood {
-    count: u64,
-    first: u64,
-    last: u64,
 }
 
 impl<'t> Building<'t> {
@@ -231,30 +223,6 @@ impl<'t> Building<'t> {
                 open.calls().cut = true;
             }
         }
-    }
-}
-
-impl NotUnderstood {
-    fn note(&mut self, line: u64) {
-        self.count += 1;
-        self.last = line;
-        if self.count == 1 {
-            self.first = line;
-        }
-    }
-
-    /// A cut line is told as what it is.
-    fn forget_cut(&mut self, line: u64) {
-        self.count -= u64::from(self.count > 0 && self.last == line);
-    }
-
-    fn warning(&self) -> Option<Warning> {
-        let lines = match self.count {
-            0 => return None,
-            1 => "a line among the threads was".to_owned(),
-            count => format!("{count} lines among the threads, from here on, were"),
-        };
-        Some(Warning { line: self.first, message: format!("{lines} not understood: left out") })
     }
 }
 

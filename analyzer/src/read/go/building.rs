@@ -1,0 +1,372 @@
+//! A dump while its lines are read.
+
+use std::collections::HashMap;
+
+use sigquit_dump::{
+    Dump, FrameId, Kind, NoticeKind, Process, Runtime, Stack, StackId, Thread, Truncation, Warning,
+};
+
+use super::super::Line;
+use super::super::foreign::{NotUnderstood, is_log_line};
+use super::super::intern::Interned;
+use super::frame::{self, Call};
+use super::header::{self, Header};
+use super::locks::Locks;
+use super::race::{self, Race};
+use super::saying::{self, Saying};
+use super::wait;
+
+/// A dump and the goroutine that is being read.
+#[derive(Debug)]
+pub(super) struct Building<'t> {
+    dump: Dump,
+    interned: Interned<(&'t str, &'t str)>,
+    locks: Locks<'t>,
+    numbers: HashMap<u64, u32>,
+    sayings: Vec<Saying>,
+    race: Option<Race<'t>>,
+    open: Option<Open<'t>>,
+    /// `-----`: what follows shows one OS thread after the other, goroutines that were shown
+    /// before among them.
+    by_thread: bool,
+    /// The input was cut where nothing shows it.
+    cut: bool,
+    not_understood: NotUnderstood,
+}
+
+/// A goroutine, or the runtime's own stack, that is being read.
+#[derive(Debug, Default)]
+struct Open<'t> {
+    line: u64,
+    /// None for the runtime's own stack.
+    header: Option<Header<'t>>,
+    frames: Vec<FrameId>,
+    /// The calls nearest the leaf, and the certain first arguments of all.
+    calls: Vec<Call<'t>>,
+    shown: Vec<u64>,
+    /// The line of a function whose place has not come yet.
+    pending: Option<Pending<'t>>,
+    creator: Option<FrameId>,
+    parent: Option<u64>,
+    elided: bool,
+    /// The stacks of the goroutines that led to its creation follow.
+    ancestors: bool,
+    /// A blank line came: what follows is not of it unless it is a frame.
+    over: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Pending<'t> {
+    Call(Call<'t>),
+    Creator(&'t str),
+}
+
+/// The calls that are kept to find what a goroutine waits for.
+const NEAREST: usize = 16;
+
+/// How many addresses of a goroutine are kept to find what it holds.
+const MOST_SHOWN: usize = 64;
+
+impl Default for Building<'_> {
+    fn default() -> Self {
+        let process = Process { runtime: Runtime::Go, ..Process::default() };
+        Building {
+            dump: Dump { process, ..Dump::default() },
+            interned: Interned::default(),
+            locks: Locks::default(),
+            numbers: HashMap::new(),
+            sayings: Vec::new(),
+            race: None,
+            open: None,
+            by_thread: false,
+            cut: false,
+            not_understood: NotUnderstood::default(),
+        }
+    }
+}
+
+impl<'t> Building<'t> {
+    /// Whether a line can only be the beginning of the next dump.
+    pub fn is_over(&self, text: &str) -> bool {
+        let begun = self.open.is_some() || !self.dump.threads.is_empty();
+        if !begun || self.by_thread {
+            return false;
+        }
+        match header::read(text) {
+            Some(header) => header.number != 0 && self.shows(header.number),
+            None => saying::is_request(text) || Saying::begin(0, text).is_some(),
+        }
+    }
+
+    fn shows(&self, number: u64) -> bool {
+        let open = self.open.as_ref().and_then(|open| open.header.as_ref());
+        self.numbers.contains_key(&number) || open.is_some_and(|open| open.number == number)
+    }
+
+    /// A statement is going on, so that a header may be a part of it.
+    pub fn is_saying(&self) -> bool {
+        self.open.is_none() && self.sayings.last().is_some_and(Saying::is_open)
+    }
+
+    /// Takes a line as a part of the statement.
+    pub fn say(&mut self, text: &str) -> bool {
+        self.is_saying() && self.sayings.last_mut().is_some_and(|saying| saying.goes_on(text))
+    }
+
+    /// A goroutine begins.
+    pub fn goroutine(&mut self, line: u64, header: Header<'t>) {
+        self.close();
+        self.open = Some(Open { line, header: Some(header), ..Open::default() });
+    }
+
+    /// Any other line of the dump.
+    pub fn line(&mut self, line: Line<'t>, body: &'t str) {
+        if self.race_line(line.number, body) {
+            return;
+        }
+        if body.is_empty() {
+            if let Some(open) = &mut self.open {
+                open.over = true;
+            }
+        } else if body == "-----" {
+            self.close();
+            self.by_thread = true;
+        } else if body == "runtime stack:" {
+            self.close();
+            self.open = Some(Open { line: line.number, ..Open::default() });
+        } else if let Some(saying) =
+            Saying::begin(line.number, line.text).filter(|_| !self.by_thread)
+        {
+            self.close();
+            self.sayings.push(saying);
+        } else if !self.frame_line(body) {
+            self.foreign(line.number, body);
+        }
+    }
+
+    fn race_line(&mut self, line: u64, body: &'t str) -> bool {
+        if race::begins(body) {
+            self.close();
+            self.race = Some(Race::new(line));
+            return true;
+        }
+        let Some(race) = &mut self.race else { return false };
+        if !race.line(body, &mut self.dump, &mut self.interned) {
+            self.close_race();
+        }
+        true
+    }
+
+    fn close_race(&mut self) {
+        if let Some(race) = self.race.take() {
+            race.finish(&mut self.dump, &mut self.interned);
+        }
+    }
+
+    /// Takes a line of the open goroutine. False when it is none.
+    fn frame_line(&mut self, body: &'t str) -> bool {
+        let Some(open) = &mut self.open else { return false };
+        if let Some(place) = frame::place(body).filter(|_| open.pending.is_some()) {
+            self.push_pending(place);
+        } else if frame::is_elided(body) {
+            open.elided = true;
+        } else if let Some((function, parent)) = frame::created_by(body) {
+            self.push_pending("");
+            if let Some(open) = self.open.as_mut().filter(|open| !open.ancestors) {
+                open.parent = parent;
+                open.pending = Some(Pending::Creator(function));
+            }
+        } else if let Some(call) = frame::call(body) {
+            self.push_pending("");
+            self.open.iter_mut().for_each(|open| open.pending = Some(Pending::Call(call)));
+        } else if body.starts_with("[originating from goroutine") {
+            self.push_pending("");
+            self.open.iter_mut().for_each(|open| open.ancestors = true);
+        } else {
+            return body.starts_with("goroutine running on other thread");
+        }
+        true
+    }
+
+    /// Adds the call whose place has come, or will not come.
+    fn push_pending(&mut self, place: &'t str) {
+        let Some(open) = &mut self.open else { return };
+        let Some(pending) = open.pending.take().filter(|_| !open.ancestors) else { return };
+        let (function, inlined) = match pending {
+            Pending::Call(call) => (call.function, call.is_inlined()),
+            Pending::Creator(function) => (function, false),
+        };
+        let read = || frame::frame(function, place, inlined);
+        let id = self.interned.frame(&mut self.dump, (function, place), read);
+        match pending {
+            Pending::Call(call) => open.push(id, call),
+            Pending::Creator(_) => open.creator = Some(id),
+        }
+    }
+
+    fn foreign(&mut self, line: u64, body: &str) {
+        let inside = self.open.as_ref().is_some_and(|open| !open.over);
+        if inside && !is_filler(body) && !is_log_line(body) {
+            self.not_understood.note(line);
+        }
+    }
+
+    /// Adds what was being read to the dump.
+    fn close(&mut self) {
+        self.close_race();
+        self.push_pending("");
+        let Some(open) = self.open.take() else { return };
+        match &open.header {
+            Some(header) => match self.numbers.get(&header.number).copied() {
+                Some(known) => self.complete(known, open),
+                None if self.by_thread && header.number == 0 => {}
+                None => self.add(open),
+            },
+            None => self.runtime_stack(open),
+        }
+    }
+
+    /// A goroutine that was shown before: only its stack can be new.
+    fn complete(&mut self, known: u32, open: Open) {
+        let stack = self.stack(&open);
+        if let Some(thread) = self.dump.threads.get_mut(known as usize) {
+            thread.stack = thread.stack.or(stack);
+        }
+    }
+
+    /// The stack of the thread that found a fatal error belongs to what it said.
+    fn runtime_stack(&mut self, open: Open) {
+        let stack = self.stack(&open);
+        self.tell(None);
+        if let Some(notice) = self.dump.notices.last_mut() {
+            notice.stacks.extend(stack);
+        }
+    }
+
+    fn add(&mut self, open: Open<'t>) {
+        let Some(header) = &open.header else { return };
+        let thread = self.dump.threads.len() as u32;
+        self.tell(Some(thread));
+        self.numbers.insert(header.number, thread);
+        let stack = self.stack(&open);
+        let created_by = open.creator.map(|frame| self.created_by(frame));
+        let helper = header.number == 0 || open.creator.is_some_and(|frame| self.is_runtime(frame));
+        self.dump.threads.push(Thread {
+            kind: Kind::Goroutine,
+            number: Some(header.number),
+            state: header::state(header.state),
+            state_text: header.state.to_owned(),
+            stack,
+            created_by,
+            parent: open.parent,
+            waiting_since: header.waiting_since,
+            labels: header.labels.clone(),
+            runtime_helper: helper,
+            line: Some(open.line),
+            ..Thread::default()
+        });
+        let wanted = wait::may_wait(header.state).then(|| wait::wanted(&open.calls)).flatten();
+        self.locks.note(thread, wanted, &open.frames, open.shown);
+    }
+
+    /// What was said before a goroutine is about it.
+    fn tell(&mut self, thread: Option<u32>) {
+        let told = self
+            .dump
+            .notices
+            .iter_mut()
+            .filter(|notice| notice.kind == NoticeKind::Fatal && notice.threads.is_empty());
+        told.for_each(|notice| notice.threads.extend(thread));
+        self.dump.notices.extend(self.sayings.drain(..).map(|saying| saying.notice(thread)));
+    }
+
+    fn stack(&mut self, open: &Open) -> Option<StackId> {
+        let ended = (self.cut && open.lacks_something()).then_some(Truncation::InputEnded);
+        let truncated = ended.or(open.elided.then_some(Truncation::Elided));
+        let stack = Stack { truncated, ..Stack::from(open.frames.clone()) };
+        (!open.frames.is_empty()).then(|| self.interned.stack(&mut self.dump, stack))
+    }
+
+    fn created_by(&mut self, frame: FrameId) -> StackId {
+        self.interned.stack(&mut self.dump, Stack::from(vec![frame]))
+    }
+
+    /// Whether the runtime created a goroutine for itself.
+    fn is_runtime(&self, creator: FrameId) -> bool {
+        let symbol = self.dump.frame(creator).symbols.first();
+        symbol.is_some_and(|symbol| {
+            symbol.function.starts_with("runtime.") || symbol.function.starts_with("os/signal.")
+        })
+    }
+
+    /// The input is known to be cut.
+    pub fn is_cut(&mut self) {
+        self.cut = true;
+    }
+
+    /// The whole dump. `at_end`: the input has no more lines.
+    pub fn finish(mut self, last: u64, at_end: bool, warnings: &mut Vec<Warning>) -> Dump {
+        self.cut |= at_end && self.open.as_ref().is_some_and(Open::lacks_something);
+        if self.cut {
+            self.not_understood.forget_cut(last);
+        }
+        self.close();
+        self.tell(None);
+        std::mem::take(&mut self.locks).resolve(&mut self.dump);
+        warnings.extend(self.not_understood.warning());
+        if self.cut {
+            self.dump.truncated = true;
+            let count = self.dump.threads.len();
+            let message =
+                format!("the input ends within a goroutine: {count} goroutines, a lower bound");
+            warnings.push(Warning { line: last, message });
+        }
+        self.dump
+    }
+}
+
+impl<'t> Open<'t> {
+    fn push(&mut self, frame: FrameId, call: Call<'t>) {
+        self.frames.push(frame);
+        if self.calls.len() < NEAREST {
+            self.calls.push(call);
+        }
+        if self.shown.len() < MOST_SHOWN
+            && let Some(first) = call.first()
+            && !self.shown.contains(&first)
+        {
+            self.shown.push(first);
+        }
+    }
+
+    /// A line must follow that the input does not have.
+    fn lacks_something(&self) -> bool {
+        self.pending.is_some() || (self.frames.is_empty() && !self.over)
+    }
+}
+
+/// Whether a line among the goroutines is one that says nothing of them.
+///
+/// ```text
+/// PC=0x4b7145 m=0 sigcode=0
+/// signal arrived during cgo execution
+/// rax    0x13d0c6a4
+/// exit status 2
+/// ```
+fn is_filler(body: &str) -> bool {
+    const BEGINNINGS: &[&str] = &[
+        "PC=0x",
+        "SIG",
+        "[signal ",
+        "signal arrived during",
+        "exit status ",
+        "runtime: ",
+        "stack: frame=",
+        "Found ",
+        "====",
+    ];
+    let mut words = body.split_ascii_whitespace();
+    let is_register =
+        words.clone().count() == 2 && words.nth(1).is_some_and(|value| value.starts_with("0x"));
+    is_register || BEGINNINGS.iter().any(|known| body.starts_with(known))
+}

@@ -1,0 +1,146 @@
+//! The locks of a dump: who waits for which, and who seems to hold it.
+
+use std::collections::{HashMap, HashSet};
+
+use sigquit_dump::{
+    Dump, FrameId, Hold, Lock, LockId, LockKind, Owner, OwnerSource, Thread, ThreadState, Wait,
+    WaitFor,
+};
+
+use super::wait::Wanted;
+
+/// What the goroutines of one dump want and show, until all of them are known.
+#[derive(Debug, Default)]
+pub(super) struct Locks<'t> {
+    wants: Vec<Want<'t>>,
+    /// For each goroutine the certain first arguments of its calls.
+    shown: Vec<Vec<u64>>,
+}
+
+#[derive(Debug)]
+struct Want<'t> {
+    thread: u32,
+    wanted: Wanted<'t>,
+    /// The frame that called `Lock`.
+    caller: Option<FrameId>,
+}
+
+impl<'t> Locks<'t> {
+    /// Notes a goroutine, in the order in which they are added to the dump.
+    pub fn note(
+        &mut self,
+        thread: u32,
+        wanted: Option<Wanted<'t>>,
+        frames: &[FrameId],
+        shown: Vec<u64>,
+    ) {
+        self.shown.push(shown);
+        if let Some(wanted) = wanted {
+            let caller = wanted.caller.and_then(|(place, _)| frames.get(place).copied());
+            self.wants.push(Want { thread, wanted, caller });
+        }
+    }
+
+    /// Enters the locks, the waits and the likely owners into the dump.
+    pub fn resolve(mut self, dump: &mut Dump) {
+        self.believe_corroborated();
+        let mut known: HashMap<(u64, LockKind), LockId> = HashMap::new();
+        let mut callers: HashMap<LockId, HashSet<FrameId>> = HashMap::new();
+        for want in &self.wants {
+            let Wanted { kind, type_name, wait_for, address, .. } = want.wanted;
+            let lock = Lock { address, kind, type_name: Some(type_name.into()), ..Lock::default() };
+            let id = match address {
+                Some(address) => {
+                    *known.entry((address, kind)).or_insert_with(|| dump.add_lock(lock))
+                }
+                None => dump.add_lock(lock),
+            };
+            enter(&mut dump.threads[want.thread as usize], id, wait_for);
+            if wait_for.needs_owner_to_leave() {
+                callers.entry(id).or_default().extend(want.caller);
+            }
+        }
+        self.find_owners(dump, &callers);
+    }
+
+    /// A receiver that may be stale is believed when it is the address of a lock of that kind
+    /// which another goroutine shows for certain.
+    fn believe_corroborated(&mut self) {
+        let certain: HashSet<(LockKind, u64)> = self
+            .wants
+            .iter()
+            .filter_map(|want| Some((want.wanted.kind, want.wanted.address?)))
+            .collect();
+        for Want { wanted, .. } in &mut self.wants {
+            let doubtful = wanted.doubtful().filter(|&at| certain.contains(&(wanted.kind, at)));
+            wanted.address = wanted.address.or(doubtful);
+        }
+    }
+
+    /// A goroutine that is past the call of `Lock` in the function where others wait for the
+    /// lock, and has the lock's address in sight, is likely to hold it: when it is the only one.
+    fn find_owners(&self, dump: &mut Dump, callers: &HashMap<LockId, HashSet<FrameId>>) {
+        let mut seekers: HashMap<u64, Vec<LockId>> = HashMap::new();
+        for &id in callers.keys() {
+            if let Some(address) = dump.lock(id).address {
+                seekers.entry(address).or_default().push(id);
+            }
+        }
+        let mut candidates: HashMap<LockId, Vec<(u32, u32)>> = HashMap::new();
+        for (thread, shown) in (0..).zip(&self.shown) {
+            let sought: HashSet<LockId> =
+                shown.iter().filter_map(|at| seekers.get(at)).flatten().copied().collect();
+            for id in sought {
+                let depth = past_lock(dump, thread, id, callers);
+                candidates.entry(id).or_default().extend(depth.map(|depth| (thread, depth)));
+            }
+        }
+        for (lock, candidates) in candidates {
+            if let [(thread, depth)] = candidates[..] {
+                let source = OwnerSource::Inferred;
+                dump.locks[lock.0 as usize].owners.push(Owner { thread, source });
+                let holds = &mut dump.threads[thread as usize].holds;
+                holds.push(Hold { lock, frame: Some(depth), source });
+            }
+        }
+    }
+}
+
+fn enter(thread: &mut Thread, lock: LockId, wait_for: WaitFor) {
+    thread.wait = Some(Wait { lock, wait_for });
+    if wait_for.needs_owner_to_leave() && thread.state == ThreadState::Waiting {
+        thread.state = ThreadState::Blocked;
+    }
+}
+
+/// How deep in a goroutine's stack the frame lies that took the lock, if one did.
+fn past_lock(
+    dump: &Dump,
+    thread: u32,
+    lock: LockId,
+    callers: &HashMap<LockId, HashSet<FrameId>>,
+) -> Option<u32> {
+    let thread = dump.threads.get(thread as usize)?;
+    if thread.wait.as_ref().is_some_and(|wait| wait.lock == lock) {
+        return None;
+    }
+    let callers = callers.get(&lock)?;
+    let is_past = |&frame: &FrameId| callers.iter().any(|&caller| is_later(dump, caller, frame));
+    let stack = dump.stack(thread)?;
+    stack.frames.iter().rposition(is_past).map(|depth| depth as u32)
+}
+
+/// Whether a frame is in the same function as another, further down its source.
+fn is_later(dump: &Dump, earlier: FrameId, later: FrameId) -> bool {
+    let place = |id: FrameId| {
+        let symbol = dump.frame(id).symbols.first()?;
+        let location = symbol.location.as_ref()?;
+        Some((&symbol.function, &location.file, location.line?))
+    };
+    match (place(earlier), place(later)) {
+        (Some(earlier), Some(later)) => {
+            earlier.0 == later.0 && earlier.1 == later.1 && earlier.2 < later.2
+        }
+        _ => false,
+    }
+}
