@@ -78,10 +78,12 @@ fn process_name(incident: &Incident) -> String {
     }
 }
 
-/// What follows from a root, one phrase a symptom, and who else waits behind it.
+/// What follows from a root, one phrase a symptom, and who else waits behind it. Those whom the
+/// root's own headline is about are not told again.
 fn effects(diagnosis: &Diagnosis, causes: &Causes, root: usize) -> Vec<String> {
     let incident = diagnosis.incident;
-    let mut told: BTreeSet<MemberId> = makers(&diagnosis.findings[root]);
+    let finding = &diagnosis.findings[root];
+    let mut told = &makers(finding) | &sufferers(finding);
     let mut phrases = Vec::new();
     for symptom in symptoms(causes, root) {
         let finding = &diagnosis.findings[symptom];
