@@ -8,21 +8,25 @@
 //! cluster   alike stacks together
 //! detect    what is wrong; one detector a file; knows no format
 //! explain   findings -> a ranked story: cause, what it causes, evidence, next step
-//! render    report -> text or JSON; computes nothing
+//! render    report -> text or JSON, dumps -> stacks to read; computes nothing
 //! ```
 //!
 //! ```
-//! use sigquit_analyzer::{analyze, read};
+//! use sigquit_analyzer::{analyze, read, render};
 //!
-//! let dump = br#"goroutine 1 [running]:
-//! main.main()
-//! 	/srv/app/main.go:12 +0x1d
-//! "#;
+//! let dump = b"goroutine 1 [running]:\nmain.main()\n\t/srv/app/main.go:12 +0x1d\n";
 //! let input = read::read("dump.txt", dump, None)?;
 //! let report = analyze(vec![input]);
 //! assert_eq!(report.inputs[0].format, "go");
-//! # Ok::<(), sigquit_analyzer::read::ReadError>(())
+//!
+//! let mut json = Vec::new();
+//! render::json(&report, &mut json)?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! The command `sigquit` is [`cli`]: it reads, calls [`analyze_read`] and renders. What it prints
+//! as JSON is a public contract, published as `schema/report-1.schema.json`; this library's types
+//! are free to change.
 
 #![forbid(unsafe_code)]
 
