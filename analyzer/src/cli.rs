@@ -221,7 +221,10 @@ fn run_explain(
     out: &mut dyn Write,
 ) -> io::Result<()> {
     match &explain.detector {
-        None => render::detectors(detect::all(), surroundings.width, out),
+        None => {
+            let width = surroundings.stdout_is_terminal.then_some(surroundings.width);
+            render::detectors(detect::all(), width.unwrap_or(usize::MAX), out)
+        }
         Some(name) => detect::all()
             .iter()
             .filter(|detector| detector.name == name)

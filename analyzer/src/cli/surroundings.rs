@@ -13,13 +13,20 @@ pub(super) struct Surroundings {
     pub width: usize,
     /// Colours are wanted when nobody says otherwise.
     pub wants_color: bool,
+    /// Someone watches standard output.
+    pub stdout_is_terminal: bool,
     /// Someone watches standard error.
     pub stderr_is_terminal: bool,
 }
 
 impl Default for Surroundings {
     fn default() -> Surroundings {
-        Surroundings { width: WIDTH, wants_color: false, stderr_is_terminal: false }
+        Surroundings {
+            width: WIDTH,
+            wants_color: false,
+            stdout_is_terminal: false,
+            stderr_is_terminal: false,
+        }
     }
 }
 
@@ -32,6 +39,7 @@ impl Surroundings {
         let width = terminal.map(|(width, _)| usize::from(width.0)).filter(|&width| width > 0);
         Surroundings {
             width: width.or(columns.filter(|_| stdout.is_terminal())).unwrap_or(WIDTH),
+            stdout_is_terminal: stdout.is_terminal(),
             wants_color: anstream::AutoStream::choice(&stdout) != anstream::ColorChoice::Never,
             stderr_is_terminal: io::stderr().is_terminal(),
         }

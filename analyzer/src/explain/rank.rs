@@ -73,18 +73,18 @@ fn role(diagnosis: &Diagnosis, causes: &Causes, finding: usize) -> Role {
     if slight && heavier { Role::Contributing } else { Role::Root }
 }
 
-/// 100 x confidence x impact x how much was seen, where impact grows from the severity with the
-/// share of the busy members that the finding reaches.
+/// 100 x confidence x impact x how much was seen. The severity gives the impact its range; where
+/// in it a finding lies depends on the share of the busy members that it reaches.
 fn score(diagnosis: &Diagnosis, causes: &Causes, index: usize) -> u32 {
     let finding = &diagnosis.findings[index];
-    let base = match finding.severity {
-        Severity::Critical => 1.0,
-        Severity::High => 0.75,
-        Severity::Medium => 0.5,
-        Severity::Low => 0.2,
-        Severity::Info => 0.05,
+    let (least, most) = match finding.severity {
+        Severity::Critical => (0.8, 1.0),
+        Severity::High => (0.6, 0.8),
+        Severity::Medium => (0.3, 0.6),
+        Severity::Low => (0.1, 0.3),
+        Severity::Info => (0.0, 0.1),
     };
-    let impact = base + (1.0 - base) / 2.0 * reach(causes, finding, index);
+    let impact = least + (most - least) * reach(causes, finding, index);
     let one_look = diagnosis.incident.dumps.len() < 2 && finding.grade != Grade::Proof;
     let seen = if one_look { 0.8 } else { 1.0 };
     (100.0 * confidence(finding) * impact * seen).round().clamp(0.0, 100.0) as u32

@@ -169,13 +169,13 @@ fn link_line(report: &Report, page: Page, finding: &RankedFinding, depth: usize)
         "{arrow}{} {}{process}, {severity} {}",
         finding.id, finding.detector, finding.score
     );
-    let told_in_verdict = report.findings.first() == Some(finding);
-    let line = match told_in_verdict {
+    let headline = finding.headline.trim_end_matches('.');
+    let line = match report.verdict.headline.contains(headline) {
         true => head,
         false => format!("{head}: {}", finding.headline),
     };
     let painted = page.paint(severity_style(finding.severity), severity);
-    page.line("", &line).replacen(severity, &painted, 1)
+    page.line("", &line).replacen(&format!(", {severity} "), &format!(", {painted} "), 1)
 }
 
 fn severity_style(severity: Severity) -> Style {
