@@ -407,6 +407,17 @@ mod tests {
     }
 
     #[test]
+    fn what_the_runtime_said_is_never_healthy() {
+        let fatal = Scene::of(Runtime::Go).dump(0, |moment| {
+            moment.thread("main", &["main.main"]);
+            moment.dump.notices.push(Notice { message: "out of luck".into(), ..Notice::default() });
+        });
+        let verdict = report(&fatal.incident(), Vec::new()).verdict;
+        assert_eq!(verdict.status, Status::Suspect);
+        assert!(verdict.headline.ends_with("but the runtime said: out of luck"));
+    }
+
+    #[test]
     fn scores_stay_within_bounds_and_follow_severity() {
         let score = |severity| {
             let one = weighing(finding("spin-loop", 0..2), severity);

@@ -158,8 +158,19 @@ fn no_cause(inputs: &[InputReport], diagnoses: &[Diagnosis], ranking: &[Ranked])
         }
         (None, _) => nothing_wrong(inputs, diagnoses, ranking),
     };
-    let status = if failure.is_some() || seen == 0 { Status::Suspect } else { Status::Healthy };
-    Verdict { status, headline }
+    match statement(diagnoses).filter(|_| ranking.is_empty()) {
+        Some(said) => Verdict {
+            status: Status::Suspect,
+            headline: format!("{headline}; but the runtime said: {said}"),
+        },
+        None if failure.is_some() || seen == 0 => Verdict { status: Status::Suspect, headline },
+        None => Verdict { status: Status::Healthy, headline },
+    }
+}
+
+/// What a runtime said was wrong: worth a suspicion where no detector made more of it.
+fn statement(diagnoses: &[Diagnosis]) -> Option<String> {
+    first_notice(diagnoses, |kind| kind != NoticeKind::Failure)
 }
 
 /// How else to get a dump out of a process that gave none.
@@ -173,12 +184,14 @@ fn another_way(diagnoses: &[Diagnosis]) -> &'static str {
 
 /// Why a dump is missing or incomplete, in the words of what failed.
 fn failure(diagnoses: &[Diagnosis]) -> Option<String> {
-    let mut notices = diagnoses
-        .iter()
-        .flat_map(|diagnosis| &diagnosis.incident.dumps)
-        .flat_map(|dump| &dump.notices);
-    let failed = notices.find(|notice| notice.kind == NoticeKind::Failure)?;
-    Some(failed.message.lines().next().unwrap_or_default().trim_end_matches('.').to_owned())
+    first_notice(diagnoses, |kind| kind == NoticeKind::Failure)
+}
+
+/// The first line of the first statement of some kind.
+fn first_notice(diagnoses: &[Diagnosis], of_kind: fn(NoticeKind) -> bool) -> Option<String> {
+    let dumps = diagnoses.iter().flat_map(|diagnosis| &diagnosis.incident.dumps);
+    let notice = dumps.flat_map(|dump| &dump.notices).find(|notice| of_kind(notice.kind))?;
+    Some(sentence_body(notice.message.lines().next().unwrap_or_default()))
 }
 
 /// What was looked at, and what that cannot show.

@@ -11,7 +11,7 @@ use super::page::{Page, Part, fit};
 use super::plain::{plain, short};
 use crate::detect::Severity;
 use crate::explain::{
-    ClusterReport, EvidenceReport, ProcessReport, RankedFinding, Report, Role, Status,
+    ClusterReport, DumpReport, EvidenceReport, ProcessReport, RankedFinding, Report, Role, Status,
 };
 
 /// The lines of the first screen, at most.
@@ -310,7 +310,7 @@ fn process_sentence(process: &ProcessReport) -> String {
         let dumps = process.dumps.len();
         sentence += &format!("; {dumps} dump{}", if dumps == 1 { "" } else { "s" });
         sentence += &when(first.time.as_deref(), last.time.as_deref());
-        sentence += &format!("; {}", size(last.threads, last.tasks));
+        sentence += &format!("; {}", size(process, last));
     }
     sentence
 }
@@ -334,14 +334,21 @@ fn when(first: Option<&str>, last: Option<&str>) -> String {
     }
 }
 
-fn size(threads: usize, tasks: usize) -> String {
-    let plural = |count: usize| if count == 1 { "" } else { "s" };
-    let threads_told = format!("{threads} thread{}", plural(threads));
-    let tasks_told = format!("{tasks} task{}", plural(tasks));
-    match (threads, tasks) {
-        (_, 0) => threads_told,
-        (0, _) => tasks_told,
-        _ => format!("{threads_told}, {tasks_told}"),
+/// How many threads and tasks a process had, in the words of its runtime.
+fn size(process: &ProcessReport, newest: &DumpReport) -> String {
+    let task = match process.runtime {
+        "go" => "goroutine",
+        "jvm" => "virtual thread",
+        _ => "task",
+    };
+    let plural =
+        |count: usize, noun: &str| format!("{count} {noun}{}", if count == 1 { "" } else { "s" });
+    let threads = plural(newest.threads, "thread");
+    let tasks = plural(newest.tasks, task);
+    match (newest.threads, newest.tasks) {
+        (_, 0) => threads,
+        (0, _) => tasks,
+        _ => format!("{threads}, {tasks}"),
     }
 }
 
