@@ -6,10 +6,16 @@
 
 mod busy_wait;
 mod cpu_hot;
+mod cycle;
+mod deadlock;
 mod finding;
+mod lock_contention;
 mod map_corruption;
 mod on_cpu;
+mod phrase;
+mod self_deadlock;
 mod spin_loop;
+mod stuck_lock_owner;
 
 pub use finding::{Evidence, Finding, Grade, LockOf, Severity};
 
@@ -28,5 +34,15 @@ pub struct Detector {
 
 /// Every detector.
 pub fn all() -> &'static [Detector] {
-    &[map_corruption::DETECTOR, spin_loop::DETECTOR, busy_wait::DETECTOR, cpu_hot::DETECTOR]
+    &[
+        map_corruption::DETECTOR,
+        spin_loop::DETECTOR,
+        busy_wait::DETECTOR,
+        deadlock::DETECTOR,
+        self_deadlock::DETECTOR,
+        self_deadlock::LOCK_UPGRADE,
+        stuck_lock_owner::DETECTOR,
+        lock_contention::DETECTOR,
+        cpu_hot::DETECTOR,
+    ]
 }

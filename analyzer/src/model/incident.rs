@@ -102,6 +102,12 @@ impl Incident {
         seen.all(|dump| self.idle(id, dump).is_some())
     }
 
+    /// How many members a dump shows that are not idle: those of whom a share can be said.
+    pub fn busy(&self, dump: usize) -> usize {
+        let shown = self.ids().filter(|&id| self.thread(id, dump).is_some());
+        shown.filter(|&id| self.idle(id, dump).is_none()).count()
+    }
+
     /// What a member is doing in one dump.
     pub fn activity(&self, id: MemberId, dump: usize) -> Activity {
         self.thread(id, dump).map_or(Activity::Unknown, |thread| {

@@ -9,6 +9,7 @@
 //! native_wait  futex waits read as the locks that they are
 //! owner        owners that no source names, inferred
 //! wait_for     who waits for whom: cycles, root blockers
+//! contention   the locks that are waited for, over the dumps
 //! idle         who is idle, and why
 //! activation   whether a thread stayed in the same call from dump to dump
 //! activity     what a thread is doing
@@ -23,6 +24,7 @@ mod activation;
 mod activity;
 pub(crate) mod borrow;
 mod call;
+mod contention;
 mod cpu;
 mod idle;
 mod incident;
@@ -39,6 +41,7 @@ mod wait_for;
 pub use activation::Activation;
 pub use activity::Activity;
 pub use call::{Call, CallId, Origin};
+pub use contention::{Contention, Sight};
 pub use cpu::{Cpu, CpuUse};
 pub use idle::Idle;
 pub use incident::{Incident, Member, MemberId, incidents};

@@ -1,0 +1,283 @@
+//! Threads that wait for each other in a circle.
+
+use sigquit_dump::{NoticeKind, OwnerSource};
+
+use super::cycle::{SeenCycle, cycles};
+use super::{Detector, Evidence, Finding, Grade, Severity, phrase};
+use crate::model::{Incident, MemberId};
+
+pub(super) const DETECTOR: Detector =
+    Detector { name: "deadlock", documentation: DOCUMENTATION, detect };
+
+const DOCUMENTATION: &str = "\
+# deadlock
+
+Threads that wait for each other's locks in a circle, so that none can ever go on.
+
+The circle may lead through locks of any kind: monitors, `java.util.concurrent` locks, class
+initialisation, mutexes, read-write locks, and the end of a thread that another one waits for.
+Everyone who waits for one of these locks without being in the circle is a bystander: lost as well,
+and no cause.
+
+## Evidence
+
+- The runtime's own report of a deadlock: proof.
+- A cycle in the wait-for graph whose owners the runtime or the lock itself names: proof.
+- A cycle with an owner that was inferred, from machine code or from where the threads stand: as
+  good as the number of dumps that show it. One dump is a hint.
+
+## Limits
+
+- A cycle that a later dump shows dissolved is not reported: threads are not caught at one moment.
+- Conditions, channels and semaphores have no owner; a circle through them is not seen, except
+  where the runtime reports it.
+- A lock whose owner is unknown ends the chain. `jstack -l` names the owners of
+  `java.util.concurrent` locks; an agent in the process infers those of Rust's mutexes.
+
+## What to do
+
+Keep the dumps, then restart the process: nothing else frees these threads. In the code, take the
+locks of the circle in one order everywhere, or hold only one at a time: copy what is needed,
+unlock, then call on. Where the order cannot be known beforehand, try the second lock with a
+timeout and give the first one back.
+";
+
+fn detect(incident: &Incident) -> Vec<Finding> {
+    let circles = cycles(incident);
+    let circles = circles.iter().filter(|cycle| cycle.members.len() > 1);
+    circles.map(|cycle| finding(incident, cycle)).chain(everyone_asleep(incident)).collect()
+}
+
+fn finding(incident: &Incident, cycle: &SeenCycle) -> Finding {
+    let victims = cycle.victims(incident);
+    let first = cycle.cycle.as_ref().and_then(|cycle| cycle.edges.first().copied());
+    let dump = cycle.dump();
+    let grade = cycle.grade();
+    Finding {
+        detector: DETECTOR.name,
+        severity: cycle.severity(incident, &victims),
+        grade,
+        confidence: grade.cap(),
+        headline: headline(incident, cycle, &victims),
+        detail: detail(incident, cycle, &victims),
+        next_step: next_step(incident, cycle),
+        members: cycle.members.clone(),
+        victims,
+        holders: Vec::new(),
+        lock: first.map(|edge| phrase::lock_of(incident.dumps[dump].lock(edge.lock))),
+        owner: first.and_then(|edge| incident.member_of(dump, edge.owner as usize)),
+        owner_source: Some(cycle.source()),
+        frames: cycle.frames(incident),
+        evidence: cycle.evidence(incident),
+    }
+}
+
+fn headline(incident: &Incident, cycle: &SeenCycle, victims: &[MemberId]) -> String {
+    let seem = match cycle.grade() {
+        Grade::Pattern => "seem to wait",
+        _ => "wait",
+    };
+    let who = phrase::those(incident, &cycle.members);
+    let circle = if cycle.members.len() > 2 { " in a circle" } else { "" };
+    let stuck = match victims.len() {
+        0 => String::new(),
+        _ => format!("; {} behind them can never go on", phrase::count(incident, victims)),
+    };
+    format!("{who} {seem} for each other{circle}{stuck}")
+}
+
+fn detail(incident: &Incident, cycle: &SeenCycle, victims: &[MemberId]) -> String {
+    let mut detail: Vec<String> = Vec::new();
+    let edges = cycle.evidence(incident);
+    detail
+        .extend(edges.iter().filter(|fact| fact.member.is_some()).map(|fact| sentence(&fact.text)));
+    if !victims.is_empty() {
+        let lost = phrase::those(incident, victims);
+        detail.push(format!("{lost}: not in the circle, lost behind it."));
+    }
+    if cycle.source() == OwnerSource::Inferred {
+        detail.push("At least one owner was inferred and is not certain.".into());
+    }
+    detail.join(" ")
+}
+
+fn sentence(fact: &str) -> String {
+    let mut letters = fact.chars();
+    let first = letters.next().map(|first| first.to_uppercase().collect::<String>());
+    format!("{}{}.", first.unwrap_or_default(), letters.as_str())
+}
+
+fn next_step(incident: &Incident, cycle: &SeenCycle) -> String {
+    let dump = cycle.dump();
+    let places: Vec<String> = cycle
+        .members
+        .iter()
+        .take(2)
+        .filter_map(|&member| phrase::place(incident, member, dump))
+        .collect();
+    let order = match &places[..] {
+        [one, other] if one != other => {
+            format!("{one} and {other} take the same locks in different orders: ")
+        }
+        [one, ..] => format!("{one} takes locks in an order that depends on its arguments: "),
+        [] => String::new(),
+    };
+    format!(
+        "Keep the dumps and restart the process; nothing else frees these threads. {order}give the \
+         locks one order for all code, or do not hold one while taking the other."
+    )
+}
+
+/// A runtime that saw everyone asleep names no circle, but nobody can wake anybody.
+fn everyone_asleep(incident: &Incident) -> Option<Finding> {
+    let (dump, notice) = incident.dumps.iter().enumerate().find_map(|(dump, shown)| {
+        let told = |notice: &&sigquit_dump::Notice| {
+            notice.kind == NoticeKind::Deadlock && notice.threads.is_empty()
+        };
+        Some((dump, shown.notices.iter().find(told)?))
+    })?;
+    let asleep =
+        |&id: &MemberId| incident.thread(id, dump).is_some_and(|thread| !thread.runtime_helper);
+    let members: Vec<MemberId> = incident.ids().filter(asleep).collect();
+    let frames = members.first().map(|&member| phrase::telling_frames(incident, member, dump));
+    Some(Finding {
+        detector: DETECTOR.name,
+        severity: Severity::Critical,
+        grade: Grade::Proof,
+        confidence: Grade::Proof.cap(),
+        headline: format!("the runtime ended the process: {}", notice.message),
+        detail: format!(
+            "{} waited, and nothing was left that could wake one of them: {}.",
+            phrase::count(incident, &members),
+            phrase::those(incident, &members),
+        ),
+        next_step: "Look at what each one waits for and who was to send, close, unlock or signal \
+                    it: that party has ended, or waits itself."
+            .into(),
+        members,
+        victims: Vec::new(),
+        holders: Vec::new(),
+        lock: None,
+        owner: None,
+        owner_source: None,
+        frames: frames.unwrap_or_default(),
+        evidence: vec![Evidence { dump: Some(dump), ..Evidence::text(notice.message.clone()) }],
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::scene::{Draw, Moment, Scene};
+    use sigquit_dump::{LockKind, Runtime, ThreadState, WaitFor};
+
+    const EAST: [&str; 2] = ["bank.Desk.move:12", "bank.Desk.run:3"];
+    const WEST: [&str; 2] = ["bank.Desk.move:12", "bank.Desk.run:4"];
+
+    fn circle(dump: &mut Moment, inferred: bool) {
+        let (a, b) = (dump.lock(LockKind::Monitor, 0xa), dump.lock(LockKind::Monitor, 0xb));
+        let east = dump.thread("east", &EAST).waits(b, WaitFor::Exclusive);
+        if inferred {
+            east.seems_to_hold(a)
+        } else {
+            east.holds(a)
+        };
+        dump.thread("west", &WEST).waits(a, WaitFor::Exclusive).holds(b);
+        for auditor in ["auditor-1", "auditor-2"] {
+            dump.thread(auditor, &["bank.Audit.sum:9"]).waits(a, WaitFor::Exclusive);
+        }
+        dump.thread("main", &["java.lang.Thread.sleep", "bank.Main.main:1"])
+            .is(ThreadState::TimedWaiting);
+    }
+
+    #[test]
+    fn the_circle_are_the_members_and_the_bystanders_its_victims() {
+        let incident = Scene::of(Runtime::Jvm).dump(0, |dump| circle(dump, false)).incident();
+        let findings = detect(&incident);
+        assert_eq!(findings.len(), 1);
+        let found = &findings[0];
+        assert_eq!(incident.names(&found.members), ["east", "west"]);
+        assert_eq!(incident.names(&found.victims), ["auditor-1", "auditor-2"]);
+        assert_eq!((found.grade, found.owner_source), (Grade::Proof, Some(OwnerSource::Runtime)));
+        assert!(found.severity >= Severity::High);
+        assert_eq!(found.frames, ["bank.Desk.move", "bank.Desk.run"]);
+    }
+
+    #[test]
+    fn successive_dumps_show_one_deadlock_once() {
+        let mut scene = Scene::of(Runtime::Jvm);
+        for second in 0..3 {
+            scene = scene.dump(second, |dump| {
+                circle(dump, false);
+                dump.notice(
+                    NoticeKind::Deadlock,
+                    "Found one Java-level deadlock",
+                    &["west", "east"],
+                );
+            });
+        }
+        assert_eq!(detect(&scene.incident()).len(), 1);
+    }
+
+    #[test]
+    fn an_inferred_owner_is_a_hint_in_one_dump_and_a_repeated_sight_in_two() {
+        let scene = Scene::of(Runtime::Rust).dump(0, |dump| circle(dump, true));
+        assert_eq!(detect(&scene.incident())[0].grade, Grade::Pattern);
+        let scene = Scene::of(Runtime::Rust)
+            .dump(0, |dump| circle(dump, true))
+            .dump(1, |dump| circle(dump, true));
+        let found = &detect(&scene.incident())[0];
+        assert_eq!((found.grade, found.owner_source), (Grade::Repeat, Some(OwnerSource::Inferred)));
+    }
+
+    #[test]
+    fn a_circle_that_a_later_dump_shows_dissolved_was_none() {
+        let incident = Scene::of(Runtime::Rust)
+            .dump(0, |dump| circle(dump, true))
+            .dump(1, |dump| {
+                dump.thread("east", &EAST);
+                dump.thread("west", &WEST);
+            })
+            .incident();
+        assert!(detect(&incident).is_empty());
+    }
+
+    #[test]
+    fn the_runtimes_word_is_enough() {
+        let incident = Scene::of(Runtime::Jvm)
+            .dump(0, |dump| {
+                dump.thread("in", &["mesh.Sync.in:1"]).is(ThreadState::Waiting);
+                dump.thread("out", &["mesh.Sync.out:1"]).is(ThreadState::Waiting);
+                dump.notice(NoticeKind::Deadlock, "Found one Java-level deadlock", &["out", "in"]);
+            })
+            .incident();
+        let findings = detect(&incident);
+        assert_eq!(findings[0].grade, Grade::Proof);
+        assert_eq!(incident.names(&findings[0].members), ["in", "out"]);
+    }
+
+    #[test]
+    fn everyone_asleep_is_a_deadlock_without_a_circle() {
+        let incident = Scene::of(Runtime::Go)
+            .dump(0, |dump| {
+                dump.thread("", &["main.main"]).number = Some(1);
+                dump.notice(NoticeKind::Deadlock, "all goroutines are asleep - deadlock!", &[]);
+            })
+            .incident();
+        assert_eq!(detect(&incident)[0].members.len(), 1);
+    }
+
+    #[test]
+    fn a_queue_before_a_lock_is_no_deadlock() {
+        let incident = Scene::of(Runtime::Jvm)
+            .dump(0, |dump| {
+                let lock = dump.lock(LockKind::Monitor, 0xa);
+                dump.thread("owner", &EAST).holds(lock);
+                dump.thread("one", &WEST).waits(lock, WaitFor::Exclusive);
+                dump.thread("notified", &WEST).waits(lock, WaitFor::Reacquire);
+                dump.thread("waiter", &WEST).waits(lock, WaitFor::Notification);
+            })
+            .incident();
+        assert!(detect(&incident).is_empty());
+    }
+}

@@ -1,0 +1,377 @@
+//! Many members that wait for one lock, which changes hands or is held by one that works.
+
+use sigquit_dump::OwnerSource;
+
+use super::{Detector, Evidence, Finding, Grade, Severity, phrase};
+use crate::model::{Activity, Contention, Incident, MemberId};
+
+pub(super) const DETECTOR: Detector =
+    Detector { name: "lock-contention", documentation: DOCUMENTATION, detect };
+
+const DOCUMENTATION: &str = "\
+# lock-contention
+
+Many wait for one lock, while its owner changes or works: a queue in front of a door.
+
+Names the lock, who waits, who owns it and what the owner is doing: network or file I/O under a
+lock, a sleep, computation, or another lock.
+
+## Evidence
+
+- Members that wait for the owner of one lock to leave, in each dump. Those that wait to be notified
+  are not in the queue, nor are those that only take their turn at a queue or an acceptor.
+- The owner, as the runtime or the lock says, or inferred from machine code or from where everyone
+  stands; otherwise it is said to be unknown.
+- How many owners were seen: one that stays in the same call is `stuck-lock-owner`.
+
+High when ten or more wait in every dump, or more than a quarter of all that are not idle; medium
+when three or more wait in every dump; low otherwise. One or two waiters now and then are normal
+and not reported.
+
+## Limits
+
+- One dump shows a queue, not that it lasts.
+- Threads that are late for other reasons (no CPU) pile up before locks too.
+- The owner of a read-write lock held by readers is rarely known.
+
+## What to do
+
+Look at what the owner does under the lock. Move I/O, sleeping and calls of unknown code out of it:
+take what is needed, unlock, then work. Where the work itself is short and frequent, split the lock
+(by key, by shard), or let readers share it.
+";
+
+fn detect(incident: &Incident) -> Vec<Finding> {
+    incident.contentions().iter().filter_map(|contention| finding(incident, contention)).collect()
+}
+
+fn finding(incident: &Incident, contention: &Contention) -> Option<Finding> {
+    let waiters = contention.queued_per_dump(incident);
+    let severity = severity(incident, &waiters)?;
+    if contention.is_turn_taking(incident) {
+        return None;
+    }
+    let grade = if incident.dumps.len() > 1 && contention.sights.len() > 1 {
+        Grade::Repeat
+    } else {
+        Grade::Pattern
+    };
+    let owner = contention.newest_owner();
+    let members = contention.last().waiters.clone();
+    Some(Finding {
+        detector: DETECTOR.name,
+        severity,
+        grade,
+        confidence: confidence(grade, &waiters),
+        headline: headline(incident, contention, &members),
+        detail: detail(incident, contention, &waiters),
+        next_step: next_step(incident, contention),
+        victims: behind(incident, contention, &members),
+        members,
+        holders: Vec::new(),
+        lock: Some(phrase::lock_of(contention.lock(incident))),
+        owner: owner.map(|(_, owner, _)| owner),
+        owner_source: owner.map(|(.., source)| source),
+        frames: frames(incident, contention),
+        evidence: evidence(incident, contention),
+    })
+}
+
+/// In one dump, fewer than this many waiters are everyday life.
+const FEW: usize = 3;
+/// So many in every dump are a queue that does not drain.
+const MANY: usize = 10;
+/// Fewer than this are no crowd, whatever their share.
+const CROWD: usize = 5;
+
+/// How bad, or nothing where it is everyday life.
+fn severity(incident: &Incident, waiters: &[usize]) -> Option<Severity> {
+    let least = waiters.iter().copied().min().unwrap_or(0);
+    let most = waiters.iter().copied().max().unwrap_or(0);
+    let crowded =
+        |(dump, &count): (usize, &usize)| count >= CROWD && count * 4 > incident.busy(dump);
+    let crowds = waiters.iter().enumerate().filter(|&sight| crowded(sight)).count();
+    let one_dump = waiters.len() == 1;
+    if least >= MANY || crowds * 2 > waiters.len() {
+        Some(Severity::High)
+    } else if least >= if one_dump { CROWD } else { FEW } || most >= 2 * MANY {
+        Some(Severity::Medium)
+    } else if most >= FEW || !one_dump && least >= 2 {
+        Some(Severity::Low)
+    } else {
+        None
+    }
+}
+
+fn confidence(grade: Grade, waiters: &[usize]) -> f64 {
+    let seen = waiters.iter().filter(|&&count| count > 0).count();
+    match grade {
+        Grade::Pattern => grade.cap(),
+        _ => 0.5 + (grade.cap() - 0.5) * seen as f64 / waiters.len().max(1) as f64,
+    }
+}
+
+fn headline(incident: &Incident, contention: &Contention, members: &[MemberId]) -> String {
+    let waiting = phrase::count(incident, members);
+    let verb = if members.len() == 1 { "waits" } else { "wait" };
+    let lock = phrase::the_lock(contention.lock(incident));
+    match contention.newest_owner() {
+        Some((dump, owner, _)) => format!(
+            "{waiting} {verb} for {lock}, whose owner {} {}",
+            phrase::who(incident, owner),
+            incident.activity(owner, dump),
+        ),
+        None => format!("{waiting} {verb} for {lock}, whose owner is unknown"),
+    }
+}
+
+fn detail(incident: &Incident, contention: &Contention, waiters: &[usize]) -> String {
+    let mut detail = Vec::new();
+    if waiters.len() > 1 {
+        let seen = phrase::number(waiters.len(), "dump");
+        detail.push(format!("Waiting in {seen}: {}.", phrase::figures(waiters)));
+    }
+    if let Some(place) = contention
+        .last()
+        .waiters
+        .first()
+        .and_then(|&waiter| phrase::place(incident, waiter, contention.last().dump))
+    {
+        detail.push(format!("They wait in {place}."));
+    }
+    match &contention.owners()[..] {
+        [] => detail.push(
+            "Who owns the lock is not in the dumps: not printed, not recorded, not inferable."
+                .into(),
+        ),
+        [_] if contention.sights.len() > 1 => {
+            detail.push("One owner was seen in all that time.".into());
+        }
+        [_] => {}
+        owners => detail.push(format!(
+            "{} owners were seen: {}.",
+            owners.len(),
+            phrase::those(incident, owners)
+        )),
+    }
+    if let Some((dump, owner, _)) = contention.newest_owner() {
+        let frames = phrase::telling_frames(incident, owner, dump);
+        let who = phrase::who(incident, owner);
+        detail.push(format!("{who} {}: {}.", incident.activity(owner, dump), frames.join(" < ")));
+    }
+    detail.join(" ")
+}
+
+fn next_step(incident: &Incident, contention: &Contention) -> String {
+    let Some((dump, owner, _)) = contention.newest_owner() else {
+        return "Find out who holds the lock: take dumps that name owners, and look at every \
+                function that takes this lock and then waits for something."
+            .into();
+    };
+    let place = phrase::place(incident, owner, dump).unwrap_or_else(|| "the owner".into());
+    match incident.activity(owner, dump) {
+        Activity::Network | Activity::File | Activity::ChildProcess | Activity::SystemCall => {
+            format!(
+                "Move the I/O in {place} out from under the lock, or give it a short timeout: \
+                 collect under the lock, unlock, then write or call. Meanwhile look at what \
+                 answers that I/O; while it is slow everyone queues."
+            )
+        }
+        Activity::Sleeping => format!("Do not sleep under the lock: {place} should unlock first."),
+        Activity::Event => format!(
+            "{place} waits for another thread while it owns the lock. Make sure that this other \
+             thread does not need the lock, then wait without it."
+        ),
+        Activity::Lock => format!(
+            "The owner itself waits for another lock, in {place}: look at the owner of that one \
+             first."
+        ),
+        Activity::Computing | Activity::Unknown => format!(
+            "See how long {place} keeps the lock and how often it is taken. Do the work outside \
+             and only the exchange under the lock, or split the lock by key."
+        ),
+    }
+}
+
+fn frames(incident: &Incident, contention: &Contention) -> Vec<String> {
+    let owner = contention.newest_owner().map(|(dump, owner, _)| (owner, dump));
+    let last = contention.last();
+    let waiter = last.waiters.first().map(|&waiter| (waiter, last.dump));
+    let whose = owner.or(waiter);
+    whose.map_or(Vec::new(), |(who, dump)| phrase::telling_frames(incident, who, dump))
+}
+
+/// Everyone who waits behind the waiters, in the newest dump.
+fn behind(incident: &Incident, contention: &Contention, members: &[MemberId]) -> Vec<MemberId> {
+    let dump = contention.last().dump;
+    let thread = |&id: &MemberId| incident.member(id).seen.get(dump).copied().flatten();
+    let threads: Vec<u32> = members.iter().filter_map(thread).map(|at| at as u32).collect();
+    let behind = incident.wait_for(dump).blocked_by_all(&threads);
+    behind.iter().filter_map(|&thread| incident.member_of(dump, thread as usize)).collect()
+}
+
+fn evidence(incident: &Incident, contention: &Contention) -> Vec<Evidence> {
+    let lock = phrase::the_lock(contention.lock(incident));
+    let mut evidence = Vec::new();
+    for sight in &contention.sights {
+        let waiting = phrase::count(incident, &sight.waiters);
+        evidence.push(Evidence {
+            text: format!("{waiting} in the queue for {lock}"),
+            dump: Some(sight.dump),
+            member: None,
+            value: Some(sight.waiters.len() as f64),
+        });
+        for &(owner, source) in sight.owners.iter().take(1) {
+            let inferred = match source {
+                OwnerSource::Inferred => " (inferred)",
+                _ => "",
+            };
+            let does = incident.activity(owner, sight.dump);
+            evidence.push(Evidence {
+                text: format!("{} owns it{inferred} and {does}", phrase::who(incident, owner)),
+                dump: Some(sight.dump),
+                member: Some(owner),
+                value: None,
+            });
+        }
+    }
+    evidence
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::scene::{Draw, Moment, Scene};
+    use sigquit_dump::{LockKind, Runtime, ThreadState, WaitFor};
+
+    const WAITER: [&str; 2] = ["audit.Journal.append:8", "audit.Writer.run:3"];
+    const WRITING: [&str; 4] = [
+        "sun.nio.ch.SocketDispatcher.write0",
+        "java.net.Socket$SocketOutputStream.write",
+        "audit.Journal.append:9",
+        "audit.Writer.run:3",
+    ];
+
+    /// One owner that writes, and so many who wait, all of one crew.
+    fn queue(dump: &mut Moment, owner: usize, waiters: usize) {
+        let lock = dump.lock(LockKind::Monitor, 0x10);
+        for number in 0..=waiters {
+            let name = format!("writer-{number}");
+            if number == owner {
+                dump.thread(&name, &WRITING).holds(lock);
+            } else {
+                dump.thread(&name, &WAITER).waits(lock, WaitFor::Exclusive);
+            }
+        }
+    }
+
+    fn others(dump: &mut Moment, count: usize) {
+        for number in 0..count {
+            dump.thread(&format!("busy-{number}"), &["shop.Price.of:3"]);
+        }
+    }
+
+    #[test]
+    fn a_convoy_is_found_with_what_its_owner_does() {
+        let incident = Scene::of(Runtime::Jvm)
+            .dump(0, |dump| queue(dump, 0, 12))
+            .dump(1, |dump| queue(dump, 3, 12))
+            .dump(2, |dump| queue(dump, 5, 12))
+            .incident();
+        let findings = detect(&incident);
+        assert_eq!(findings.len(), 1);
+        let found = &findings[0];
+        assert_eq!((found.severity, found.grade), (Severity::High, Grade::Repeat));
+        assert_eq!(found.members.len(), 12);
+        assert_eq!(found.owner, Some(incident.named("writer-5")));
+        assert_eq!(found.owner_source, Some(OwnerSource::Runtime));
+        assert!(found.headline.contains("is in network I/O"), "{}", found.headline);
+        assert!(found.detail.contains("12, 12 and 12"), "{}", found.detail);
+        assert!(found.frames.contains(&"audit.Journal.append".to_owned()));
+    }
+
+    #[test]
+    fn a_short_queue_in_one_of_three_dumps_is_everyday_life() {
+        let incident = Scene::of(Runtime::Jvm)
+            .dump(0, |dump| others(dump, 40))
+            .dump(1, |dump| {
+                queue(dump, 0, 2);
+                others(dump, 40);
+            })
+            .dump(2, |dump| others(dump, 40))
+            .incident();
+        assert!(detect(&incident).is_empty());
+    }
+
+    #[test]
+    fn a_few_in_every_dump_are_medium_and_in_one_dump_low() {
+        let lasting = Scene::of(Runtime::Jvm)
+            .dump(0, |dump| {
+                queue(dump, 0, 3);
+                others(dump, 40);
+            })
+            .dump(1, |dump| {
+                queue(dump, 1, 3);
+                others(dump, 40);
+            })
+            .incident();
+        assert_eq!(detect(&lasting)[0].severity, Severity::Medium);
+        let once = Scene::of(Runtime::Jvm)
+            .dump(0, |dump| {
+                queue(dump, 0, 3);
+                others(dump, 40);
+            })
+            .dump(1, |dump| others(dump, 40))
+            .incident();
+        assert_eq!(detect(&once)[0].severity, Severity::Low);
+    }
+
+    #[test]
+    fn an_unknown_owner_is_said_to_be_unknown() {
+        let incident = Scene::of(Runtime::Rust)
+            .dump(0, |dump| {
+                let lock = dump.lock(LockKind::Mutex, 0x10);
+                for number in 0..12 {
+                    dump.thread(&number.to_string(), &["app::append"])
+                        .waits(lock, WaitFor::Exclusive);
+                }
+            })
+            .incident();
+        let findings = detect(&incident);
+        assert_eq!(findings[0].owner, None);
+        assert!(findings[0].headline.ends_with("whose owner is unknown"));
+    }
+
+    #[test]
+    fn who_waits_to_be_notified_or_was_just_notified_is_not_in_the_queue() {
+        let incident = Scene::of(Runtime::Jvm)
+            .dump(0, |dump| {
+                let lock = dump.lock(LockKind::Monitor, 0x10);
+                for number in 0..12 {
+                    let how = if number < 6 { WaitFor::Notification } else { WaitFor::Reacquire };
+                    dump.thread(&number.to_string(), &["java.lang.Object.wait", "q.Queue.take"])
+                        .waits(lock, how);
+                }
+                dump.thread("notifier", &["q.Queue.put"]).holds(lock);
+            })
+            .incident();
+        assert!(detect(&incident).is_empty());
+    }
+
+    #[test]
+    fn workers_that_take_turns_at_a_queue_do_not_contend() {
+        let incident = Scene::of(Runtime::Rust)
+            .dump(0, |dump| {
+                let lock = dump.lock(LockKind::Mutex, 0x10);
+                dump.thread("worker-0", &["std::sync::mpsc::Receiver::recv", "app::work"])
+                    .is(ThreadState::Waiting)
+                    .seems_to_hold(lock);
+                for number in 1..16 {
+                    dump.thread(&format!("worker-{number}"), &["app::work"])
+                        .waits(lock, WaitFor::Exclusive);
+                }
+            })
+            .incident();
+        assert!(detect(&incident).is_empty());
+    }
+}

@@ -1,0 +1,166 @@
+//! Phrases that findings share: members, locks and counts in words.
+
+use sigquit_dump::{Kind, Lock, LockKind, Nanos};
+
+use super::LockOf;
+use crate::model::{Call, Incident, MemberId, Origin};
+
+/// So many members are named; the rest is counted.
+const NAMED: usize = 4;
+
+/// So many of the program's own functions are told of one stack.
+const OWN_FRAMES: usize = 5;
+
+/// `3 threads`, `1 goroutine`: members by the word for their kind.
+pub(super) fn count(incident: &Incident, members: &[MemberId]) -> String {
+    let noun = members.first().map_or("thread", |&first| noun(incident.member(first).kind));
+    number(members.len(), noun)
+}
+
+/// `1 dump`, `3 dumps`.
+pub(super) fn number(count: usize, noun: &str) -> String {
+    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
+}
+
+fn noun(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Thread => "thread",
+        Kind::VirtualThread => "virtual thread",
+        Kind::Goroutine => "goroutine",
+        Kind::Task => "task",
+    }
+}
+
+/// One member: `request-1 (4711)`, `goroutine 12`, or the name alone where that is its id.
+pub(super) fn who(incident: &Incident, id: MemberId) -> String {
+    let member = incident.member(id);
+    match (member.name.trim(), member.kind) {
+        ("", kind) => format!("{} {}", noun(kind), member.id),
+        (name, _) if name == member.id.trim() => format!("\"{name}\""),
+        (name, Kind::Thread) => format!("\"{name}\" ({})", member.id),
+        (name, kind) => format!("\"{name}\" ({} {})", noun(kind), member.id),
+    }
+}
+
+/// The first few members by name, and how many more there are.
+pub(super) fn those(incident: &Incident, members: &[MemberId]) -> String {
+    let named: Vec<String> = members.iter().take(NAMED).map(|&id| who(incident, id)).collect();
+    match members.len().checked_sub(NAMED) {
+        Some(more) if more > 0 => format!("{} and {more} more", named.join(", ")),
+        _ => list(&named),
+    }
+}
+
+/// `a`, `a and b`, `a, b and c`.
+pub(super) fn list(words: &[String]) -> String {
+    match words {
+        [] => String::new(),
+        [one] => one.clone(),
+        [init @ .., last] => format!("{} and {last}", init.join(", ")),
+    }
+}
+
+/// A lock in a sentence: `the monitor 0x7f10 (io.banyan.JournalWriter)`.
+pub(super) fn the_lock(lock: &Lock) -> String {
+    let place = lock.address.map_or(String::new(), |address| format!(" {address:#x}"));
+    let of_type = lock.type_name.as_ref().map_or(String::new(), |name| format!(" ({name})"));
+    format!("the {}{place}{of_type}", kind(lock.kind))
+}
+
+/// A lock as a finding names it.
+pub(super) fn lock_of(lock: &Lock) -> LockOf {
+    LockOf {
+        id: lock
+            .address
+            .map_or_else(|| "address unknown".into(), |address| format!("{address:#x}")),
+        kind: kind(lock.kind).into(),
+        type_name: lock.type_name.clone(),
+    }
+}
+
+fn kind(kind: LockKind) -> &'static str {
+    match kind {
+        LockKind::Unknown => "lock",
+        LockKind::Futex => "futex",
+        LockKind::Mutex => "mutex",
+        LockKind::RwLock => "read-write lock",
+        LockKind::Monitor => "monitor",
+        LockKind::Synchronizer => "lock",
+        LockKind::ClassInitialisation => "class initialisation lock",
+        LockKind::Condition => "condition",
+        LockKind::Semaphore => "semaphore",
+        LockKind::Channel => "channel",
+        LockKind::Once => "one-time initialisation",
+        LockKind::Parker => "parker",
+    }
+}
+
+/// The functions that tell where a member is: the leaf, and the innermost few that are not the
+/// runtime's own. Innermost first.
+pub(super) fn telling_frames(incident: &Incident, member: MemberId, dump: usize) -> Vec<String> {
+    let mut calls = incident.calls(member, dump);
+    let leaf = calls.next();
+    let own = |call: &&Call| call.origin == Origin::Application;
+    let known = if calls.clone().any(|call| own(&call)) || leaf.is_some_and(|leaf| own(&leaf)) {
+        Origin::Application
+    } else {
+        Origin::Library
+    };
+    let told = calls.filter(|call| call.origin >= known).take(OWN_FRAMES);
+    let mut frames: Vec<String> = Vec::new();
+    for call in leaf.into_iter().chain(told) {
+        if frames.last() != Some(&call.function) {
+            frames.push(call.function.clone());
+        }
+    }
+    frames
+}
+
+/// The innermost function of the program itself, or whatever is innermost.
+pub(super) fn place(incident: &Incident, member: MemberId, dump: usize) -> Option<String> {
+    let own = incident.application_calls(member, dump).next();
+    let call = own.or_else(|| incident.calls(member, dump).next())?;
+    Some(match call.line() {
+        Some(line) => format!("{} (line {line})", call.function),
+        None => call.function.clone(),
+    })
+}
+
+/// `3.2 s`, `140 ms`.
+pub(super) fn duration(time: Nanos) -> String {
+    let seconds = time.as_secs_f64();
+    if seconds < 1.0 { format!("{:.0} ms", seconds * 1e3) } else { format!("{seconds:.1} s") }
+}
+
+/// Figures in the order of the dumps: `3, 0 and 7`.
+pub(super) fn figures(counts: &[usize]) -> String {
+    list(&counts.iter().map(usize::to_string).collect::<Vec<_>>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_read_as_english() {
+        assert_eq!(figures(&[]), "");
+        assert_eq!(figures(&[3]), "3");
+        assert_eq!(figures(&[3, 0, 7]), "3, 0 and 7");
+        assert_eq!(number(1, "dump"), "1 dump");
+        assert_eq!(number(0, "dump"), "0 dumps");
+        assert_eq!(duration(Nanos::from_millis(140)), "140 ms");
+        assert_eq!(duration(Nanos::from_millis(3210)), "3.2 s");
+    }
+
+    #[test]
+    fn a_lock_is_named_with_what_is_known_of_it() {
+        let lock = Lock {
+            kind: LockKind::Monitor,
+            address: Some(0x7f10),
+            type_name: Some("shop.Cart".into()),
+            ..Lock::default()
+        };
+        assert_eq!(the_lock(&lock), "the monitor 0x7f10 (shop.Cart)");
+        assert_eq!(the_lock(&Lock { kind: LockKind::Mutex, ..Lock::default() }), "the mutex");
+    }
+}

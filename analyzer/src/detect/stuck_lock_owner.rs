@@ -1,0 +1,324 @@
+//! The owner of a lock that does not come back while others wait.
+
+use sigquit_dump::OwnerSource;
+
+use super::{Detector, Evidence, Finding, Grade, Severity, phrase};
+use crate::model::{Activation, Activity, CallId, Contention, Incident, MemberId, Origin, Sight};
+
+pub(super) const DETECTOR: Detector =
+    Detector { name: "stuck-lock-owner", documentation: DOCUMENTATION, detect };
+
+const DOCUMENTATION: &str = "\
+# stuck-lock-owner
+
+The same owner of a lock, in the same call, in every dump, while others wait for the lock.
+
+Where `lock-contention` is a queue that moves, this is a door that stays shut: the owner entered
+something under the lock and has not come out between the first dump and the last.
+
+## Evidence
+
+- Someone waits for the lock in every dump, of which there are two at least.
+- Every dump shows the same owner.
+- The owner is in the same activation: the same frames at the same addresses in memory, or, where
+  the source prints no addresses, the same functions at the same lines.
+
+## Limits
+
+- Without frame addresses, an owner that left and came back to the same line looks the same.
+- An owner that waits for another lock is not stuck in itself: the finding is about the owner at
+  the end of the chain. A circle is a `deadlock`.
+- Nothing is said from one dump.
+
+## What to do
+
+Look at what the owner is stuck in. For I/O: is the peer alive, and is there a timeout? Give it one,
+and do not hold the lock across it. For a wait for another thread: does that thread need this lock?
+For computation: see whether it ends.
+";
+
+fn detect(incident: &Incident) -> Vec<Finding> {
+    incident.contentions().iter().filter_map(|contention| finding(incident, contention)).collect()
+}
+
+fn finding(incident: &Incident, contention: &Contention) -> Option<Finding> {
+    let (owner, source) = contention.only_owner()?;
+    let activation = stuck(incident, contention, owner)?;
+    let dump = contention.last().dump;
+    let victims = victims(incident, dump, owner);
+    let (grade, confidence) = sureness(incident, &activation, source);
+    Some(Finding {
+        detector: DETECTOR.name,
+        severity: severity(incident, dump, &victims),
+        grade,
+        confidence,
+        headline: headline(incident, contention, owner, &victims),
+        detail: detail(incident, contention, owner, source, &activation),
+        next_step: next_step(incident, owner, dump),
+        members: vec![owner],
+        victims,
+        holders: Vec::new(),
+        lock: Some(phrase::lock_of(contention.lock(incident))),
+        owner: Some(owner),
+        owner_source: Some(source),
+        frames: phrase::telling_frames(incident, owner, dump),
+        evidence: evidence(incident, contention, owner, &activation),
+    })
+}
+
+/// The activation in which the owner stayed through all dumps, each of which shows a waiter.
+fn stuck(incident: &Incident, contention: &Contention, owner: MemberId) -> Option<Activation> {
+    let throughout = incident.dumps.len() > 1 && contention.sights.len() == incident.dumps.len();
+    let at_the_end =
+        (0..incident.dumps.len()).all(|dump| incident.activity(owner, dump) != Activity::Lock);
+    if !throughout || !at_the_end || contention.is_turn_taking(incident) {
+        return None;
+    }
+    let activation = incident.same_activation(owner)?;
+    let throughout = activation.above.len() == incident.dumps.len();
+    (throughout && is_under_the_lock(incident, contention, owner, &activation))
+        .then_some(activation)
+}
+
+/// Whether the calls that stayed the same reach into what the owner does under the lock: they
+/// are the whole stack, or by their addresses they include the frame that took the lock, or the
+/// program's innermost one where that frame is not known.
+fn is_under_the_lock(
+    incident: &Incident,
+    contention: &Contention,
+    owner: MemberId,
+    activation: &Activation,
+) -> bool {
+    if activation.whole {
+        return true;
+    }
+    let last = contention.last();
+    let Some(thread) = incident.thread(owner, last.dump) else { return false };
+    let hold = thread.holds.iter().find(|hold| hold.lock == last.lock);
+    let above = activation.above.last().map_or(0, |&(_, above)| above);
+    let calls = incident.call_ids(owner, last.dump);
+    match hold.and_then(|hold| hold.frame) {
+        // The frame that took the lock is called on: its callee stayed as well.
+        Some(frame) => calls.get(above).is_some_and(|&(_, depth)| depth < frame),
+        None => {
+            let own =
+                |&(call, _): &(CallId, u32)| incident.call(call).origin == Origin::Application;
+            activation.by_address && calls.iter().position(own).is_some_and(|own| above <= own)
+        }
+    }
+}
+
+fn sureness(incident: &Incident, activation: &Activation, source: OwnerSource) -> (Grade, f64) {
+    let inferred = source == OwnerSource::Inferred;
+    match (activation.by_address, incident.dumps.len()) {
+        (true, _) if !inferred => (Grade::Counter, 0.9),
+        (true, _) => (Grade::Counter, 0.8),
+        (false, 2) => (Grade::Repeat, if inferred { 0.55 } else { 0.65 }),
+        (false, _) => (Grade::Repeat, if inferred { 0.7 } else { 0.8 }),
+    }
+}
+
+/// Everyone who cannot go on before the owner does.
+fn victims(incident: &Incident, dump: usize, owner: MemberId) -> Vec<MemberId> {
+    let Some(thread) = incident.member(owner).seen.get(dump).copied().flatten() else {
+        return Vec::new();
+    };
+    let blocked = incident.wait_for(dump).blocked_by(thread as u32);
+    blocked.iter().filter_map(|&thread| incident.member_of(dump, thread as usize)).collect()
+}
+
+/// So many behind one owner are bad whatever else goes on.
+const MANY: usize = 10;
+
+fn severity(incident: &Incident, dump: usize, victims: &[MemberId]) -> Severity {
+    let busy = incident.busy(dump).max(1);
+    if victims.len() >= MANY && victims.len() * 2 > busy {
+        Severity::Critical
+    } else if victims.len() >= MANY || victims.len() >= 3 && victims.len() * 4 > busy {
+        Severity::High
+    } else if victims.len() > 1 || incident.dumps.len() > 2 {
+        Severity::Medium
+    } else {
+        // One waiter behind one I/O, caught twice, happens to the healthiest.
+        Severity::Low
+    }
+}
+
+fn headline(
+    incident: &Incident,
+    contention: &Contention,
+    owner: MemberId,
+    victims: &[MemberId],
+) -> String {
+    let does = incident.activity(owner, contention.last().dump);
+    format!(
+        "{} {does} in one and the same call and owns {}, for which {} wait{}",
+        phrase::who(incident, owner),
+        phrase::the_lock(contention.lock(incident)),
+        phrase::count(incident, victims),
+        if victims.len() == 1 { "s" } else { "" },
+    )
+}
+
+fn detail(
+    incident: &Incident,
+    contention: &Contention,
+    owner: MemberId,
+    source: OwnerSource,
+    activation: &Activation,
+) -> String {
+    let waiters = contention.waiters_per_dump(incident);
+    let frames = phrase::telling_frames(incident, owner, contention.last().dump);
+    let mut detail = vec![format!(
+        "In all {} it stands in {}, and {} wait.",
+        phrase::number(incident.dumps.len(), "dump"),
+        frames.join(" < "),
+        phrase::figures(&waiters),
+    )];
+    if let Some(time) = activation.duration {
+        detail.push(format!("That is {} at least.", phrase::duration(time)));
+    }
+    if !activation.by_address {
+        detail.push(
+            "The source prints no frame addresses: that it is one call is read from equal lines."
+                .into(),
+        );
+    }
+    if source == OwnerSource::Inferred {
+        detail.push("That it owns the lock is inferred.".into());
+    }
+    detail.join(" ")
+}
+
+fn next_step(incident: &Incident, owner: MemberId, dump: usize) -> String {
+    let place = phrase::place(incident, owner, dump).unwrap_or_else(|| "its innermost call".into());
+    let look = match incident.activity(owner, dump) {
+        Activity::Network => format!(
+            "Look at the peer that {place} talks to, and whether that call has a timeout; give it \
+             one"
+        ),
+        Activity::File => format!("Look at the disk that {place} writes to or reads from"),
+        Activity::ChildProcess => format!("Look at the child process for which {place} waits"),
+        Activity::Sleeping => format!("{place} sleeps while it owns the lock: let it unlock first"),
+        Activity::Event => format!(
+            "Look at who was to wake it in {place}, and whether that one needs this lock itself"
+        ),
+        Activity::Computing => format!("See whether the work in {place} advances at all"),
+        Activity::SystemCall | Activity::Lock | Activity::Unknown => {
+            format!("Look at what keeps it in {place}")
+        }
+    };
+    format!("{look}. In the code, do not hold the lock across that call.")
+}
+
+fn evidence(
+    incident: &Incident,
+    contention: &Contention,
+    owner: MemberId,
+    activation: &Activation,
+) -> Vec<Evidence> {
+    let sight = |sight: &Sight| Evidence {
+        text: format!(
+            "{} owns the lock and {}; {} for it",
+            phrase::who(incident, owner),
+            incident.activity(owner, sight.dump),
+            match &sight.waiters[..] {
+                [_] => "1 waits".to_owned(),
+                waiters => format!("{} wait", waiters.len()),
+            },
+        ),
+        dump: Some(sight.dump),
+        member: Some(owner),
+        value: Some(sight.waiters.len() as f64),
+    };
+    let mut evidence: Vec<Evidence> = contention.sights.iter().map(sight).collect();
+    let how = if activation.by_address { "at the same addresses" } else { "at the same lines" };
+    evidence.push(Evidence {
+        text: format!(
+            "the same {} {how} in every dump",
+            phrase::number(activation.calls.len(), "call")
+        ),
+        dump: None,
+        member: Some(owner),
+        value: activation.duration.map(|time| time.as_secs_f64()),
+    });
+    evidence
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::scene::{Draw, Moment, Scene};
+    use sigquit_dump::{LockKind, Runtime, WaitFor};
+
+    const FSYNC: [&str; 3] =
+        ["fsync pc=10 cfa=10", "journal::append:9 pc=20 cfa=40", "journal::writer:3 pc=30 cfa=90"];
+
+    fn door(dump: &mut Moment, stack: &[&str], waiters: usize) {
+        let lock = dump.lock(LockKind::Mutex, 0x10);
+        dump.thread("owner", stack).seems_to_hold(lock);
+        for number in 0..waiters {
+            dump.thread(&format!("waiter-{number}"), &["journal::append:8"])
+                .waits(lock, WaitFor::Exclusive);
+        }
+    }
+
+    fn scene(first: &[&str], second: &[&str], waiters: [usize; 2]) -> Incident {
+        Scene::of(Runtime::Rust)
+            .dump(0, |dump| door(dump, first, waiters[0]))
+            .dump(1, |dump| door(dump, second, waiters[1]))
+            .incident()
+    }
+
+    #[test]
+    fn an_owner_that_does_not_come_back_is_found_with_what_it_is_in() {
+        let incident = scene(&FSYNC, &FSYNC, [12, 12]);
+        let findings = detect(&incident);
+        assert_eq!(findings.len(), 1);
+        let found = &findings[0];
+        assert_eq!(found.owner, Some(incident.named("owner")));
+        assert_eq!((found.victims.len(), found.grade), (12, Grade::Counter));
+        assert_eq!(found.severity, Severity::Critical);
+        assert!(found.headline.contains("is in file I/O"), "{}", found.headline);
+        assert!(found.next_step.contains("Look at the disk"), "{}", found.next_step);
+    }
+
+    #[test]
+    fn an_owner_that_came_back_in_between_is_not_stuck() {
+        let anew = [
+            "fsync pc=10 cfa=10",
+            "journal::append:9 pc=20 cfa=48",
+            "journal::writer:3 pc=30 cfa=90",
+        ];
+        assert!(detect(&scene(&FSYNC, &anew, [12, 12])).is_empty());
+    }
+
+    #[test]
+    fn without_a_waiter_in_every_dump_or_with_one_dump_nothing_is_said() {
+        assert!(detect(&scene(&FSYNC, &FSYNC, [12, 0])).is_empty());
+        let once = Scene::of(Runtime::Rust).dump(0, |dump| door(dump, &FSYNC, 12)).incident();
+        assert!(detect(&once).is_empty());
+    }
+
+    #[test]
+    fn an_owner_that_waits_for_another_lock_is_not_the_end_of_the_chain() {
+        let draw = |dump: &mut Moment| {
+            let (near, far) =
+                (dump.lock(LockKind::Monitor, 0xa), dump.lock(LockKind::Monitor, 0xb));
+            dump.thread("last", &["sun.nio.ch.SocketDispatcher.read0", "shop.Wire.call:3"])
+                .holds(far);
+            dump.thread("middle", &["shop.Cart.add:2"]).waits(far, WaitFor::Exclusive).holds(near);
+            dump.thread("first", &["shop.Cart.sum:7"]).waits(near, WaitFor::Exclusive);
+        };
+        let incident = Scene::of(Runtime::Jvm).dump(0, draw).dump(1, draw).incident();
+        let findings = detect(&incident);
+        assert_eq!(findings.len(), 1);
+        assert_eq!(findings[0].owner, Some(incident.named("last")));
+        assert_eq!(incident.names(&findings[0].victims), ["first", "middle"]);
+    }
+
+    #[test]
+    fn one_waiter_caught_twice_is_worth_a_look_at_most() {
+        assert_eq!(detect(&scene(&FSYNC, &FSYNC, [1, 1]))[0].severity, Severity::Low);
+    }
+}

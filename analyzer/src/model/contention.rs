@@ -1,0 +1,209 @@
+//! Locks that somebody waits for, each over all dumps.
+
+use sigquit_dump::{Lock, LockId, NoticeKind, OwnerSource, Runtime, WaitFor};
+
+use super::idle::Idle;
+use super::incident::{Incident, MemberId};
+
+/// One lock over the dumps in which somebody waits until its owners leave.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Contention {
+    /// What each of these dumps shows, in time order; at least one.
+    pub sights: Vec<Sight>,
+}
+
+/// A lock that is waited for, as one dump shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sight {
+    /// Which dump.
+    pub dump: usize,
+    /// The lock's number in it.
+    pub lock: LockId,
+    /// Who waits.
+    pub waiters: Vec<MemberId>,
+    /// Who owns it, as far as known.
+    pub owners: Vec<(MemberId, OwnerSource)>,
+}
+
+impl Contention {
+    /// The newest sight of it.
+    pub fn last(&self) -> &Sight {
+        &self.sights[self.sights.len() - 1]
+    }
+
+    /// The lock, as the newest sight shows it.
+    pub fn lock<'a>(&self, incident: &'a Incident) -> &'a Lock {
+        incident.dumps[self.last().dump].lock(self.last().lock)
+    }
+
+    /// How many wait, for each dump of the incident.
+    pub fn waiters_per_dump(&self, incident: &Incident) -> Vec<usize> {
+        let mut counts = vec![0; incident.dumps.len()];
+        self.sights.iter().for_each(|sight| counts[sight.dump] = sight.waiters.len());
+        counts
+    }
+
+    /// The same without those that were just notified and come back to the lock: a crowd of
+    /// them is how notifying works, and over in a moment.
+    pub fn queued_per_dump(&self, incident: &Incident) -> Vec<usize> {
+        let mut counts = vec![0; incident.dumps.len()];
+        for sight in &self.sights {
+            let comes_back = |&&waiter: &&MemberId| {
+                let wait = incident.thread(waiter, sight.dump).and_then(|one| one.wait.as_ref());
+                wait.is_some_and(|wait| wait.wait_for == WaitFor::Reacquire)
+            };
+            let back = sight.waiters.iter().filter(comes_back).count();
+            counts[sight.dump] = sight.waiters.len() - back;
+        }
+        counts
+    }
+
+    /// Whether everyone here has nothing to do: the owner waits for work with the lock in its
+    /// hand, and the others wait for their turn to do so.
+    pub fn is_turn_taking(&self, incident: &Incident) -> bool {
+        self.newest_owner().is_some_and(|(dump, owner, _)| {
+            incident.idle(owner, dump).is_some_and(Idle::awaits_work)
+        })
+    }
+
+    /// Everyone who was seen owning it.
+    pub fn owners(&self) -> Vec<MemberId> {
+        sorted(self.sights.iter().flat_map(|sight| sight.owners.iter().map(|&(owner, _)| owner)))
+    }
+
+    /// The one owner that every sight shows, and the least certain way in which that is known.
+    pub fn only_owner(&self) -> Option<(MemberId, OwnerSource)> {
+        let [owner] = self.owners()[..] else { return None };
+        let known = self.sights.iter().map(|sight| sight.owners.first().map(|&(_, source)| source));
+        known.collect::<Option<Vec<_>>>()?.into_iter().max().map(|source| (owner, source))
+    }
+
+    /// The newest owner known, and the dump that shows it.
+    pub fn newest_owner(&self) -> Option<(usize, MemberId, OwnerSource)> {
+        self.sights.iter().rev().find_map(|sight| {
+            sight.owners.first().map(|&(owner, source)| (sight.dump, owner, source))
+        })
+    }
+}
+
+fn sorted(members: impl Iterator<Item = MemberId>) -> Vec<MemberId> {
+    let mut members: Vec<MemberId> = members.collect();
+    members.sort_unstable();
+    members.dedup();
+    members
+}
+
+impl Incident {
+    /// The locks that somebody waits for, without those whose owners are dead in a cycle: these
+    /// no longer change hands.
+    pub fn contentions(&self) -> Vec<Contention> {
+        let mut found: Vec<Contention> = Vec::new();
+        for dump in 0..self.dumps.len() {
+            let dead = self.dead(dump);
+            let sights = self.wait_for(dump).wanted().map(|lock| self.sight(dump, lock));
+            let is_alive = |sight: &Sight| {
+                let owners = sight.owners.iter().map(|(owner, _)| owner);
+                !owners.chain(&sight.waiters).any(|member| dead.binary_search(member).is_ok())
+            };
+            for sight in sights.filter(is_alive).collect::<Vec<_>>() {
+                match found.iter_mut().find(|known| self.is_same(known.last(), &sight)) {
+                    Some(known) => known.sights.push(sight),
+                    None => found.push(Contention { sights: vec![sight] }),
+                }
+            }
+        }
+        found
+    }
+
+    /// Who is in a cycle of one dump, or waits behind one. Sorted.
+    fn dead(&self, dump: usize) -> Vec<MemberId> {
+        let graph = self.wait_for(dump);
+        let told = self.dumps[dump].notices.iter();
+        let told = told.filter(|notice| notice.kind == NoticeKind::Deadlock);
+        let mut threads: Vec<u32> =
+            told.flat_map(|notice| notice.threads.iter().copied()).collect();
+        threads
+            .extend(graph.cycles().iter().flat_map(|cycle| &cycle.edges).map(|edge| edge.waiter));
+        let behind = graph.blocked_by_all(&threads);
+        threads.extend(behind);
+        sorted(threads.iter().filter_map(|&thread| self.member_of(dump, thread as usize)))
+    }
+
+    fn sight(&self, dump: usize, lock: LockId) -> Sight {
+        let graph = self.wait_for(dump);
+        let member = |thread: u32| self.member_of(dump, thread as usize);
+        let owners = graph.owners(lock).iter();
+        Sight {
+            dump,
+            lock,
+            waiters: graph.waiters(lock).iter().filter_map(|&thread| member(thread)).collect(),
+            owners: owners.filter_map(|one| Some((member(one.thread)?, one.source))).collect(),
+        }
+    }
+
+    /// Whether two sights in different dumps are of one lock: it lies in the same place, or, as
+    /// a garbage collector may have moved it, most of its waiters are still the same.
+    fn is_same(&self, earlier: &Sight, later: &Sight) -> bool {
+        let [one, other] = [earlier, later].map(|sight| self.dumps[sight.dump].lock(sight.lock));
+        let alike = earlier.dump != later.dump
+            && one.kind == other.kind
+            && one.type_name == other.type_name;
+        let moves = self.process.runtime == Runtime::Jvm || one.address.is_none();
+        let same_waiters = || {
+            let known = sorted(earlier.waiters.iter().copied());
+            let stayed =
+                later.waiters.iter().filter(|one| known.binary_search(one).is_ok()).count();
+            stayed * 2 > later.waiters.len().min(known.len())
+        };
+        alike && (one.address.is_some() && one.address == other.address || moves && same_waiters())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::model::Incident;
+    use crate::model::scene::{Draw, Moment, Scene};
+    use sigquit_dump::{LockKind, Runtime, WaitFor};
+
+    fn queue(dump: &mut Moment, address: u64, owner: &str, waiters: &[&str]) {
+        let lock = dump.lock(LockKind::Monitor, address);
+        dump.thread(owner, &["shop.Journal.append:3"]).holds(lock);
+        for waiter in waiters {
+            dump.thread(waiter, &["shop.Journal.append:2"]).waits(lock, WaitFor::Exclusive);
+        }
+    }
+
+    fn told(incident: &Incident) -> Vec<(Vec<usize>, usize)> {
+        let contentions = incident.contentions();
+        contentions.iter().map(|one| (one.waiters_per_dump(incident), one.owners().len())).collect()
+    }
+
+    #[test]
+    fn a_lock_is_known_again_by_its_place_or_by_its_waiters() {
+        let moved = Scene::of(Runtime::Jvm)
+            .dump(0, |dump| queue(dump, 0x10, "a", &["b", "c", "d"]))
+            .dump(1, |dump| queue(dump, 0x10, "b", &["c", "d", "a"]))
+            .dump(2, |dump| queue(dump, 0x90, "c", &["d", "a", "b"]))
+            .incident();
+        assert_eq!(told(&moved), [(vec![3, 3, 3], 3)]);
+        let native = Scene::of(Runtime::Rust)
+            .dump(0, |dump| queue(dump, 0x10, "a", &["b", "c"]))
+            .dump(1, |dump| queue(dump, 0x90, "a", &["b", "c"]))
+            .incident();
+        assert_eq!(told(&native).len(), 2);
+    }
+
+    #[test]
+    fn a_lock_whose_owner_is_in_a_cycle_is_not_contended_but_dead() {
+        let incident = Scene::of(Runtime::Jvm)
+            .dump(0, |dump| {
+                let (one, other) =
+                    (dump.lock(LockKind::Monitor, 1), dump.lock(LockKind::Monitor, 2));
+                dump.thread("a", &["f:1"]).waits(other, WaitFor::Exclusive).holds(one);
+                dump.thread("b", &["g:1"]).waits(one, WaitFor::Exclusive).holds(other);
+                dump.thread("c", &["h:1"]).waits(one, WaitFor::Exclusive);
+            })
+            .incident();
+        assert!(told(&incident).is_empty());
+    }
+}
