@@ -60,7 +60,10 @@ fn finding(incident: &Incident, on_cpu: &OnCpu, map: &BrokenMap) -> Finding {
         severity: severity(members.len(), map.confidence),
         grade,
         confidence: map.confidence.min(grade.cap()),
-        headline: format!("{who} {spin} in {types}, which several threads changed at once"),
+        headline: format!(
+            "{who} {spin} in {}, which several threads changed at once",
+            types.rsplit([':', '.']).next().unwrap_or(&types)
+        ),
         detail: format!(
             "{}{}{} That is what is left of a map that several threads changed without a lock: a \
              resize linked a bucket's entries into a circle, or a tree's nodes into a loop, and \
@@ -184,7 +187,7 @@ mod tests {
         let finding = &detect(&incident)[0];
         assert!(
             finding.headline.contains("3 threads")
-                && finding.headline.contains("java.util.HashMap")
+                && finding.next_step.contains("java.util.HashMap")
         );
         assert!(finding.frames.iter().any(|frame| frame.ends_with("TreeNode.split")));
         assert_eq!(finding.grade, Grade::Counter);

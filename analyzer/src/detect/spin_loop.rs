@@ -126,7 +126,11 @@ mod tests {
         let finding = &findings[0];
         assert_eq!((finding.severity, finding.grade), (Severity::High, Grade::Counter));
         assert_eq!(finding.frames, ["order::graph::walk", "order::serve"]);
-        assert!(finding.evidence[0].text.contains("1194 of 1200"), "{:?}", finding.evidence);
+        assert!(
+            finding.evidence[0].text.contains("1194 of 1200 register states"),
+            "{:?}",
+            finding.evidence
+        );
     }
 
     #[test]

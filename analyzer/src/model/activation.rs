@@ -63,8 +63,13 @@ impl Activation {
     pub fn frames(&self, incident: &Incident) -> Vec<String> {
         let calls: Vec<&Call> = self.calls.iter().map(|&call| incident.call(call)).collect();
         let root = calls.iter().rposition(|call| call.origin != Origin::Runtime);
-        let told = root.map_or(calls.len(), |root| root + 1).min(FRAMES_TOLD);
-        calls[..told].iter().map(|call| call.function.clone()).collect()
+        let told = &calls[..root.map_or(calls.len(), |root| root + 1).min(FRAMES_TOLD)];
+        let named = told.iter().filter(|call| !call.is_nameless());
+        let named: Vec<String> = named.map(|call| call.function.clone()).collect();
+        match named.is_empty() {
+            true => told.iter().map(|call| call.function.clone()).collect(),
+            false => named,
+        }
     }
 }
 

@@ -30,6 +30,11 @@ impl Call {
         self.location.as_ref().and_then(|location| location.line)
     }
 
+    /// Whether it has no name but its binary's and an offset: `libfoo.so+0x1a2b`.
+    pub fn is_nameless(&self) -> bool {
+        self.location.is_none() && self.function.contains("+0x")
+    }
+
     /// Whether it is code of another language than its callers, where a runtime no longer knows
     /// what a thread does: HotSpot's `(Native Method)`.
     pub fn is_foreign(&self) -> bool {

@@ -174,7 +174,7 @@ pub fn incidents(inputs: Vec<Input>) -> Vec<Incident> {
     for (index, input) in inputs.into_iter().enumerate() {
         for dump in input.dumps {
             let key = ProcessKey::of(&dump);
-            let place = match incidents.iter().position(|(known, _)| *known == key) {
+            let place = match incidents.iter().position(|(known, _)| known.is(&key)) {
                 Some(place) => place,
                 None => {
                     incidents.push((key, Incident::default()));
@@ -189,7 +189,6 @@ pub fn incidents(inputs: Vec<Input>) -> Vec<Incident> {
 }
 
 /// What tells processes apart.
-#[derive(PartialEq)]
 struct ProcessKey {
     runtime: Runtime,
     pid: Option<u64>,
@@ -197,7 +196,21 @@ struct ProcessKey {
     started: Option<Nanos>,
 }
 
+/// A start is counted from the machine's boot, whose own moment is not known to the microsecond.
+/// No machine gives a pid to another process within so short a time.
+const SAME_START: Nanos = Nanos(1_000_000_000);
+
 impl ProcessKey {
+    fn is(&self, other: &ProcessKey) -> bool {
+        let near = |here: Nanos, there: Nanos| here.0.abs_diff(there.0) < SAME_START.0;
+        let same_start = match (self.started, other.started) {
+            (Some(here), Some(there)) => near(here, there),
+            (here, there) => here == there,
+        };
+        same_start
+            && (self.runtime, self.pid, &self.host) == (other.runtime, other.pid, &other.host)
+    }
+
     fn of(dump: &Dump) -> ProcessKey {
         let process = &dump.process;
         ProcessKey {

@@ -4,7 +4,7 @@ use sigquit_dump::RegisterSamples;
 
 use crate::model::{Incident, MemberId};
 
-use super::thresholds::{LEAST_SAMPLES, MOVES, RECURS, TIGHT_LOOP};
+use super::thresholds::{LEAST_SAMPLES, LEAST_SAMPLES_EACH, MOVES, RECURS, TIGHT_LOOP};
 
 /// What the looks at a member's registers showed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,11 +67,11 @@ pub(super) fn progress(incident: &Incident, member: MemberId) -> Progress {
     let mut looks = Looks::default();
     for dump in 0..incident.dumps.len() {
         let Some(thread) = incident.thread(member, dump) else { continue };
-        let seen = thread.registers.as_ref().filter(|seen| seen.samples >= LEAST_SAMPLES);
+        let seen = thread.registers.as_ref().filter(|seen| seen.samples >= LEAST_SAMPLES_EACH);
         seen.into_iter().for_each(|seen| looks.add(seen));
     }
     let recurrence = looks.recurrence();
-    if looks.dumps == 0 {
+    if looks.samples < LEAST_SAMPLES {
         Progress::Unknown
     } else if recurrence >= RECURS && !is_in_system_calls(incident, member) || looks.goes_round() {
         Progress::Recurs(looks)

@@ -1,6 +1,6 @@
 //! The sentences in which the detectors tell what they saw.
 
-use sigquit_dump::Kind;
+use sigquit_dump::{Kind, Nanos};
 
 use crate::detect::Evidence;
 use crate::model::{FunctionName, Incident, MemberId};
@@ -36,45 +36,34 @@ fn stayed(incident: &Incident, candidate: &Candidate) -> Option<String> {
         Some(_) => activation.innermost(incident)?,
         None => loop_call(incident, candidate)?,
     };
-    let whole = if activation.whole { ", the whole stack the same" } else { "" };
-    let over = activation.duration.map(|over| format!(", {} apart", seconds(over.as_secs_f64())));
-    let dumps = activation.above.len();
-    let over = over.unwrap_or_default();
-    Some(format!("in {} in all {dumps} dumps{over}{whole}", short(&call.function)))
+    let whole = if activation.whole { ", stack unchanged" } else { "" };
+    Some(format!("in {} in all {} dumps{whole}", short(&call.function), activation.above.len()))
 }
 
 fn used_cpu(hot: Hot) -> Option<String> {
-    let share = |part: f64| format!("{:.0} %", 100.0 * part);
-    match hot {
+    let told = |time: Nanos| seconds(time.as_secs_f64());
+    Some(match hot {
         Hot::Wanted(used) => {
-            let (cpu, over) = (used.used.as_secs_f64(), used.over.as_secs_f64());
-            let delayed = used.delayed.map_or(0.0, |delayed| delayed.as_secs_f64());
-            let queued = match delayed / over.max(f64::MIN_POSITIVE) >= 0.05 {
-                true => format!(" and {} ready without one", seconds(delayed)),
-                false => String::new(),
-            };
-            Some(format!("{} of {} on a CPU{queued}", seconds(cpu), seconds(over)))
+            let queued = used.delayed.unwrap_or_default();
+            format!("ran {} and queued {} of {}", told(used.used), told(queued), told(used.over))
         }
-        Hot::Beside(used) => Some(format!(
-            "used {} of CPU, {} of what the busiest thread got",
-            seconds(used.used.as_secs_f64()),
-            share(used.beside_most())
-        )),
-        Hot::Runnable => Some("runnable in each; CPU time is not counted".into()),
-    }
+        Hot::Beside(used) => {
+            let (cpu, over, share) = (told(used.used), told(used.over), 100.0 * used.beside_most());
+            format!("used {cpu} of CPU in {over}, {share:.0} % of what the busiest got")
+        }
+        Hot::Runnable => "runnable in each; CPU time is not counted".into(),
+    })
 }
 
 fn looked_at(progress: Progress) -> Option<String> {
     match progress {
         Progress::Recurs(looks) => {
-            let round = if looks.goes_round() { ", its pointers go round" } else { "" };
+            let round = if looks.goes_round() { ", pointers go round" } else { "" };
             let (back, all) = (looks.recurring, looks.samples);
-            Some(format!(
-                "{back} of {all} looks at its registers show a state that came back{round}"
-            ))
+            Some(format!("{back} of {all} register states came back{round}"))
         }
         Progress::Moves(looks) => {
-            Some(format!("{} looks at its registers show ever new states", looks.samples))
+            Some(format!("{} register states, hardly one came back", looks.samples))
         }
         Progress::Unknown => None,
     }

@@ -17,9 +17,12 @@ pub(super) const BESIDE_MOST: f64 = 0.3;
 /// it; ten threads that shared a starved machine with a hundred others used five times as much.
 pub(super) const LEAST_SHARE: f64 = 0.002;
 
-/// Fewer looks at the registers than this say nothing. Ten states that each came back once would
-/// be chance in none of the programs measured.
+/// Fewer looks at the registers than this, over all dumps, say nothing.
 pub(super) const LEAST_SAMPLES: u32 = 20;
+
+/// And fewer than this beside one dump are not counted: a starved thread gives few, and two or
+/// three can be alike by chance.
+pub(super) const LEAST_SAMPLES_EACH: u32 = 5;
 
 /// Share of the looks whose state came back. Loops without progress showed .99 and more, except
 /// those that count; programs that progress showed .015 at most. Half is far from both.
