@@ -53,6 +53,7 @@ pub(super) fn is_log_line(line: &str) -> bool {
         || is_level(first)
         || is_month(line)
         || (line.starts_with('{') && line.ends_with('}'))
+        || line.starts_with("```")
 }
 
 fn is_date(word: &str) -> bool {

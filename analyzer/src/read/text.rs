@@ -29,6 +29,11 @@ impl<'a> Text<'a> {
         transport::unwrap(Text { text: decode(bytes), numbers: None })
     }
 
+    /// A text of lines that stand elsewhere in the file than their order says.
+    pub(super) fn renumbered(text: String, numbers: Vec<u64>) -> Text<'static> {
+        Text { text: Cow::Owned(text), numbers: Some(numbers) }
+    }
+
     /// The whole text.
     pub fn as_str(&self) -> &str {
         &self.text

@@ -47,6 +47,11 @@ fn recognize(text: &Text) -> Recognition {
     recognition
 }
 
+/// Whether a line is the first of a goroutine.
+pub(super) fn is_header(text: &str) -> bool {
+    header::read(text).is_some()
+}
+
 /// `net/http/pprof` cuts what it prints at this length and says nothing of it.
 const PPROF_LIMIT: usize = 64 << 20;
 

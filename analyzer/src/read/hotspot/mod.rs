@@ -56,6 +56,11 @@ fn begins(text: &str) -> bool {
     title::is_title(body) || (body.contains(" tid=") && header::split(text).is_some())
 }
 
+/// Whether a line is the first of a thread.
+pub(super) fn is_header(text: &str) -> bool {
+    thread::header(text).is_some()
+}
+
 /// The tools' excuses are short; the same words in a long log are about something else.
 fn failure<'t>(text: &'t Text) -> Option<Line<'t>> {
     const LONGEST: usize = 1 << 16;

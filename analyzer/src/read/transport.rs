@@ -1,7 +1,0 @@
-//! Logs that carry dumps.
-
-use super::Text;
-
-pub(super) fn unwrap(text: Text) -> Text {
-    text
-}
