@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 use std::io::{self, Write};
 
-use sigquit_dump::{Dump, Frame, Kind, Nanos, Notice, Thread};
+use sigquit_dump::{
+    Dump, Frame, Kind, Nanos, Notice, Stack, Thread, ThreadState, Unanswered, UnansweredReason,
+};
 
 use super::fold::fold;
 use super::frame::{frame_lines, hold_sentence, place, truncation_sentence, wait_sentence};
@@ -134,7 +136,7 @@ fn head(threads: &[&Thread], first: &Thread) -> String {
         head += &numbers(one);
     }
     let state = match first.state_text.is_empty() {
-        true => format!("{:?}", first.state).to_lowercase(),
+        true => state_words(first.state).to_owned(),
         false => plain(&first.state_text),
     };
     head += &format!("  {state}");
@@ -145,6 +147,23 @@ fn head(threads: &[&Thread], first: &Thread) -> String {
         head += &format!("  for {since}");
     }
     head
+}
+
+fn state_words(state: ThreadState) -> &'static str {
+    match state {
+        ThreadState::Unknown => "state unknown",
+        ThreadState::Running => "running",
+        ThreadState::Runnable => "runnable",
+        ThreadState::Blocked => "blocked",
+        ThreadState::Waiting => "waiting",
+        ThreadState::TimedWaiting => "waiting for a time",
+        ThreadState::Parked => "parked",
+        ThreadState::Syscall => "in a system call",
+        ThreadState::Uninterruptible => "uninterruptible",
+        ThreadState::Stopped => "stopped",
+        ThreadState::New => "new",
+        ThreadState::Ended => "ended",
+    }
 }
 
 fn named(thread: &Thread) -> MemberReport {
@@ -188,9 +207,17 @@ fn facts(dump: &Dump, threads: &[&Thread]) -> Vec<String> {
     facts
 }
 
-fn unanswered(unanswered: &sigquit_dump::Unanswered) -> String {
-    let state = unanswered.kernel_state.map(|state| format!(", state {state}"));
-    format!("- did not answer: {:?}{}", unanswered.reason, state.unwrap_or_default())
+fn unanswered(unanswered: &Unanswered) -> String {
+    let why = match unanswered.reason {
+        UnansweredReason::SignalBlocked => "it blocks the capture's signal",
+        UnansweredReason::Uninterruptible => "it sleeps in the kernel and cannot be interrupted",
+        UnansweredReason::NotScheduled => "it was ready to run and got no CPU in time",
+        UnansweredReason::Stopped => "it is stopped",
+        UnansweredReason::SignalQueueFull => "no more signals could be queued",
+        UnansweredReason::Unknown => "the kernel gave no reason",
+    };
+    let state = unanswered.kernel_state.map(|state| format!(", state {}", state.escape_default()));
+    format!("- did not answer: {why}{}", state.unwrap_or_default())
 }
 
 /// The different sentences about some threads, with how many each is true of.
@@ -218,7 +245,7 @@ fn distinct(threads: &[&Thread], about: impl Fn(&Thread) -> Vec<String>) -> Vec<
 }
 
 /// A stack's frames, with the locks that were taken in each.
-fn stack_lines(dump: &Dump, stack: &sigquit_dump::Stack, threads: &[&Thread]) -> Vec<String> {
+fn stack_lines(dump: &Dump, stack: &Stack, threads: &[&Thread]) -> Vec<String> {
     let mut lines = Vec::new();
     for (depth, &id) in (0..).zip(&stack.frames) {
         lines.extend(frame_lines(dump, dump.frame(id)));
@@ -229,4 +256,118 @@ fn stack_lines(dump: &Dump, stack: &sigquit_dump::Stack, threads: &[&Thread]) ->
     }
     lines.extend(stack.truncated.map(truncation_sentence));
     lines
+}
+
+#[cfg(test)]
+mod tests {
+    use sigquit_dump::{
+        BuildId, Hold, Location, Lock, LockKind, Module, ModuleId, Owner, OwnerSource, Process,
+        Reason, Runtime, Symbol, Truncation, Wait, WaitFor,
+    };
+
+    use super::*;
+    use crate::model::incidents;
+    use crate::read::Input;
+
+    /// Two threads that wait for a mutex, its owner in a stripped binary, and one that is silent.
+    fn dump() -> Dump {
+        let mut dump = Dump {
+            process: Process { runtime: Runtime::Rust, pid: Some(7), ..Process::default() },
+            ..Dump::default()
+        };
+        dump.modules.push(Module {
+            path: "/srv/shop".into(),
+            build_id: Some(BuildId("beef".into())),
+            ..Module::default()
+        });
+        let at = |line| Some(Location { file: "shop.rs".into(), line: Some(line), column: None });
+        let waits = dump.intern_frame(Frame {
+            symbols: vec![
+                Symbol { inlined: true, location: at(3), ..Symbol::function("Mutex::lock") },
+                Symbol { location: at(9), ..Symbol::function("shop::pay") },
+            ],
+            ..Frame::default()
+        });
+        let stripped = dump.intern_frame(Frame {
+            module: Some(ModuleId(0)),
+            offset: Some(0x1a2b),
+            reason: Some(Reason::Stripped),
+            ..Frame::default()
+        });
+        let waiting = dump.intern_stack(vec![waits].into());
+        let working = dump.intern_stack(Stack {
+            frames: vec![stripped],
+            truncated: Some(Truncation::NoUnwindTable),
+            ..Stack::default()
+        });
+        let lock = dump.add_lock(Lock {
+            address: Some(0x70),
+            kind: LockKind::Mutex,
+            owners: vec![Owner { thread: 2, source: OwnerSource::Tracked }],
+            ..Lock::default()
+        });
+        for number in 1..=2u64 {
+            dump.threads.push(Thread {
+                name: format!("pay-{number}"),
+                os_id: Some(10 + number),
+                state: ThreadState::Blocked,
+                stack: Some(waiting),
+                wait: Some(Wait { lock, wait_for: WaitFor::Exclusive }),
+                cpu: Some(Nanos::from_millis(number * 1500)),
+                ..Thread::default()
+            });
+        }
+        dump.threads.push(Thread {
+            name: "owner".into(),
+            os_id: Some(13),
+            state: ThreadState::Running,
+            stack: Some(working),
+            holds: vec![Hold { lock, frame: Some(0), source: OwnerSource::Tracked }],
+            ..Thread::default()
+        });
+        let reason = UnansweredReason::Uninterruptible;
+        dump.threads.push(Thread {
+            name: "silent".into(),
+            os_id: Some(14),
+            unanswered: Some(Unanswered { reason, kernel_state: Some('D') }),
+            ..Thread::default()
+        });
+        dump
+    }
+
+    fn shown(all: bool) -> String {
+        let input = Input { dumps: vec![dump()], ..Input::default() };
+        let mut out = Vec::new();
+        show(&incidents(vec![input]), all, &mut out).expect("a buffer");
+        String::from_utf8(out).expect("text")
+    }
+
+    #[test]
+    fn equal_stacks_are_one_block() {
+        let expected = "\
+p1.1: pid 7, 4 threads and tasks
+
+pay-1 .. pay-2 (2)  blocked  cpu 1.500 to 3.000 s
+    - waits to own mutex 0x70, owned by owner (tracked) (all)
+    at Mutex::lock (shop.rs:3) [inlined]
+    at shop::pay (shop.rs:9)
+
+owner tid 13  running
+    at /srv/shop+0x1a2b (no name: the binary is stripped, build id beef)
+    - owns mutex 0x70 (tracked)
+    ... cut here: the binary does not say how to unwind this address
+
+silent tid 14  state unknown
+    - did not answer: it sleeps in the kernel and cannot be interrupted, state D
+    no stack
+";
+        assert_eq!(shown(false), expected);
+    }
+
+    #[test]
+    fn unfolded_every_thread_has_its_block() {
+        let all = shown(true);
+        assert!(all.contains("pay-1 tid 11  blocked  cpu 1.500 s\n"), "{all}");
+        assert!(all.contains("pay-2 tid 12  blocked  cpu 3.000 s\n"), "{all}");
+    }
 }
