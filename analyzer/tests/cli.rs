@@ -10,7 +10,10 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 use sigquit_analyzer::cli;
-use sigquit_dump::{Dump, Frame, Nanos, Process, Runtime, Symbol, Thread};
+use sigquit_dump::{
+    Dump, Frame, Lock, LockKind, Nanos, Owner, OwnerSource, Process, Runtime, Symbol, Thread,
+    ThreadState, Wait, WaitFor,
+};
 
 /// What a run of the command left.
 struct Run {
@@ -52,6 +55,34 @@ fn dump_of(thread: &str) -> Vec<u8> {
     bytes
 }
 
+/// Two threads, each waiting for the mutex that the other owns.
+fn deadlock() -> Vec<u8> {
+    let mut dump = Dump {
+        process: Process { runtime: Runtime::Rust, pid: Some(4711), ..Process::default() },
+        ..Dump::default()
+    };
+    let locks = [1u32, 0].map(|thread| {
+        let owners = vec![Owner { thread, source: OwnerSource::Runtime }];
+        let address = Some(0x7000 + u64::from(thread));
+        dump.add_lock(Lock { address, kind: LockKind::Mutex, owners, ..Lock::default() })
+    });
+    for (lock, function) in locks.into_iter().zip(["bank::debit", "bank::credit"]) {
+        let frame = dump.intern_frame(Frame::named(Symbol::function(function)));
+        let stack = dump.intern_stack(vec![frame].into());
+        dump.threads.push(Thread {
+            name: function.into(),
+            os_id: Some(u64::from(lock.0) + 4712),
+            state: ThreadState::Blocked,
+            stack: Some(stack),
+            wait: Some(Wait { lock, wait_for: WaitFor::Exclusive }),
+            ..Thread::default()
+        });
+    }
+    let mut bytes = Vec::new();
+    sigquit_dump::write(&dump, &mut bytes).expect("a buffer");
+    bytes
+}
+
 /// A folder with files.
 fn folder(files: &[(&str, &[u8])]) -> tempfile::TempDir {
     let folder = tempfile::tempdir().expect("a folder");
@@ -79,6 +110,28 @@ fn a_dump_is_analyzed() {
     assert_eq!(schema::violations(&report), Vec::<String>::new());
     assert_eq!(report["inputs"][0]["format"], "sigquit");
     assert_eq!(report["processes"][0]["dumps"][0]["time"], "2026-11-22T21:23:37.834Z");
+}
+
+#[test]
+fn fail_on_is_a_gate() {
+    let folder = folder(&[("stuck", &deadlock()), ("well", &dump_of("request-1"))]);
+    let status = |severity: &str, name: &str| {
+        let gate = OsString::from(format!("--fail-on={severity}"));
+        run(["analyze".into(), gate, path(&folder, name).into_os_string()]).status
+    };
+    let report =
+        run(["analyze".into(), "--output=json".into(), path(&folder, "stuck").into_os_string()]);
+    let report: Value = serde_json::from_str(&report.out).expect("JSON");
+    assert_eq!(schema::violations(&report), Vec::<String>::new());
+    assert_eq!(report["verdict"]["status"], "incident");
+    assert_eq!(report["findings"][0]["detector"], "deadlock");
+    let gates = ["never", "critical", "high", "medium", "low"];
+    let severity = report["findings"][0]["severity"].as_str().expect("a severity");
+    let at = gates.iter().position(|&gate| gate == severity).expect("one of the gates");
+    for (index, gate) in gates.into_iter().enumerate() {
+        assert_eq!(status(gate, "stuck"), u8::from(index >= at), "{gate}, found {severity}");
+        assert_eq!(status(gate, "well"), 0, "{gate}");
+    }
 }
 
 #[test]
