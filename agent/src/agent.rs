@@ -27,8 +27,7 @@ use crate::options::Options;
 use crate::panic;
 use crate::take::Taker;
 
-/// Names are read on this thread, and libraries that read debug information nest deeply. What is
-/// not touched costs address space only.
+/// What of it is not touched costs address space only.
 const STACK: usize = 1 << 20;
 /// How long a thread that panics waits for its dump.
 const PANIC_PATIENCE: Duration = Duration::from_secs(5);

@@ -5,13 +5,12 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use sigquit_dump::{Dump, Names, Nanos, Trigger};
-use sigquit_symbolize::Symbolizer;
 
 use crate::busy::Usage;
 use crate::facts;
 use crate::options::Options;
 use crate::schedule::Schedule;
-use crate::symbolize::{add_images, symbolizer};
+use crate::symbolize::name;
 use crate::take::{Sampled, Taker};
 use crate::write::{self, DumpFile, IncidentName, Stderr, say};
 
@@ -27,15 +26,9 @@ pub(crate) struct Incident {
     schedule: Schedule,
     sampling: Duration,
     folder: Option<PathBuf>,
-    written: Vec<Written>,
-    symbolizer: Option<Symbolizer>,
+    /// The files, each with what is needed of its dump to name the frames.
+    written: Vec<(DumpFile, Dump)>,
     usage: Usage,
-}
-
-/// A dump on disk, and what is needed to name its frames.
-struct Written {
-    file: DumpFile,
-    frames: Dump,
 }
 
 impl Incident {
@@ -48,7 +41,6 @@ impl Incident {
             sampling: SAMPLING.min(interval / 2),
             folder: None,
             written: Vec::new(),
-            symbolizer: None,
             usage: Usage::default(),
         }
     }
@@ -123,15 +115,14 @@ impl Incident {
     }
 
     /// Puts a dump on disk, or else on standard error.
-    fn keep(&mut self, mut dump: Dump, as_text: bool) {
+    fn keep(&mut self, dump: Dump, as_text: bool) {
         let file = self.write(&dump);
         if as_text || file.is_none() {
-            self.print(&mut dump);
+            print(&dump);
         }
         if let Some(file) = file {
-            dump.frames.iter_mut().for_each(|frame| frame.symbols.clear());
             let frames = Dump { modules: dump.modules, frames: dump.frames, ..Dump::default() };
-            self.written.push(Written { file, frames });
+            self.written.push((file, frames));
         }
     }
 
@@ -151,32 +142,11 @@ impl Incident {
         }
     }
 
-    fn print(&mut self, dump: &mut Dump) {
-        for names in self.names(dump) {
-            if let Some(frame) = dump.frames.get_mut(names.frame.0 as usize) {
-                frame.symbols = names.symbols;
-            }
-        }
-        let mut out = BufWriter::new(Stderr);
-        // Where standard error is gone there is nobody to tell.
-        let _ = write::text(dump, &mut out).and_then(|()| out.flush());
-    }
-
-    fn names(&mut self, dump: &Dump) -> Vec<Names> {
-        let symbolizer = self.symbolizer.get_or_insert_with(symbolizer);
-        add_images(symbolizer, dump);
-        symbolizer.names(dump)
-    }
-
     /// Names the frames of all dumps, and makes room for the next incident.
     pub fn finish(mut self, retention: usize) {
-        for mut written in std::mem::take(&mut self.written) {
-            let names = self.names(&written.frames);
-            if let Err(error) = written.file.append(&names) {
-                let path = written.file.path().display();
-                say(format_args!("names cannot be added to {path}: {error}"));
-            }
-        }
+        let (files, dumps): (Vec<DumpFile>, Vec<Dump>) =
+            std::mem::take(&mut self.written).into_iter().unzip();
+        name(&dumps, &|place, names| add_names(&files[place], names));
         let Some(folder) = self.folder else { return };
         say(format_args!("all dumps are complete: {}", folder.display()));
         if let Some(directory) = folder.parent() {
@@ -186,13 +156,35 @@ impl Incident {
 
     /// Where the incident's first dump lies.
     pub fn first_file(&self) -> Option<PathBuf> {
-        self.written.first().map(|written| written.file.path().to_owned())
+        self.written.first().map(|(file, _)| file.path().to_owned())
     }
 
     /// Where its dumps were to go.
     pub fn intended_folder(options: &Options) -> PathBuf {
         options.directory.clone().unwrap_or_else(|| std::env::temp_dir().join(program()))
     }
+}
+
+fn add_names(file: &DumpFile, names: &[Names]) {
+    if let Err(error) = file.append(names) {
+        let path = file.path().display();
+        say(format_args!("names cannot be added to {path}: {error}"));
+    }
+}
+
+/// Prints a dump, with names.
+fn print(dump: &Dump) {
+    name(std::slice::from_ref(dump), &|_, names| {
+        let mut named = dump.clone();
+        for names in names {
+            if let Some(frame) = named.frames.get_mut(names.frame.0 as usize) {
+                frame.symbols.clone_from(&names.symbols);
+            }
+        }
+        let mut out = BufWriter::new(Stderr);
+        // Where standard error is gone there is nobody to tell.
+        let _ = write::text(&named, &mut out).and_then(|()| out.flush());
+    });
 }
 
 fn make_room(directory: &Path, prefix: &str, keep: usize) {

@@ -1,8 +1,9 @@
-//! Where the files of this process's own modules are.
+//! Names for the frames of this process, from the files that it has mapped.
 
 use std::path::PathBuf;
+use std::thread;
 
-use sigquit_dump::{Dump, Module};
+use sigquit_dump::{Dump, Module, Names};
 use sigquit_symbolize::Symbolizer;
 
 use crate::capture;
@@ -12,8 +13,35 @@ const VDSO: &str = "[vdso]";
 /// An image larger than this is none.
 const LARGEST_IMAGE: u64 = 1 << 20;
 
+/// Libraries that read debug information nest deeply.
+const STACK: usize = 1 << 20;
+
+/// Finds names for the frames of dumps, and tells those of each dump, by its place in the list.
+///
+/// They are found and told on a thread that ends with the work. So nothing remains of the tens of
+/// megabytes that the work needs: an allocator seldom returns memory to the system while what
+/// was allocated later is in use.
+pub(crate) fn name(dumps: &[Dump], tell: &(dyn Fn(usize, &[Names]) + Sync)) {
+    thread::scope(|scope| {
+        let builder = thread::Builder::new().name("sigquit-names".into()).stack_size(STACK);
+        match builder.spawn_scoped(scope, || name_here(dumps, tell)) {
+            // A panic has been told by the program's hook; the names are lost.
+            Ok(thread) => drop(thread.join()),
+            Err(_) => name_here(dumps, tell),
+        }
+    });
+}
+
+fn name_here(dumps: &[Dump], tell: &(dyn Fn(usize, &[Names]) + Sync)) {
+    let mut symbolizer = symbolizer();
+    for (place, dump) in dumps.iter().enumerate() {
+        add_images(&mut symbolizer, dump);
+        tell(place, &symbolizer.names(dump));
+    }
+}
+
 /// A symbolizer for dumps of this process.
-pub(crate) fn symbolizer() -> Symbolizer {
+fn symbolizer() -> Symbolizer {
     let executable = std::fs::read_link("/proc/self/exe").ok();
     Symbolizer::new(move |module| {
         let debug_file = module.build_id.as_ref().and_then(|id| debug_file(&id.0));
@@ -31,8 +59,8 @@ fn debug_file(build_id: &str) -> Option<PathBuf> {
     Some(format!("/usr/lib/debug/.build-id/{folder}/{rest}.debug").into())
 }
 
-/// Takes what has no file from memory, while it is there.
-pub(crate) fn add_images(symbolizer: &mut Symbolizer, dump: &Dump) {
+/// Takes what has no file from memory.
+fn add_images(symbolizer: &mut Symbolizer, dump: &Dump) {
     if let Some(vdso) = dump.modules.iter().find(|module| module.path == VDSO) {
         symbolizer.add_image(vdso, &image(vdso));
     }

@@ -35,7 +35,7 @@ impl DumpFile {
     }
 
     /// Appends names, all or none.
-    pub fn append(&mut self, names: &[Names]) -> io::Result<()> {
+    pub fn append(&self, names: &[Names]) -> io::Result<()> {
         let facts = self.file.metadata()?.len();
         fill(&self.file, |out| sigquit_dump::write_names(names, out))
             .inspect_err(|_| drop(self.file.set_len(facts)))
@@ -115,7 +115,7 @@ mod tests {
     #[test]
     fn a_dump_is_written_whole_and_for_the_owner_alone() {
         let folder = tempfile::tempdir().unwrap();
-        let mut file = DumpFile::write(folder.path(), "dump-1.sigquit", &dump()).unwrap();
+        let file = DumpFile::write(folder.path(), "dump-1.sigquit", &dump()).unwrap();
         let symbols = vec![Symbol::function("f")];
         file.append(&[Names { frame: FrameId(0), symbols: symbols.clone(), reason: None }])
             .unwrap();

@@ -1,0 +1,429 @@
+//! The agent in processes of its own: it can be installed only once in each.
+//!
+//! A program is an ignored test; a test runs it as a process, in a folder of its own, and looks
+//! at what it left there and what it said.
+
+#![cfg(all(target_os = "linux", target_arch = "x86_64"))]
+
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
+use std::sync::{Arc, Barrier, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use sigquit::OnPanic;
+use sigquit::dump::{Dump, LockKind, NoticeKind, Thread, Trigger, Truncation};
+
+const FOLDER: &str = "FOLDER_OF_THE_TEST";
+
+fn program(name: &str, folder: &Path) -> Command {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", name, "--ignored", "--nocapture", "--test-threads=1"]);
+    command.env(FOLDER, folder).env("SIGQUIT_DIR", folder.join("dumps"));
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+/// What a program left and said.
+struct Outcome {
+    dumps: Vec<Dump>,
+    stdout: String,
+    stderr: String,
+}
+
+fn outcome(mut command: Command, folder: &Path) -> Outcome {
+    let output = command.output().unwrap();
+    let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
+    let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
+    assert!(output.status.success(), "{stdout}\n{stderr}");
+    Outcome { dumps: dumps_below(folder), stdout, stderr }
+}
+
+fn run(name: &str) -> Outcome {
+    let folder = tempfile::tempdir().unwrap();
+    outcome(program(name, folder.path()), folder.path())
+}
+
+/// All dumps of all incidents, in the order of time, each read without a warning.
+fn dumps_below(folder: &Path) -> Vec<Dump> {
+    let below = |path: &Path| -> Vec<PathBuf> {
+        let entries = fs::read_dir(path).into_iter().flatten();
+        entries.map(|entry| entry.unwrap().path()).collect()
+    };
+    let files = below(&folder.join("dumps")).into_iter().flat_map(|incident| below(&incident));
+    let mut dumps: Vec<Dump> = files
+        .flat_map(|file| {
+            let (dumps, warnings) = sigquit::dump::read(&fs::read(&file).unwrap()).unwrap();
+            assert_eq!(warnings, [], "{}", file.display());
+            dumps
+        })
+        .collect();
+    dumps.sort_by_key(|dump| dump.monotonic);
+    dumps
+}
+
+fn thread<'a>(dump: &'a Dump, name: &str) -> &'a Thread {
+    let names: Vec<&str> = dump.threads.iter().map(|thread| &*thread.name).collect();
+    dump.threads.iter().find(|thread| thread.name == name).unwrap_or_else(|| panic!("{names:?}"))
+}
+
+fn calls(dump: &Dump, thread: &Thread, function: &str) -> bool {
+    dump.calls(thread).any(|(_, _, symbol)| symbol.function.ends_with(function))
+}
+
+/// A number that the program said: `name=0x1234`.
+fn said(outcome: &Outcome, name: &str) -> u64 {
+    let line = outcome.stdout.lines().find_map(|line| line.split_once(&format!("{name}=0x")));
+    u64::from_str_radix(line.expect(name).1, 16).unwrap()
+}
+
+// A dump on call, of threads that wait for one another.
+
+#[test]
+#[ignore = "a program for the test below"]
+fn asks_for_a_dump() {
+    sigquit::builder().arguments(true).install().unwrap();
+    let lock: &Mutex<u32> = Box::leak(Box::new(Mutex::new(0)));
+    println!("\nlock=0x{:x}", &raw const *lock as u64);
+    let guard = lock.lock().unwrap();
+    for name in ["waiter-1", "waiter-2"] {
+        let waits = move || drop(waits_for(lock));
+        thread::Builder::new().name(name.into()).spawn(waits).unwrap();
+    }
+    while asleep() < 2 {
+        thread::yield_now();
+    }
+    println!("\nfile={}", holds_and_asks().display());
+    drop(guard);
+}
+
+#[inline(never)]
+fn waits_for(lock: &Mutex<u32>) -> std::sync::MutexGuard<'_, u32> {
+    std::hint::black_box(lock).lock().unwrap()
+}
+
+#[inline(never)]
+fn holds_and_asks() -> PathBuf {
+    std::hint::black_box(sigquit::dump_now().unwrap())
+}
+
+/// How many of the process's threads called `waiter-...` sleep on a futex.
+fn asleep() -> usize {
+    let tasks = fs::read_dir("/proc/self/task").unwrap().map(|task| task.unwrap().path());
+    let read = |path: PathBuf| fs::read_to_string(path).unwrap_or_default();
+    let waits = |task: &PathBuf| {
+        read(task.join("comm")).starts_with("waiter-")
+            && read(task.join("syscall")).starts_with("202 ")
+    };
+    tasks.filter(waits).count()
+}
+
+#[test]
+fn a_dump_on_call_shows_who_waits_where_and_for_what() {
+    let outcome = run("asks_for_a_dump");
+    let [dump] = &*outcome.dumps else { panic!("{} dumps", outcome.dumps.len()) };
+    let series = dump.series.as_ref().unwrap();
+    assert_eq!((series.trigger, series.index, series.of), (Trigger::Call, 1, 1));
+    assert!(outcome.stdout.contains(&series.incident));
+
+    let asker = thread(dump, "asks_for_a_dump");
+    assert!(calls(dump, asker, "::holds_and_asks") && calls(dump, asker, "sigquit::dump_now"));
+    let waiters = ["waiter-1", "waiter-2"].map(|name| thread(dump, name));
+    for waiter in waiters {
+        assert!(calls(dump, waiter, "::waits_for"));
+        let lock = dump.lock(waiter.wait.as_ref().unwrap().lock);
+        assert_eq!(lock.address, Some(said(&outcome, "lock")));
+        assert_eq!(lock.kind, LockKind::Futex);
+        assert_eq!(lock.words.unwrap()[0], 2, "std's word for: locked, and somebody waits");
+        assert!(waiter.cpu.is_some() && waiter.syscall.is_some());
+    }
+    assert_eq!(waiters[0].wait, waiters[1].wait);
+    assert_eq!(waiters[0].stack, waiters[1].stack, "equal stacks are written once");
+
+    let agent = thread(dump, "sigquit-agent");
+    assert!(agent.runtime_helper && agent.stack.is_none());
+    let capture = dump.capture.as_ref().unwrap();
+    assert_eq!(capture.answered as usize, dump.threads.len() - 1);
+    let process = &dump.process;
+    assert!(process.executable.is_some() && process.memory.is_some());
+    assert!(process.arguments.as_ref().unwrap().contains(&"asks_for_a_dump".to_owned()));
+}
+
+// Installing.
+
+#[test]
+#[ignore = "a program for the test below"]
+fn installs_badly_and_well() {
+    assert!(sigquit::dump_now().unwrap_err().to_string().contains("not installed"));
+    for bad in [libc::SIGKILL, libc::SIGSEGV, 0, -1, 4711] {
+        let error = sigquit::builder().signal(bad).install().unwrap_err();
+        assert!(error.to_string().contains(&bad.to_string()), "{error}");
+    }
+    assert!(sigquit::builder().dumps(0).install().is_err());
+    assert_eq!(fs::read_dir("/proc/self/task").unwrap().count(), 2, "the test and its thread");
+    sigquit::install().unwrap();
+    let error = sigquit::install().unwrap_err();
+    assert!(error.to_string().contains("already"), "{error}");
+    assert_eq!(fs::read_dir("/proc/self/task").unwrap().count(), 3);
+}
+
+#[test]
+fn a_second_install_is_refused_and_a_failed_one_leaves_nothing() {
+    let outcome = run("installs_badly_and_well");
+    assert!(outcome.dumps.is_empty() && outcome.stderr.is_empty(), "{}", outcome.stderr);
+}
+
+#[test]
+#[ignore = "a program for the test below"]
+fn installs_what_is_off() {
+    sigquit::install().unwrap();
+    assert!(sigquit::dump_now().is_err());
+    assert_eq!(fs::read_dir("/proc/self/task").unwrap().count(), 2);
+}
+
+#[test]
+fn the_operator_can_switch_it_off_and_hears_of_bad_values() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = program("installs_what_is_off", folder.path());
+    command.env("SIGQUIT_OFF", "1").env("SIGQUIT_DUMPS", "many");
+    let outcome = outcome(command, folder.path());
+    assert!(outcome.stderr.contains("SIGQUIT_DUMPS=many"), "{}", outcome.stderr);
+}
+
+// Series.
+
+#[test]
+#[ignore = "a program for the test below"]
+fn lives_until_its_input_ends() {
+    let seen = Arc::new(AtomicBool::new(false));
+    signal_hook::flag::register(libc::SIGQUIT, Arc::clone(&seen)).unwrap();
+    sigquit::builder().dumps(3).interval(Duration::from_millis(100)).install().unwrap();
+    println!("\nready");
+    std::io::stdout().flush().unwrap();
+    std::io::stdin().lines().for_each(drop);
+    println!("\nother handler={}", seen.load(SeqCst));
+}
+
+/// A program that is running, with its standard error line by line.
+struct Running {
+    child: Child,
+    stderr: std::io::Lines<BufReader<std::process::ChildStderr>>,
+}
+
+impl Running {
+    fn start(mut command: Command) -> Running {
+        let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        let mut line = String::new();
+        while line != "ready\n" {
+            line.clear();
+            assert_ne!(stdout.read_line(&mut line).unwrap(), 0, "the program has ended");
+        }
+        child.stdout = Some(stdout.into_inner());
+        let stderr = BufReader::new(child.stderr.take().unwrap()).lines();
+        Running { child, stderr }
+    }
+
+    fn quit(&self) {
+        // SAFETY: the child has not been waited for, so the number is its own.
+        assert_eq!(unsafe { libc::kill(self.child.id() as i32, libc::SIGQUIT) }, 0);
+    }
+
+    fn await_line(&mut self, part: &str) {
+        assert!(self.stderr.any(|line| line.unwrap().contains(part)), "it ended without {part:?}");
+    }
+
+    fn end(mut self) -> String {
+        drop(self.child.stdin.take());
+        let output = self.child.wait_with_output().unwrap();
+        assert!(output.status.success());
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+}
+
+#[test]
+fn a_signal_brings_a_series_and_another_one_meanwhile_is_noted() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut running = Running::start(program("lives_until_its_input_ends", folder.path()));
+    running.quit();
+    running.await_line("dump 1 of 3");
+    running.quit();
+    running.await_line("complete");
+    assert!(running.end().contains("other handler=true"));
+
+    let dumps = dumps_below(folder.path());
+    let series: Vec<_> = dumps.iter().map(|dump| dump.series.as_ref().unwrap()).collect();
+    assert_eq!(series.iter().map(|series| series.index).collect::<Vec<_>>(), [1, 2, 3]);
+    assert!(series.iter().all(|one| one.incident == series[0].incident && one.of == 3));
+    assert_eq!(series.iter().map(|one| one.requests_during).collect::<Vec<_>>(), [0, 1, 1]);
+}
+
+#[test]
+fn a_signal_after_the_series_brings_another_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = program("lives_until_its_input_ends", folder.path());
+    command.env("SIGQUIT_DUMPS", "1");
+    let mut running = Running::start(command);
+    for _ in 0..2 {
+        running.quit();
+        running.await_line("complete");
+    }
+    running.end();
+    let dumps = dumps_below(folder.path());
+    let incidents = dumps.iter().map(|dump| &dump.series.as_ref().unwrap().incident);
+    let mut incidents: Vec<_> = incidents.collect();
+    incidents.dedup();
+    assert_eq!((dumps.len(), incidents.len()), (2, 2));
+}
+
+#[test]
+fn what_cannot_be_written_goes_to_standard_error_and_the_program_lives() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("file");
+    fs::write(&file, "").unwrap();
+    let mut command = program("lives_until_its_input_ends", folder.path());
+    command.env("SIGQUIT_DIR", file.join("below")).env("SIGQUIT_DUMPS", "1");
+    let mut running = Running::start(command);
+    running.quit();
+    running.await_line("no folder for the dumps can be made");
+    running.await_line("\"lives_until_its");
+    running.await_line("at in_a_process::lives_until_its_input_ends");
+    running.end();
+}
+
+#[test]
+#[ignore = "a program for the test below"]
+fn spins_in_a_series() {
+    sigquit::builder().dumps(2).interval(Duration::from_millis(400)).install().unwrap();
+    let spin = || loop {
+        std::hint::spin_loop();
+    };
+    thread::Builder::new().name("spinner".into()).spawn(spin).unwrap();
+    println!("\nready");
+    std::io::stdout().flush().unwrap();
+    std::io::stdin().lines().for_each(drop);
+}
+
+#[test]
+fn registers_of_a_busy_thread_are_looked_at_between_two_dumps() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut running = Running::start(program("spins_in_a_series", folder.path()));
+    running.quit();
+    running.await_line("complete");
+    running.end();
+    let dumps = dumps_below(folder.path());
+    assert_eq!(thread(&dumps[0], "spinner").registers, None);
+    let samples = thread(&dumps[1], "spinner").registers.as_ref().unwrap();
+    assert!(samples.samples > 0 && samples.distinct_states <= samples.samples);
+    assert!(dumps[1].threads.iter().filter(|thread| thread.registers.is_some()).count() == 1);
+}
+
+// Who holds the lock of standard error must not stop the agent.
+
+#[test]
+#[ignore = "a program for the test below"]
+fn asks_while_standard_error_is_locked() {
+    sigquit::install().unwrap();
+    let _locked = std::io::stderr().lock();
+    let ask = || sigquit::dump_now().unwrap();
+    println!("\nfile={}", thread::spawn(ask).join().unwrap().display());
+}
+
+#[test]
+fn a_locked_standard_error_stops_nothing() {
+    assert_eq!(run("asks_while_standard_error_is_locked").dumps.len(), 1);
+}
+
+// Panics.
+
+static HOOKS: AtomicU32 = AtomicU32::new(0);
+
+/// Panics in a thread called `unlucky`, and says whether the program's own hook was called.
+fn panic_in_a_thread(times: u32) {
+    let panic = |number| drop(std::panic::catch_unwind(|| unlucky(number)));
+    let body = move || (0..times).for_each(panic);
+    thread::Builder::new().name("unlucky".into()).spawn(body).unwrap().join().unwrap();
+    assert_eq!(HOOKS.load(SeqCst), times, "the program's hook is called each time");
+}
+
+#[inline(never)]
+fn unlucky(number: u32) {
+    panic!("unlucky number {number}");
+}
+
+fn install_with_hook(on_panic: OnPanic) {
+    std::panic::set_hook(Box::new(|_| {
+        HOOKS.fetch_add(1, SeqCst);
+    }));
+    sigquit::builder().on_panic(on_panic).install().unwrap();
+}
+
+#[test]
+#[ignore = "a program for the test below"]
+fn notes_panics() {
+    install_with_hook(OnPanic::Note);
+    panic_in_a_thread(3);
+    sigquit::dump_now().unwrap();
+}
+
+#[test]
+fn a_noted_panic_stands_in_later_dumps() {
+    let outcome = run("notes_panics");
+    let [dump] = &*outcome.dumps else { panic!("{} dumps", outcome.dumps.len()) };
+    let [notice] = &*dump.notices else { panic!("{:?}", dump.notices) };
+    assert_eq!(notice.kind, NoticeKind::Panic);
+    assert_eq!(notice.message, "unlucky number 0 (3 panics at this place)");
+    assert!(notice.location.as_ref().unwrap().file.ends_with("in_a_process.rs"));
+    assert_eq!(notice.threads, [0; 0], "its thread has ended");
+    let ghost = Thread { stack: Some(notice.stacks[0]), ..Thread::default() };
+    assert!(calls(dump, &ghost, "::unlucky"));
+}
+
+#[test]
+#[ignore = "a program for the test below"]
+fn dumps_panics() {
+    install_with_hook(OnPanic::Dump);
+    let barrier = Barrier::new(2);
+    thread::scope(|scope| {
+        let bystands = || (0..2).for_each(|_| drop(barrier.wait()));
+        let bystander = thread::Builder::new().name("bystander".into());
+        bystander.spawn_scoped(scope, bystands).unwrap();
+        barrier.wait();
+        panic_in_a_thread(50);
+        barrier.wait();
+    });
+}
+
+#[test]
+fn a_storm_of_panics_brings_one_dump_of_all_threads() {
+    let outcome = run("dumps_panics");
+    let [dump] = &*outcome.dumps else { panic!("{} dumps", outcome.dumps.len()) };
+    assert_eq!(dump.series.as_ref().unwrap().trigger, Trigger::Panic);
+    let [notice] = &*dump.notices else { panic!("{:?}", dump.notices) };
+    assert_eq!(notice.message, "unlucky number 0");
+    let [index] = *notice.threads else { panic!("{:?}", notice.threads) };
+    let unlucky = &dump.threads[index as usize];
+    assert_eq!(unlucky.name, "unlucky");
+    assert!(calls(dump, unlucky, "::unlucky"));
+    assert!(thread(dump, "bystander").stack.is_some());
+}
+
+#[test]
+#[ignore = "a program for the test below"]
+fn aborts_on_panic() {
+    std::panic::set_hook(Box::new(|_| std::process::exit(0)));
+    sigquit::builder().on_panic(OnPanic::Dump).install().unwrap();
+    unlucky(13);
+}
+
+#[test]
+fn a_process_that_ends_with_the_panic_leaves_its_dump() {
+    let outcome = run("aborts_on_panic");
+    let [dump] = &*outcome.dumps else { panic!("{} dumps", outcome.dumps.len()) };
+    let index = dump.notices[0].threads[0];
+    assert!(calls(dump, &dump.threads[index as usize], "::unlucky"));
+    assert!(dump.stacks.iter().all(|stack| stack.truncated != Some(Truncation::UnknownModule)));
+}
