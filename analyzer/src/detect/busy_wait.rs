@@ -1,7 +1,7 @@
 //! `busy-wait`: threads that burn CPU until something happens.
 
 use super::on_cpu::{self, Candidate};
-use super::{Detector, Finding, Severity};
+use super::{Detector, Finding, Severity, phrase};
 use crate::model::{Incident, MemberId};
 
 pub(super) const DETECTOR: Detector = Detector {
@@ -43,7 +43,7 @@ fn finding(incident: &Incident, waiting: &[&Candidate]) -> Finding {
     let members: Vec<MemberId> = waiting.iter().map(|candidate| candidate.member).collect();
     let belief = on_cpu::belief(waiting);
     let place = on_cpu::places(incident, waiting);
-    let who = on_cpu::threads(incident, &members);
+    let who = phrase::count(incident, &members);
     Finding {
         detector: DETECTOR.name,
         severity: severity(members.len(), belief.confidence),

@@ -1,7 +1,9 @@
 //! `cpu-hot`: much CPU, and nothing that says whether it progresses.
 
+use sigquit_dump::Nanos;
+
 use super::on_cpu::{self, Candidate, Progress};
-use super::{Detector, Finding, Grade, Severity};
+use super::{Detector, Finding, Grade, Severity, phrase};
 use crate::model::{Cpu, Incident, MemberId};
 
 pub(super) const DETECTOR: Detector = Detector {
@@ -46,7 +48,7 @@ fn finding(incident: &Incident, hot: &[&Candidate]) -> Finding {
     let members: Vec<MemberId> = hot.iter().map(|candidate| candidate.member).collect();
     let progresses = hot.iter().all(|one| matches!(one.progress, Progress::Moves(_)));
     let counted = hot.iter().all(|candidate| candidate.hot.is_counted());
-    let who = on_cpu::threads(incident, &members);
+    let who = phrase::count(incident, &members);
     let are = on_cpu::verb(&members, "is", "are");
     let told = &hot[..hot.len().min(TOLD)];
     Finding {
@@ -56,8 +58,10 @@ fn finding(incident: &Incident, hot: &[&Candidate]) -> Finding {
         confidence: if counted { 0.9 } else { 0.5 },
         headline: match progresses {
             true => format!("{who} {are} CPU-bound and progressing"),
-            false => format!("{who} {are} CPU-bound; whether they progress is not known")
-                .replace("they progress", on_cpu::verb(&members, "it progresses", "they progress")),
+            false => format!(
+                "{who} {are} CPU-bound; whether {} is not known",
+                on_cpu::verb(&members, "it progresses", "they progress")
+            ),
         },
         detail: detail(incident, hot, progresses),
         next_step: match progresses {
@@ -82,37 +86,31 @@ fn detail(incident: &Incident, hot: &[&Candidate], progresses: bool) -> String {
             "Nothing in the dumps tells work from a loop without an end, so neither is claimed."
         }
     };
-    let used: f64 = hot
-        .iter()
-        .filter_map(|candidate| candidate.hot.used())
-        .map(|used| used.used.as_secs_f64())
-        .sum();
     let mut detail = what.to_owned();
-    if used > 0.0 {
-        detail += &format!(" Together they used {} of CPU.", on_cpu::seconds(used));
-    }
+    let Some(used) = on_cpu::cpu_used(hot) else { return detail };
+    detail += &format!(" Together they used {} of CPU.", phrase::duration(used));
     let helpers = helpers_used(incident);
-    if helpers > 0.1 * used && used > 0.0 {
+    if helpers.0 > used.0 / 10 {
+        let helpers = phrase::duration(helpers);
         detail += &format!(
-            " The runtime's own helpers, garbage collector and compiler among them, used {}.",
-            on_cpu::seconds(helpers)
+            " The runtime's own helpers, garbage collector and compiler among them, used {helpers}."
         );
     }
     detail
 }
 
-fn helpers_used(incident: &Incident) -> f64 {
+fn helpers_used(incident: &Incident) -> Nanos {
     let cpu = Cpu::of(incident);
     let last = incident.dumps.len().saturating_sub(1);
     let is_helper =
         |&id: &MemberId| incident.thread(id, last).is_some_and(|thread| thread.runtime_helper);
     let used = incident.ids().filter(is_helper).filter_map(|id| cpu.whole_use(id));
-    used.map(|used| used.used.as_secs_f64()).sum()
+    Nanos(used.fold(0, |sum: u64, used| sum.saturating_add(used.used.0)))
 }
 
 #[cfg(test)]
 mod tests {
-    use sigquit_dump::{Nanos, Runtime, ThreadState};
+    use sigquit_dump::{Runtime, ThreadState};
 
     use super::*;
     use crate::model::scene::{Draw, Scene, progressing, recurring};

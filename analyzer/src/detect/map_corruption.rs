@@ -1,7 +1,7 @@
 //! `map-corruption`: threads caught in a map that several threads changed at once.
 
 use super::on_cpu::{self, BrokenMap, Candidate, OnCpu};
-use super::{Detector, Finding, Grade, Severity};
+use super::{Detector, Finding, Grade, Severity, phrase};
 use crate::model::{Incident, MemberId};
 
 pub(super) const DETECTOR: Detector = Detector {
@@ -53,7 +53,7 @@ fn finding(incident: &Incident, on_cpu: &OnCpu, map: &BrokenMap) -> Finding {
     let counted = caught.iter().any(|candidate| candidate.hot.is_counted());
     let grade = if counted { Grade::Counter } else { Grade::Repeat };
     let types = types(&caught);
-    let who = on_cpu::threads(incident, &members);
+    let who = phrase::count(incident, &members);
     let spin = on_cpu::verb(&members, "spins", "spin");
     Finding {
         detector: DETECTOR.name,
@@ -116,17 +116,16 @@ fn entries(caught: &[&Candidate]) -> String {
     match entries.as_slice() {
         [] => String::new(),
         [one] => format!(" All came to it from {one}."),
-        many => format!(" They came to it from {}.", many.join(", ")),
+        many => {
+            let many: Vec<String> = many.iter().map(|&entry| entry.to_owned()).collect();
+            format!(" They came to it from {}.", phrase::list(&many))
+        }
     }
 }
 
 fn occupied(caught: &[&Candidate]) -> String {
-    let used = caught.iter().filter_map(|candidate| candidate.hot.used());
-    let used: Vec<f64> = used.map(|used| used.used.as_secs_f64()).collect();
-    match used.is_empty() {
-        true => String::new(),
-        false => format!(" They used {} of CPU meanwhile.", on_cpu::seconds(used.iter().sum())),
-    }
+    let used = on_cpu::cpu_used(caught).map(phrase::duration);
+    used.map_or_else(String::new, |used| format!(" They used {used} of CPU meanwhile."))
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! `spin-loop`: threads on a CPU in a loop that does not progress.
 
 use super::on_cpu::{self, Belief, Candidate};
-use super::{Detector, Finding, Severity};
+use super::{Detector, Finding, Severity, phrase};
 use crate::model::{Cpu, Incident, MemberId};
 
 pub(super) const DETECTOR: Detector = Detector {
@@ -47,7 +47,7 @@ fn detect(incident: &Incident) -> Vec<Finding> {
 fn finding(incident: &Incident, spinning: &[&Candidate]) -> Finding {
     let members: Vec<MemberId> = spinning.iter().map(|candidate| candidate.member).collect();
     let belief = on_cpu::belief(spinning);
-    let who = on_cpu::threads(incident, &members);
+    let who = phrase::count(incident, &members);
     let place = on_cpu::places(incident, spinning);
     let doing = match belief.is_seen {
         true => on_cpu::verb(&members, "spins", "spin"),

@@ -27,7 +27,7 @@ pub(super) use belief::{Belief, belief};
 pub(super) use hot::Hot;
 pub(super) use map::{BrokenMap, InMap};
 pub(super) use progress::Progress;
-pub(super) use telling::{behaviour, evidence, frames, places, seconds, threads, verb};
+pub(super) use telling::{behaviour, cpu_used, evidence, frames, places, verb};
 pub(super) use wait_loop::WaitSign;
 
 use thresholds::{NEAR_LEAF, SAME_DUMPS, TIGHT_LOOP};

@@ -1,8 +1,9 @@
 //! The sentences in which the detectors tell what they saw.
 
-use sigquit_dump::{Kind, Nanos};
+use sigquit_dump::Nanos;
 
 use crate::detect::Evidence;
+use crate::detect::phrase::{duration, list, number, who};
 use crate::model::{FunctionName, Incident, MemberId};
 
 use super::{Candidate, Hot, Progress, loop_call};
@@ -23,7 +24,7 @@ fn fact(incident: &Incident, candidate: &Candidate) -> Evidence {
         [stayed(incident, candidate), used_cpu(candidate.hot), looked_at(candidate.progress)];
     let parts: Vec<String> = parts.into_iter().flatten().collect();
     Evidence {
-        text: format!("{}: {}", name(incident, candidate.member), parts.join("; ")),
+        text: format!("{}: {}", who(incident, candidate.member), parts.join("; ")),
         dump: None,
         member: Some(candidate.member),
         value: used.map(|used| used.wanted().unwrap_or(used.share())),
@@ -41,14 +42,19 @@ fn stayed(incident: &Incident, candidate: &Candidate) -> Option<String> {
 }
 
 fn used_cpu(hot: Hot) -> Option<String> {
-    let told = |time: Nanos| seconds(time.as_secs_f64());
     Some(match hot {
         Hot::Wanted(used) => {
             let queued = used.delayed.unwrap_or_default();
-            format!("ran {} and queued {} of {}", told(used.used), told(queued), told(used.over))
+            format!(
+                "ran {} and queued {} of {}",
+                duration(used.used),
+                duration(queued),
+                duration(used.over)
+            )
         }
         Hot::Beside(used) => {
-            let (cpu, over, share) = (told(used.used), told(used.over), 100.0 * used.beside_most());
+            let (cpu, over, share) =
+                (duration(used.used), duration(used.over), 100.0 * used.beside_most());
             format!("used {cpu} of CPU in {over}, {share:.0} % of what the busiest got")
         }
         Hot::Runnable => "runnable in each; CPU time is not counted".into(),
@@ -86,31 +92,6 @@ pub(in crate::detect) fn frames(incident: &Incident, members: &[&Candidate]) -> 
     frames
 }
 
-/// A member's name, or what it is and its number.
-pub(in crate::detect) fn name(incident: &Incident, member: MemberId) -> String {
-    let member = incident.member(member);
-    match (member.name.as_str(), member.kind) {
-        ("", Kind::Goroutine) => format!("goroutine {}", member.id),
-        ("", Kind::Task) => format!("task {}", member.id),
-        ("", _) => format!("thread {}", member.id),
-        (name, _) => name.to_owned(),
-    }
-}
-
-/// So many threads, goroutines, tasks.
-pub(in crate::detect) fn threads(incident: &Incident, members: &[MemberId]) -> String {
-    let kind = members.first().map(|&first| incident.member(first).kind).unwrap_or_default();
-    let mixed = members.iter().any(|&member| incident.member(member).kind != kind);
-    let one = match kind {
-        Kind::Goroutine if !mixed => "goroutine",
-        Kind::VirtualThread if !mixed => "virtual thread",
-        Kind::Task if !mixed => "task",
-        _ => "thread",
-    };
-    let many = if members.len() == 1 { "" } else { "s" };
-    format!("{} {one}{many}", members.len())
-}
-
 /// A verb that agrees with its number of members.
 pub(in crate::detect) fn verb(
     members: &[MemberId],
@@ -127,7 +108,13 @@ pub(in crate::detect) fn of_the_time(dumps: usize) -> String {
     format!("at least {:.0} % of the time", (100.0 * share).floor())
 }
 
-/// How the members' sameness was seen: by registers, by counters, or by sight alone.
+/// CPU time that members used, together; none where it is not counted.
+pub(in crate::detect) fn cpu_used(members: &[&Candidate]) -> Option<Nanos> {
+    let used = members.iter().filter_map(|candidate| candidate.hot.used());
+    used.map(|used| used.used.0).reduce(u64::saturating_add).map(Nanos)
+}
+
+/// How the members' sameness was seen: by their registers, or by sight alone.
 pub(in crate::detect) fn behaviour(members: &[&Candidate]) -> String {
     let looked = members.iter().any(|one| matches!(one.progress, Progress::Recurs(_)));
     let dumps = members.iter().filter_map(|one| Some(one.activation.as_ref()?.above.len())).min();
@@ -151,16 +138,6 @@ pub(in crate::detect) fn short(function: &str) -> String {
     }
 }
 
-/// `0.38 s`, `12 s`.
-pub(in crate::detect) fn seconds(seconds: f64) -> String {
-    match seconds {
-        _ if seconds < 0.0095 => format!("{:.1} ms", seconds * 1000.0),
-        _ if seconds < 1.0 => format!("{:.0} ms", seconds * 1000.0),
-        _ if seconds < 10.0 => format!("{seconds:.1} s"),
-        _ => format!("{seconds:.0} s"),
-    }
-}
-
 /// Where members are, for a headline: their loops' functions, the first two by name.
 pub(in crate::detect) fn places(incident: &Incident, members: &[&Candidate]) -> String {
     let mut places: Vec<String> = Vec::new();
@@ -172,8 +149,9 @@ pub(in crate::detect) fn places(incident: &Incident, members: &[&Candidate]) -> 
     }
     match places.as_slice() {
         [] => "code without a name".into(),
-        [one] => one.clone(),
-        [one, other] => format!("{one} and {other}"),
-        [one, other, rest @ ..] => format!("{one}, {other} and {} functions more", rest.len()),
+        [first, second, _, _, ..] => {
+            format!("{first}, {second} and {}", number(places.len() - 2, "other function"))
+        }
+        few => list(few),
     }
 }
