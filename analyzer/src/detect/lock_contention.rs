@@ -2,7 +2,7 @@
 
 use sigquit_dump::OwnerSource;
 
-use super::{Detector, Evidence, Finding, Grade, Severity, phrase};
+use super::{Detector, Evidence, Finding, phrase, queue_length};
 use crate::model::{Activity, Contention, Incident, MemberId};
 
 pub(super) const DETECTOR: Detector =
@@ -47,22 +47,18 @@ fn detect(incident: &Incident) -> Vec<Finding> {
 
 fn finding(incident: &Incident, contention: &Contention) -> Option<Finding> {
     let waiters = contention.queued_per_dump(incident);
-    let severity = severity(incident, &waiters)?;
+    let severity = queue_length::severity(incident, &waiters)?;
     if contention.is_turn_taking(incident) {
         return None;
     }
-    let grade = if incident.dumps.len() > 1 && contention.sights.len() > 1 {
-        Grade::Repeat
-    } else {
-        Grade::Pattern
-    };
+    let (grade, confidence) = queue_length::sureness(&waiters);
     let owner = contention.newest_owner();
     let members = contention.last().waiters.clone();
     Some(Finding {
         detector: DETECTOR.name,
         severity,
         grade,
-        confidence: confidence(grade, &waiters),
+        confidence,
         headline: headline(incident, contention, &members),
         detail: detail(incident, contention, &waiters),
         next_step: next_step(incident, contention),
@@ -75,40 +71,6 @@ fn finding(incident: &Incident, contention: &Contention) -> Option<Finding> {
         frames: frames(incident, contention),
         evidence: evidence(incident, contention),
     })
-}
-
-/// In one dump, fewer than this many waiters are everyday life.
-const FEW: usize = 3;
-/// So many in every dump are a queue that does not drain.
-const MANY: usize = 10;
-/// Fewer than this are no crowd, whatever their share.
-const CROWD: usize = 5;
-
-/// How bad, or nothing where it is everyday life.
-fn severity(incident: &Incident, waiters: &[usize]) -> Option<Severity> {
-    let least = waiters.iter().copied().min().unwrap_or(0);
-    let most = waiters.iter().copied().max().unwrap_or(0);
-    let crowded =
-        |(dump, &count): (usize, &usize)| count >= CROWD && count * 4 > incident.busy(dump);
-    let crowds = waiters.iter().enumerate().filter(|&sight| crowded(sight)).count();
-    let one_dump = waiters.len() == 1;
-    if least >= MANY || crowds * 2 > waiters.len() {
-        Some(Severity::High)
-    } else if least >= if one_dump { CROWD } else { FEW } || most >= 2 * MANY {
-        Some(Severity::Medium)
-    } else if most >= FEW || !one_dump && least >= 2 {
-        Some(Severity::Low)
-    } else {
-        None
-    }
-}
-
-fn confidence(grade: Grade, waiters: &[usize]) -> f64 {
-    let seen = waiters.iter().filter(|&&count| count > 0).count();
-    match grade {
-        Grade::Pattern => grade.cap(),
-        _ => 0.5 + (grade.cap() - 0.5) * seen as f64 / waiters.len().max(1) as f64,
-    }
 }
 
 fn headline(incident: &Incident, contention: &Contention, members: &[MemberId]) -> String {
@@ -241,6 +203,7 @@ fn evidence(incident: &Incident, contention: &Contention) -> Vec<Evidence> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::detect::{Grade, Severity};
     use crate::model::scene::{Draw, Moment, Scene};
     use sigquit_dump::{LockKind, Runtime, ThreadState, WaitFor};
 

@@ -5,6 +5,7 @@
 //! calls things was made comparable in the model. It claims no more than its [`Grade`] carries.
 
 mod busy_wait;
+mod connection_pool_exhaustion;
 mod cpu_hot;
 mod cycle;
 mod deadlock;
@@ -13,6 +14,7 @@ mod lock_contention;
 mod map_corruption;
 mod on_cpu;
 mod phrase;
+mod queue_length;
 mod self_deadlock;
 mod spin_loop;
 mod stuck_lock_owner;
@@ -43,6 +45,7 @@ pub fn all() -> &'static [Detector] {
         self_deadlock::LOCK_UPGRADE,
         stuck_lock_owner::DETECTOR,
         lock_contention::DETECTOR,
+        connection_pool_exhaustion::DETECTOR,
         cpu_hot::DETECTOR,
     ]
 }

@@ -32,9 +32,24 @@ pub enum Activity {
 }
 
 impl Activity {
-    /// Whether it depends on something outside of the process.
-    pub fn is_io(self) -> bool {
-        matches!(self, Activity::Network | Activity::File | Activity::ChildProcess)
+    /// Whether it waits for a time or for another thread, and not for anything outside.
+    pub fn is_wait_for_event(self) -> bool {
+        matches!(self, Activity::Sleeping | Activity::Event)
+    }
+
+    /// The same words for several members.
+    pub fn of_several(self) -> &'static str {
+        match self {
+            Activity::Computing => "are running",
+            Activity::Network => "are in network I/O",
+            Activity::File => "are in file I/O",
+            Activity::ChildProcess => "wait for a child process",
+            Activity::Sleeping => "sleep",
+            Activity::Lock => "wait for a lock",
+            Activity::Event => "wait for another thread",
+            Activity::SystemCall => "are in a system call",
+            Activity::Unknown => "do something that the dump does not tell",
+        }
     }
 
     /// Whether it does not use a CPU.

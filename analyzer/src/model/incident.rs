@@ -104,8 +104,7 @@ impl Incident {
 
     /// How many members a dump shows that are not idle: those of whom a share can be said.
     pub fn busy(&self, dump: usize) -> usize {
-        let shown = self.ids().filter(|&id| self.thread(id, dump).is_some());
-        shown.filter(|&id| self.idle(id, dump).is_none()).count()
+        self.shown(dump).filter(|&id| self.idle(id, dump).is_none()).count()
     }
 
     /// What a member is doing in one dump.
@@ -123,6 +122,16 @@ impl Incident {
     /// The call with that number.
     pub fn call(&self, id: CallId) -> &Call {
         &self.calls[id.0 as usize]
+    }
+
+    /// Every call, in the order of its number.
+    pub(super) fn all_calls(&self) -> &[Call] {
+        &self.calls
+    }
+
+    /// Everyone whom a dump shows, in ascending order.
+    pub fn shown(&self, dump: usize) -> impl Iterator<Item = MemberId> {
+        self.ids().filter(move |&id| self.member(id).seen[dump].is_some())
     }
 
     /// A member's calls in one dump, innermost first, inlined ones included.

@@ -15,6 +15,7 @@
 //! activity     what a thread is doing
 //! cpu          what CPU it used, beside what was to be had
 //! borrow       which functions borrow from a pool
+//! pool_use     who waits to borrow from a pool, and who has borrowed
 //! incident     the dumps of one process, and the questions that they answer
 //! ```
 //!
@@ -22,7 +23,7 @@
 
 mod activation;
 mod activity;
-pub(crate) mod borrow;
+mod borrow;
 mod call;
 mod contention;
 mod cpu;
@@ -34,6 +35,7 @@ mod normalize;
 mod origin;
 mod owner;
 pub(crate) mod pattern;
+mod pool_use;
 #[cfg(test)]
 pub(crate) mod scene;
 mod wait_for;
@@ -46,4 +48,5 @@ pub use cpu::{Cpu, CpuUse};
 pub use idle::Idle;
 pub use incident::{Incident, Member, MemberId, incidents};
 pub use name::{FunctionName, words};
+pub use pool_use::PoolUse;
 pub use wait_for::{Cycle, Edge, WaitForGraph};

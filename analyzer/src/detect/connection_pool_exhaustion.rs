@@ -1,0 +1,328 @@
+//! Borrowers that wait for a pooled resource, and who has it.
+
+use std::collections::BTreeMap;
+
+use super::{Detector, Evidence, Finding, phrase, queue_length};
+use crate::model::{Activity, Incident, MemberId, PoolUse};
+
+pub(super) const DETECTOR: Detector =
+    Detector { name: "connection-pool-exhaustion", documentation: DOCUMENTATION, detect };
+
+const DOCUMENTATION: &str = "\
+# connection-pool-exhaustion
+
+Members that wait to borrow from a pool which has nothing left to lend: connections, sessions,
+clients, permits.
+
+Names who waits, and who has what they wait for: what the holders are doing is the cause, the
+empty pool its effect. Where no holder is in sight the pool leaks: something was borrowed and not
+given back.
+
+## Evidence
+
+- Members inside a pool's borrowing function that wait for something to come back. Known pools are
+  known by their functions; others by a type with \"pool\" in its name and a method like acquire,
+  borrow, checkout, get or take.
+- Holders: members inside a borrowed resource's own functions, or in the function that borrows,
+  behind the line at which the others wait. The second is inferred.
+
+High when ten or more wait in every dump, or more than a quarter of all that are not idle; medium
+when three or more wait in every dump; low otherwise. One or two now and then are normal.
+
+## Limits
+
+- How large the pool is does not stand in a dump.
+- A holder that passed its connection to code which the stack does not show (another thread, a
+  suspended task, a field) is not seen. Then it looks like a leak.
+- Two pools of one type are taken for one.
+
+## What to do
+
+Look at the holders first. In I/O: the database or peer is slow; see its own queries and locks, and
+give calls a timeout. Computing or spinning: see that finding. Waiting for a lock or another pool:
+borrow later, give back earlier. No holder: find the path that borrows and does not give back, an
+error path most of the time, and turn on the pool's leak detection. A larger pool hides all of these
+for a while.
+";
+
+fn detect(incident: &Incident) -> Vec<Finding> {
+    let pools = incident.pools();
+    pools.iter().filter_map(|(pool, sights)| finding(incident, pool, sights)).collect()
+}
+
+/// What each dump shows of one pool.
+type Sights = [PoolUse];
+
+fn finding(incident: &Incident, pool: &str, sights: &Sights) -> Option<Finding> {
+    let waiting: Vec<usize> = sights.iter().map(|sight| sight.borrowers.len()).collect();
+    let severity = queue_length::severity(incident, &waiting)?;
+    let (grade, confidence) = queue_length::sureness(&waiting);
+    let newest = sights.iter().rposition(|sight| !sight.borrowers.is_empty())?;
+    let sight = &sights[newest];
+    let holders = doings(incident, &sight.holders, newest);
+    Some(Finding {
+        detector: DETECTOR.name,
+        severity,
+        grade,
+        confidence,
+        headline: headline(incident, pool, sight, &holders),
+        detail: detail(incident, sights, newest, &holders),
+        next_step: next_step(&holders),
+        members: sight.borrowers.clone(),
+        victims: Vec::new(),
+        holders: sight.holders.clone(),
+        lock: None,
+        owner: None,
+        owner_source: None,
+        frames: frames(incident, sight, newest),
+        evidence: evidence(incident, sights),
+    })
+}
+
+/// Holders by what they do and where, the most frequent first.
+type Doings = Vec<(Activity, String, Vec<MemberId>)>;
+
+fn doings(incident: &Incident, holders: &[MemberId], dump: usize) -> Doings {
+    let mut by_doing: BTreeMap<(Activity, String), Vec<MemberId>> = BTreeMap::new();
+    for &holder in holders {
+        let place = incident.application_calls(holder, dump).next();
+        let place = place.or_else(|| incident.calls(holder, dump).next());
+        let place = place.map_or(String::new(), |call| call.function.clone());
+        by_doing.entry((incident.activity(holder, dump), place)).or_default().push(holder);
+    }
+    let mut doings: Doings =
+        by_doing.into_iter().map(|((does, place), who)| (does, place, who)).collect();
+    doings.sort_by_key(|(.., who)| std::cmp::Reverse(who.len()));
+    doings
+}
+
+fn headline(incident: &Incident, pool: &str, sight: &PoolUse, holders: &Doings) -> String {
+    let waiting = phrase::count(incident, &sight.borrowers);
+    let verb = if sight.borrowers.len() == 1 { "waits" } else { "wait" };
+    let hold = match &holders[..] {
+        [] => "no holder is in sight: a leak".to_owned(),
+        [(does, place, who), ..] => format!(
+            "of {} in sight, {} {}",
+            phrase::number(sight.holders.len(), "holder"),
+            who.len(),
+            doing(*does, place, who.len()),
+        ),
+    };
+    format!("{waiting} {verb} to borrow from {pool}; {hold}")
+}
+
+/// `are in network I/O in shop.Wire.call`.
+fn doing(does: Activity, place: &str, how_many: usize) -> String {
+    let verb = if how_many == 1 { does.to_string() } else { does.of_several().to_owned() };
+    format!("{verb} in {place}")
+}
+
+fn detail(incident: &Incident, sights: &Sights, newest: usize, holders: &Doings) -> String {
+    let sight = &sights[newest];
+    let mut detail = Vec::new();
+    if sights.len() > 1 {
+        let waiting: Vec<usize> = sights.iter().map(|sight| sight.borrowers.len()).collect();
+        let dumps = phrase::number(sights.len(), "dump");
+        detail.push(format!("Waiting in {dumps}: {}.", phrase::figures(&waiting)));
+    }
+    if let Some(&borrower) = sight.borrowers.first() {
+        let frames = phrase::telling_frames(incident, borrower, newest);
+        detail.push(format!("They wait in {}.", frames.join(" < ")));
+    }
+    for (does, place, who) in holders.iter().take(3) {
+        detail.push(format!(
+            "Holding: {}, {}.",
+            phrase::those(incident, who),
+            doing(*does, place, who.len()).replace("are ", "").replace("is ", ""),
+        ));
+    }
+    detail.push(match holders.is_empty() {
+        true => "Nobody in the dump is inside a borrowed resource or behind the line that \
+                 borrows: what was borrowed was not given back, or is held where stacks do not \
+                 show it."
+            .into(),
+        false => "That they hold it is inferred from their stacks.".into(),
+    });
+    detail.join(" ")
+}
+
+fn next_step(holders: &Doings) -> String {
+    let Some((does, place, _)) = holders.first() else {
+        return "Find the path that borrows and does not give back: look at error paths and early \
+                returns first, and turn on the pool's leak detection. Restarting buys time; a \
+                larger pool only a little."
+            .into();
+    };
+    match does {
+        Activity::Network | Activity::SystemCall => format!(
+            "Look at what {place} talks to: the database or service behind it is slow or silent. \
+             Give the call a timeout below the borrowers' patience. A larger pool moves the queue \
+             there."
+        ),
+        Activity::File => format!(
+            "Look at the disk behind {place}, and do not do file I/O with a connection in hand."
+        ),
+        Activity::ChildProcess => {
+            format!("Give the connection back before {place} waits for another process.")
+        }
+        Activity::Computing => format!(
+            "See whether {place} makes progress: while it runs it keeps what it borrowed. Fix \
+             that, or give the connection back before computing."
+        ),
+        Activity::Sleeping => format!(
+            "{place} sleeps with a connection in its hand: give it back before sleeping or \
+             retrying."
+        ),
+        Activity::Lock => format!(
+            "{place} waits for a lock with a connection in its hand: look at the owner of that \
+             lock, and borrow after locking."
+        ),
+        Activity::Event => format!(
+            "{place} waits for another thread with a connection in its hand: if that thread needs \
+             one too, neither goes on. Borrow one connection for one unit of work."
+        ),
+        Activity::Unknown => format!("Look at what {place} does with what it borrowed."),
+    }
+}
+
+fn frames(incident: &Incident, sight: &PoolUse, dump: usize) -> Vec<String> {
+    let borrower = sight.borrowers.first();
+    let borrower = borrower.map(|&one| phrase::telling_frames(incident, one, dump));
+    let holder = sight.holders.first();
+    let holder = holder.map(|&one| phrase::telling_frames(incident, one, dump));
+    let mut frames = borrower.unwrap_or_default();
+    for frame in holder.unwrap_or_default() {
+        if !frames.contains(&frame) {
+            frames.push(frame);
+        }
+    }
+    frames
+}
+
+fn evidence(incident: &Incident, sights: &Sights) -> Vec<Evidence> {
+    let mut evidence = Vec::new();
+    for (dump, sight) in sights.iter().enumerate().filter(|(_, sight)| !sight.is_empty()) {
+        let fact = |text: String, value: usize| Evidence {
+            text,
+            dump: Some(dump),
+            member: None,
+            value: Some(value as f64),
+        };
+        let waiting = phrase::count(incident, &sight.borrowers);
+        evidence.push(fact(format!("{waiting} waiting to borrow"), sight.borrowers.len()));
+        for (does, place, who) in doings(incident, &sight.holders, dump).iter().take(3) {
+            let text = format!(
+                "{} in sight: {}",
+                phrase::number(who.len(), "holder"),
+                doing(*does, place, who.len())
+            );
+            evidence.push(Evidence { member: who.first().copied(), ..fact(text, who.len()) });
+        }
+    }
+    evidence
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detect::{Grade, Severity};
+    use crate::model::scene::{Draw, Moment, Scene};
+    use sigquit_dump::{Runtime, ThreadState};
+
+    const BORROWING: [&str; 5] = [
+        "syscall",
+        "std::sys::sync::condvar::futex::Condvar::wait_optional_timeout",
+        "shop::db::ConnectionPool::acquire_timeout:40",
+        "shop::orders::checkout:70",
+        "shop::orders::serve:20",
+    ];
+    const SPINNING: [&str; 3] =
+        ["shop::cache::Map::get:9", "shop::orders::checkout:71", "shop::orders::serve:20"];
+    const WORKING: [&str; 1] = ["shop::mail::render:5"];
+
+    fn service(dump: &mut Moment, holders: usize, borrowers: usize) {
+        for number in 0..holders {
+            dump.thread(&format!("holder-{number}"), &SPINNING);
+        }
+        for number in 0..borrowers {
+            dump.thread(&format!("borrower-{number}"), &BORROWING).is(ThreadState::Waiting);
+        }
+        (0..20).for_each(|number| {
+            dump.thread(&format!("other-{number}"), &WORKING);
+        });
+    }
+
+    fn incident(holders: usize, borrowers: [usize; 2]) -> Incident {
+        Scene::of(Runtime::Rust)
+            .dump(0, |dump| service(dump, holders, borrowers[0]))
+            .dump(1, |dump| service(dump, holders, borrowers[1]))
+            .incident()
+    }
+
+    #[test]
+    fn borrowers_are_found_with_the_holders_and_what_they_do() {
+        let incident = incident(6, [10, 10]);
+        let findings = detect(&incident);
+        assert_eq!(findings.len(), 1);
+        let found = &findings[0];
+        assert_eq!((found.members.len(), found.holders.len()), (10, 6));
+        assert_eq!((found.severity, found.grade), (Severity::High, Grade::Repeat));
+        assert!(
+            found
+                .headline
+                .contains("of 6 holders in sight, 6 are running in shop::cache::Map::get"),
+            "{}",
+            found.headline
+        );
+        assert_eq!(found.owner, None);
+    }
+
+    #[test]
+    fn without_a_holder_in_sight_it_is_a_leak() {
+        let incident = incident(0, [10, 10]);
+        let found = &detect(&incident)[0];
+        assert!(found.holders.is_empty());
+        assert!(found.headline.ends_with("no holder is in sight: a leak"), "{}", found.headline);
+    }
+
+    #[test]
+    fn a_busy_pool_with_a_borrower_now_and_then_is_healthy() {
+        assert!(detect(&incident(6, [2, 0])).is_empty());
+        assert!(detect(&incident(6, [0, 0])).is_empty());
+    }
+
+    #[test]
+    fn idle_workers_of_a_thread_pool_borrow_nothing() {
+        let worker = [
+            "jdk.internal.misc.Unsafe.park",
+            "java.util.concurrent.LinkedBlockingQueue.take",
+            "java.util.concurrent.ThreadPoolExecutor.getTask",
+            "java.util.concurrent.ThreadPoolExecutor.runWorker",
+        ];
+        let incident = Scene::of(Runtime::Jvm)
+            .dump(0, |dump| {
+                (0..50).for_each(|number| {
+                    dump.thread(&number.to_string(), &worker).is(ThreadState::Waiting);
+                });
+            })
+            .incident();
+        assert!(detect(&incident).is_empty());
+    }
+
+    #[test]
+    fn whoever_opens_a_connection_or_computes_in_the_pool_does_not_wait_for_one() {
+        let opening = [
+            "sun.nio.ch.Net.connect",
+            "com.zaxxer.hikari.pool.HikariPool.getConnection",
+            "shop.A.b",
+        ];
+        let incident = Scene::of(Runtime::Jvm)
+            .dump(0, |dump| {
+                (0..12).for_each(|number| {
+                    dump.thread(&number.to_string(), &opening);
+                });
+            })
+            .incident();
+        assert!(detect(&incident).is_empty());
+    }
+}

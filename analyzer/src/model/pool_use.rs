@@ -1,0 +1,154 @@
+//! Pools, as the stacks show them: who waits to borrow, and who has borrowed.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::borrow;
+use super::call::{Call, CallId, Origin};
+use super::incident::{Incident, MemberId};
+use super::name::FunctionName;
+
+/// What one dump shows of one pool.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PoolUse {
+    /// Who waits until there is something to borrow.
+    pub borrowers: Vec<MemberId>,
+    /// Who seems to have borrowed: inside a borrowed resource's functions, or in the function
+    /// that borrows, past the call that does.
+    pub holders: Vec<MemberId>,
+}
+
+impl PoolUse {
+    /// The dump shows nobody who waits.
+    pub fn is_empty(&self) -> bool {
+        self.borrowers.is_empty()
+    }
+}
+
+impl Incident {
+    /// The pools for which somebody waits, by name, each with what every dump shows of it.
+    pub fn pools(&self) -> Vec<(String, Vec<PoolUse>)> {
+        let roles: Vec<Role> = self.all_calls().iter().map(Role::of).collect();
+        let dumps = self.dumps.len();
+        let mut pools: BTreeMap<&str, Vec<PoolUse>> = BTreeMap::new();
+        let mut gates: HashMap<&str, Vec<Gate>> = HashMap::new();
+        for dump in 0..dumps {
+            for member in self.shown(dump) {
+                let Some((pool, gate)) = self.borrows(member, dump, &roles) else { continue };
+                let sights = pools.entry(pool).or_insert_with(|| vec![PoolUse::default(); dumps]);
+                sights[dump].borrowers.push(member);
+                gates.entry(pool).or_default().extend(gate);
+            }
+        }
+        let only = pools.len() == 1;
+        for (pool, sights) in &mut pools {
+            let gates = self.gates(gates.get(pool).map_or(&[], Vec::as_slice));
+            for (dump, sight) in sights.iter_mut().enumerate() {
+                sight.holders = self.holders(dump, &roles, &gates, only, &sight.borrowers);
+            }
+        }
+        pools.into_iter().map(|(pool, sights)| (pool.to_owned(), sights)).collect()
+    }
+
+    /// The pool from which a member waits to borrow, and where it called for that.
+    fn borrows<'a>(
+        &'a self,
+        member: MemberId,
+        dump: usize,
+        roles: &[Role],
+    ) -> Option<(&'a str, Option<Gate<'a>>)> {
+        let ids = self.call_ids(member, dump);
+        let role = |&(call, _): &(CallId, u32)| roles[call.0 as usize];
+        let innermost = ids.iter().position(|id| role(id).borrows)?;
+        let pool_type = FunctionName::of(&self.call(ids[innermost].0).function).owner;
+        let foreign = |id: &(CallId, u32)| {
+            role(id).application && FunctionName::of(&self.call(id.0).function).owner != pool_type
+        };
+        if ids[..innermost].iter().any(foreign) || !self.activity(member, dump).is_wait_for_event()
+        {
+            return None;
+        }
+        let more = ids[innermost..].iter().take_while(|id| role(id).borrows).count();
+        let outermost = innermost + more - 1;
+        let borrow = &self.call(ids[outermost].0).function;
+        let asks = (outermost + 1..ids.len()).find(|&at| role(&ids[at]).application);
+        let gate = asks.map(|at| Gate {
+            caller: self.call(ids[at].0),
+            through: &self.call(ids[at - 1].0).function,
+        });
+        Some((FunctionName::of(borrow).owner, gate))
+    }
+
+    /// Each function that borrows, with the first line at which it does.
+    fn gates<'a>(&'a self, gates: &[Gate<'a>]) -> HashMap<CallId, Gate<'a>> {
+        let mut first: HashMap<&str, Gate> = HashMap::new();
+        for gate in gates {
+            let known = first.entry(&gate.caller.function).or_insert(*gate);
+            if gate.caller.line() < known.caller.line() {
+                *known = *gate;
+            }
+        }
+        let calls = (0..).map(CallId).zip(self.all_calls());
+        calls.filter_map(|(id, call)| Some((id, *first.get(call.function.as_str())?))).collect()
+    }
+
+    /// Who has borrowed. A resource's own functions tell that, and not from which pool it is:
+    /// they count when there is only one.
+    fn holders(
+        &self,
+        dump: usize,
+        roles: &[Role],
+        gates: &HashMap<CallId, Gate>,
+        only_pool: bool,
+        borrowers: &[MemberId],
+    ) -> Vec<MemberId> {
+        let holds = |&member: &MemberId| {
+            let ids = self.call_ids(member, dump);
+            let uses = only_pool && ids.iter().any(|&(call, _)| roles[call.0 as usize].uses);
+            let past = ids.iter().enumerate().any(|(at, &(call, _))| {
+                let within = at.checked_sub(1).and_then(|at| ids.get(at));
+                let within = within.map(|id| self.call(id.0));
+                gates.get(&call).is_some_and(|gate| gate.is_behind(self.call(call), within))
+            });
+            (uses || past) && borrowers.binary_search(&member).is_err()
+        };
+        self.shown(dump).filter(holds).collect()
+    }
+}
+
+/// What a function is to pools.
+#[derive(Clone, Copy)]
+struct Role {
+    borrows: bool,
+    uses: bool,
+    application: bool,
+}
+
+impl Role {
+    fn of(call: &Call) -> Role {
+        Role {
+            borrows: borrow::is_borrow(&call.function),
+            uses: borrow::is_use(&call.function),
+            application: call.origin == Origin::Application,
+        }
+    }
+}
+
+/// Where the program asks the pool.
+#[derive(Clone, Copy)]
+struct Gate<'a> {
+    caller: &'a Call,
+    /// What it called to ask.
+    through: &'a str,
+}
+
+impl Gate<'_> {
+    /// Whether a call of the same function is past the borrowing. On the same line, or where no
+    /// lines are known, what it called meanwhile decides.
+    fn is_behind(&self, here: &Call, within: Option<&Call>) -> bool {
+        let called_on = || within.is_some_and(|call| call.function != self.through);
+        match (self.caller.line(), here.line()) {
+            (Some(gate), Some(line)) => line > gate || line == gate && called_on(),
+            _ => called_on(),
+        }
+    }
+}
