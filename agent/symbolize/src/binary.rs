@@ -70,8 +70,20 @@ impl Binary {
         }
         if let Some(outermost) = symbols.last_mut() {
             outermost.inlined = false;
+            self.qualify(outermost, address);
         }
         Ok(symbols)
+    }
+
+    /// Debug information that was reduced to line tables has functions without their paths
+    /// (`get`). The symbol table knows the path of the one that was not merged into another.
+    fn qualify(&self, outermost: &mut Symbol, address: u64) {
+        if outermost.function.contains("::") {
+            return;
+        }
+        if let Some(symbol) = self.from_symbol_table(address) {
+            outermost.function = symbol.function;
+        }
     }
 
     fn from_symbol_table(&self, address: u64) -> Option<Symbol> {
