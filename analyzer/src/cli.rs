@@ -8,7 +8,6 @@
 
 mod arguments;
 mod output;
-mod paths;
 mod progress;
 mod surroundings;
 
@@ -23,7 +22,7 @@ use progress::Progress;
 use surroundings::Surroundings;
 
 use crate::explain::Report;
-use crate::read::{Input, ReadError};
+use crate::read::{Input, ReadError, read_paths};
 use crate::render::{self, TextOptions};
 use crate::{analyze_read, detect, model};
 
@@ -148,10 +147,8 @@ impl Read {
 }
 
 fn read_all(reading: &Reading, progress: &Progress) -> Read {
-    let (mut inputs, errors) = paths::read_paths(&reading.paths, reading.format.as_deref());
+    let (mut inputs, errors) = read_paths(&reading.paths, reading.format.as_deref());
     let mut remarks: Vec<String> = errors.iter().map(ReadError::to_string).collect();
-    let empty = inputs.iter().filter(|input| input.dumps.is_empty());
-    remarks.extend(empty.map(without_dump));
     if inputs.is_empty() && errors.is_empty() {
         remarks.push("no file to read: expected dump files, or folders that hold some".into());
     }
@@ -160,14 +157,6 @@ fn read_all(reading: &Reading, progress: &Progress) -> Read {
         remarks.extend(name_frames(&mut inputs, folder));
     }
     Read { inputs, errors, remarks }
-}
-
-/// Why an input in a known format holds no dump.
-fn without_dump(input: &Input) -> String {
-    match input.warnings.first() {
-        Some(first) => format!("{}:{}: {}", input.path, first.line, first.message),
-        None => format!("{}: no dump in it, though it looks like {}", input.path, input.format),
-    }
 }
 
 /// Gives names to frames that have none, from a folder of binaries; says so when that is in vain.

@@ -8,12 +8,15 @@ mod foreign;
 mod go;
 mod hotspot;
 mod intern;
+mod other;
+mod paths;
 mod sigquit;
 mod text;
 mod transport;
 
 use std::fmt;
 
+pub use paths::read_paths;
 use sigquit_dump::Dump;
 pub use sigquit_dump::Warning;
 pub use text::{Line, Lines, Text};
@@ -57,6 +60,8 @@ impl std::error::Error for ReadError {}
 pub struct Format {
     /// Its name in reports and in `--format`.
     pub name: &'static str,
+    /// What it looks like, for errors: `a line ...`.
+    pub looks_like: &'static str,
     /// Whether a text is of this format, as far as its lines tell.
     pub recognize: fn(&Text) -> Recognition,
     /// Reads a text that is of this format, as far as it can be understood.
@@ -84,21 +89,36 @@ pub const FORMATS: &[Format] = &[sigquit::FORMAT, hotspot::FORMAT, go::FORMAT];
 /// expected.
 pub fn read(path: &str, bytes: &[u8], format: Option<&str>) -> Result<Input, ReadError> {
     let text = Text::from_bytes(bytes);
-    let error = |message: String| ReadError { path: path.to_owned(), line: None, message };
+    let error = |line, message| ReadError { path: path.to_owned(), line, message };
     let format = match format {
-        Some(name) => FORMATS
-            .iter()
-            .find(|format| format.name == name)
-            .ok_or_else(|| error(format!("no format is named {name:?}")))?,
-        None => recognize(&text).ok_or_else(|| {
-            error(
-                "no thread dump in it: expected a sigquit dump, a HotSpot thread dump or Go stacks"
-                    .into(),
-            )
-        })?,
+        Some(name) => named(name).ok_or_else(|| error(None, no_such_format(name)))?,
+        None => recognize(&text).ok_or_else(|| error(None, no_dump(bytes, &text)))?,
     };
     let (dumps, warnings) = (format.read)(&text);
+    if dumps.is_empty() {
+        let message = format!("no dump in it: expected {}", format.looks_like);
+        return Err(error(warnings.first().map(|warning| warning.line), message));
+    }
     Ok(Input { path: path.to_owned(), format: format.name, dumps, warnings })
+}
+
+fn named(name: &str) -> Option<&'static Format> {
+    FORMATS.iter().find(|format| format.name == name)
+}
+
+fn no_such_format(name: &str) -> String {
+    let names: Vec<&str> = FORMATS.iter().map(|format| format.name).collect();
+    format!("no format is named {name:?}: expected one of {}", names.join(", "))
+}
+
+fn no_dump(bytes: &[u8], text: &Text) -> String {
+    match other::describe(bytes, text) {
+        Some(what) => format!("no thread dump in it: {what}"),
+        None => {
+            let all: Vec<&str> = FORMATS.iter().map(|format| format.looks_like).collect();
+            format!("no thread dump in it: expected {}", all.join(", or "))
+        }
+    }
 }
 
 /// The format that is surest of a text; the first of those that are equally sure.

@@ -4,7 +4,12 @@ use sigquit_dump::{Dump, Warning};
 
 use super::{Format, Recognition, Text};
 
-pub(super) const FORMAT: Format = Format { name: "sigquit", recognize, read };
+pub(super) const FORMAT: Format = Format {
+    name: "sigquit",
+    looks_like: "a line {\"sigquit\":{\"version\":1,...}} that begins a dump",
+    recognize,
+    read,
+};
 
 fn recognize(text: &Text) -> Recognition {
     match text.lines().any(|line| line.text.starts_with("{\"sigquit\":{")) {

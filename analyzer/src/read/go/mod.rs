@@ -32,7 +32,8 @@ use super::foreign::is_log_line;
 use super::text::Lines;
 use super::{Format, Recognition, Text};
 
-pub(super) const FORMAT: Format = Format { name: "go", recognize, read };
+pub(super) const FORMAT: Format =
+    Format { name: "go", looks_like: "a line `goroutine 1 [running]:` of Go", recognize, read };
 
 fn recognize(text: &Text) -> Recognition {
     let mut recognition = Recognition::No;

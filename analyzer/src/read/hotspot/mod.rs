@@ -38,7 +38,12 @@ use self::building::Building;
 use self::title::Title;
 use super::{Format, Line, Recognition, Text};
 
-pub(super) const FORMAT: Format = Format { name: "hotspot", recognize, read };
+pub(super) const FORMAT: Format = Format {
+    name: "hotspot",
+    looks_like: "a line `Full thread dump ...` of HotSpot",
+    recognize,
+    read,
+};
 
 fn recognize(text: &Text) -> Recognition {
     if text.lines().any(|line| begins(line.text)) {
