@@ -101,8 +101,13 @@ fn headline(incident: &Incident, pool: &str, sight: &PoolUse, holders: &Doings) 
     let verb = if sight.borrowers.len() == 1 { "waits" } else { "wait" };
     let hold = match &holders[..] {
         [] => "no holder is in sight: a leak".to_owned(),
+        [(does, place, _)] => format!(
+            "{} in sight {}",
+            phrase::number(sight.holders.len(), "holder"),
+            doing(*does, place, sight.holders.len()),
+        ),
         [(does, place, who), ..] => format!(
-            "of {} in sight, {} {}",
+            "of {} in sight {} {}",
             phrase::number(sight.holders.len(), "holder"),
             who.len(),
             doing(*does, place, who.len()),
@@ -268,9 +273,7 @@ mod tests {
         assert_eq!((found.members.len(), found.holders.len()), (10, 6));
         assert_eq!((found.severity, found.grade), (Severity::High, Grade::Repeat));
         assert!(
-            found
-                .headline
-                .contains("of 6 holders in sight, 6 are running in shop::cache::Map::get"),
+            found.headline.contains("6 holders in sight are running in shop::cache::Map::get"),
             "{}",
             found.headline
         );

@@ -1,10 +1,10 @@
 //! Threads that wait for each other in a circle.
 
-use sigquit_dump::{NoticeKind, OwnerSource};
+use sigquit_dump::{Notice, OwnerSource};
 
 use super::cycle::{SeenCycle, cycles};
 use super::{Detector, Evidence, Finding, Grade, Severity, phrase};
-use crate::model::{Incident, MemberId};
+use crate::model::{Incident, MemberId, Statement};
 
 pub(super) const DETECTOR: Detector =
     Detector { name: "deadlock", documentation: DOCUMENTATION, detect };
@@ -131,9 +131,7 @@ fn next_step(incident: &Incident, cycle: &SeenCycle) -> String {
 /// A runtime that saw everyone asleep names no circle, but nobody can wake anybody.
 fn everyone_asleep(incident: &Incident) -> Option<Finding> {
     let (dump, notice) = incident.dumps.iter().enumerate().find_map(|(dump, shown)| {
-        let told = |notice: &&sigquit_dump::Notice| {
-            notice.kind == NoticeKind::Deadlock && notice.threads.is_empty()
-        };
+        let told = |notice: &&Notice| Statement::of(notice) == Statement::NobodyAwake;
         Some((dump, shown.notices.iter().find(told)?))
     })?;
     let asleep =
@@ -169,7 +167,7 @@ fn everyone_asleep(incident: &Incident) -> Option<Finding> {
 mod tests {
     use super::*;
     use crate::model::scene::{Draw, Moment, Scene};
-    use sigquit_dump::{LockKind, Runtime, ThreadState, WaitFor};
+    use sigquit_dump::{LockKind, NoticeKind, Runtime, ThreadState, WaitFor};
 
     const EAST: [&str; 2] = ["bank.Desk.move:12", "bank.Desk.run:3"];
     const WEST: [&str; 2] = ["bank.Desk.move:12", "bank.Desk.run:4"];

@@ -5,6 +5,7 @@
 //! calls things was made comparable in the model. It claims no more than its [`Grade`] carries.
 
 mod busy_wait;
+mod concurrent_map_access;
 mod connection_pool_exhaustion;
 mod cpu_hot;
 mod cycle;
@@ -13,6 +14,7 @@ mod finding;
 mod lock_contention;
 mod map_corruption;
 mod on_cpu;
+mod panic;
 mod phrase;
 mod queue_length;
 mod self_deadlock;
@@ -40,6 +42,8 @@ pub fn all() -> &'static [Detector] {
         map_corruption::DETECTOR,
         spin_loop::DETECTOR,
         busy_wait::DETECTOR,
+        concurrent_map_access::DETECTOR,
+        panic::DETECTOR,
         deadlock::DETECTOR,
         self_deadlock::DETECTOR,
         self_deadlock::LOCK_UPGRADE,

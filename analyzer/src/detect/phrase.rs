@@ -3,7 +3,7 @@
 use sigquit_dump::{Kind, Lock, LockKind, Nanos};
 
 use super::LockOf;
-use crate::model::{Call, Incident, MemberId, Origin};
+use crate::model::{Incident, MemberId, Origin};
 
 /// So many members are named; the rest is counted.
 const NAMED: usize = 4;
@@ -95,22 +95,20 @@ fn kind(kind: LockKind) -> &'static str {
     }
 }
 
-/// The functions that tell where a member is: the leaf, and the innermost few that are not the
-/// runtime's own. Innermost first.
+/// The functions that tell where a member is: the leaf, the libraries' functions that it is in,
+/// and the innermost few of the program's own. Innermost first.
 pub(super) fn telling_frames(incident: &Incident, member: MemberId, dump: usize) -> Vec<String> {
-    let mut calls = incident.calls(member, dump);
-    let leaf = calls.next();
-    let own = |call: &&Call| call.origin == Origin::Application;
-    let known = if calls.clone().any(|call| own(&call)) || leaf.is_some_and(|leaf| own(&leaf)) {
-        Origin::Application
-    } else {
-        Origin::Library
-    };
-    let told = calls.filter(|call| call.origin >= known).take(OWN_FRAMES);
     let mut frames: Vec<String> = Vec::new();
-    for call in leaf.into_iter().chain(told) {
-        if frames.last() != Some(&call.function) {
+    let mut own = 0;
+    for (depth, call) in incident.calls(member, dump).enumerate() {
+        let tells = match call.origin {
+            Origin::Application => own < OWN_FRAMES,
+            Origin::Library => own == 0,
+            Origin::Runtime => depth == 0,
+        };
+        if tells && frames.last() != Some(&call.function) {
             frames.push(call.function.clone());
+            own += usize::from(call.origin == Origin::Application);
         }
     }
     frames

@@ -11,6 +11,7 @@ use super::native_wait;
 use super::normalize::normalize;
 use super::origin::origin;
 use super::owner::{self, Stacks};
+use super::statement::beneath_raising;
 use super::wait_for::WaitForGraph;
 use crate::read::Input;
 
@@ -122,6 +123,18 @@ impl Incident {
     /// The call with that number.
     pub fn call(&self, id: CallId) -> &Call {
         &self.calls[id.0 as usize]
+    }
+
+    /// The calls of a failing member from where it failed outwards, without those that raised
+    /// and reported it.
+    pub fn raised_in(&self, id: MemberId, dump: usize) -> Vec<&Call> {
+        beneath_raising(self.calls(id, dump)).collect()
+    }
+
+    /// The same of a stack that a runtime's statement shows.
+    pub fn raised_in_stack(&self, dump: usize, stack: StackId) -> Vec<&Call> {
+        let calls = self.calls_of_stack(dump, stack).iter().map(|&(call, _)| self.call(call));
+        beneath_raising(calls).collect()
     }
 
     /// Every call, in the order of its number.

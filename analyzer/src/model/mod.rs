@@ -16,6 +16,7 @@
 //! cpu          what CPU it used, beside what was to be had
 //! borrow       which functions borrow from a pool
 //! pool_use     who waits to borrow from a pool, and who has borrowed
+//! statement    what a runtime's own words mean
 //! incident     the dumps of one process, and the questions that they answer
 //! ```
 //!
@@ -38,6 +39,7 @@ pub(crate) mod pattern;
 mod pool_use;
 #[cfg(test)]
 pub(crate) mod scene;
+mod statement;
 mod wait_for;
 
 pub use activation::Activation;
@@ -49,4 +51,5 @@ pub use idle::Idle;
 pub use incident::{Incident, Member, MemberId, incidents};
 pub use name::{FunctionName, words};
 pub use pool_use::PoolUse;
+pub use statement::Statement;
 pub use wait_for::{Cycle, Edge, WaitForGraph};

@@ -66,6 +66,7 @@ const GO_STANDARD: &[&str] = &[
     "mime",
     "net",
     "os",
+    "panic",
     "path",
     "plugin",
     "reflect",
