@@ -1,4 +1,90 @@
 //! `kill -3` for Rust: on SIGQUIT, dump the stacks of every thread, and let the program run on.
+//!
+//! ```
+//! fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     sigquit::install()?;
+//!     // The rest of the program. Whenever it hangs: kill -QUIT PID
+//!     # if cfg!(all(target_os = "linux", target_arch = "x86_64")) {
+//!     let file = sigquit::dump_now()?; // or when the program itself has a doubt
+//!     let (dumps, warnings) = sigquit::dump::read(&std::fs::read(file)?)?;
+//!     assert!(dumps[0].threads.iter().any(|thread| thread.name == "sigquit-agent"));
+//!     assert!(warnings.is_empty());
+//!     # }
+//!     Ok(())
+//! }
+//! ```
+//!
+//! # What you must do
+//!
+//! Call [`install`] once, early in `main`, before threads are started that block signals. There
+//! is nothing to keep and nothing to drop: the agent stays for the life of the process. Names in
+//! the dumps are as good as the binary's debug information; `debug = "line-tables-only"` in the
+//! release profile gives functions, inlined ones too, with files and lines. A stripped binary is
+//! unwound just as well; its frames are named later, from the unstripped file, by
+//! `sigquit analyze --symbols DIR`.
+//!
+//! # What it does for you
+//!
+//! One SIGQUIT takes a series of dumps, five by default and a second apart, because what moves
+//! and what does not is seen only between two. Each shows every thread of the process: where it
+//! is, what the kernel says it does, how much CPU it has used, on which futex it waits and who
+//! waits there with it. Each is a file of its own in the folder of the incident, written whole
+//! as soon as it is taken; its path is printed on standard error. `sigquit analyze FOLDER` says
+//! what is wrong. A SIGQUIT during a series is noted in the files, and not served again.
+//!
+//! [`dump_now`] takes one dump. With [`Builder::on_panic`], panics are noted in later dumps, or
+//! bring one of their own that shows what all other threads were doing.
+//!
+//! # For operators
+//!
+//! | variable | overrides |
+//! |---|---|
+//! | `SIGQUIT_DIR` | [`directory`](Builder::directory) |
+//! | `SIGQUIT_DUMPS` | [`dumps`](Builder::dumps) |
+//! | `SIGQUIT_INTERVAL` | [`interval`](Builder::interval), in seconds, such as `0.5` |
+//! | `SIGQUIT_STDERR=1` | [`stderr`](Builder::stderr): each dump as text, too |
+//! | `SIGQUIT_OFF=1` | all: [`install`] does nothing |
+//!
+//! # What it promises
+//!
+//! - The process lives. A thread is held up for some microseconds a dump, in which a signal handler
+//!   copies its registers and a piece of its stack; that handler allocates nothing and takes no
+//!   lock. All else happens on the agent's own thread, called `sigquit-agent`.
+//! - Facts first: a dump is on disk before a symbol table is opened. Damaged debug information
+//!   costs names.
+//! - Nothing that exists is overwritten, and only the owner can read what is written. A disk that
+//!   is full or missing turns the dump into text on standard error. Old incidents of the
+//!   same prefix are removed, nothing else ever is.
+//! - When nothing happens, it costs one sleeping thread and some hundred kilobytes of memory.
+//!   There are no timers and no connections.
+//! - Other handlers of SIGQUIT in the program go on working. The realtime signal by which the
+//!   agent asks threads is one that nobody uses; if all are taken, [`install`] fails.
+//!
+//! # What it is not for
+//!
+//! It is no profiler: a series is five moments. It is no crash handler: a process that dies by a
+//! signal leaves no dump. It says what is; what is wrong is for the analyzer to say.
+//!
+//! # Limitations
+//!
+//! - It runs on Linux on x86_64. Elsewhere [`install`] returns an error and all else compiles.
+//! - A system call with a time limit that a signal interrupts returns `EINTR`, whatever the
+//!   handler's flags: `nanosleep`, `usleep`, `poll`, `select`, `epoll_wait`, `sigtimedwait`,
+//!   `pause`, a futex wait with a time limit, and `recv` on a socket with a receive timeout. The
+//!   standard library begins them again, and so do the async runtimes; code that makes these
+//!   calls itself has to, as with any signal. Calls without a time limit are not disturbed.
+//! - A thread that blocks all signals, or sleeps in the kernel where no signal reaches it, is
+//!   shown without a stack, and with the reason.
+//! - A thread that waits for a CPU answers when it gets one. On a machine that is overloaded a
+//!   dump takes up to its [`deadline`](Builder::deadline).
+//! - Async tasks that are not running have no stack of their own and are not shown.
+//! - The name of a thread is what the kernel keeps of it: 15 bytes.
+//! - The agent's thread allocates when it writes. If a thread hangs inside the allocator and
+//!   holds its locks, the dump can hang too; the rest of the process does not.
+//! - In a program that aborts on panic, a panic of the libraries that read debug information
+//!   would abort it. The dump is on disk then.
+//! - A child that is forked off and runs on without `exec` has no agent, and SIGQUIT does nothing
+//!   there.
 #![cfg_attr(not(target_os = "linux"), forbid(unsafe_code))]
 
 use std::path::PathBuf;

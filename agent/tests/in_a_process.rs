@@ -321,6 +321,113 @@ fn registers_of_a_busy_thread_are_looked_at_between_two_dumps() {
     assert!(dumps[1].threads.iter().filter(|thread| thread.registers.is_some()).count() == 1);
 }
 
+// Limits.
+
+#[test]
+#[ignore = "a program for the test below"]
+fn asks_when_files_must_be_short() {
+    let short = libc::rlimit { rlim_cur: 1000, rlim_max: 1000 };
+    // SAFETY: the record is whole, and the kernel only reads it.
+    assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_FSIZE, &short) }, 0);
+    sigquit::install().unwrap();
+    let error = sigquit::dump_now().unwrap_err();
+    println!("\n{error}");
+}
+
+#[test]
+fn a_file_that_cannot_be_whole_is_not_there_and_its_text_is_on_standard_error() {
+    let outcome = run("asks_when_files_must_be_short");
+    assert!(outcome.dumps.is_empty());
+    assert!(outcome.stdout.contains("could not be written"), "{}", outcome.stdout);
+    assert!(outcome.stderr.contains("a dump cannot be written"), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("at sigquit::dump_now"), "{}", outcome.stderr);
+}
+
+#[test]
+#[ignore = "a program for the test below"]
+fn asks_often() {
+    sigquit::builder().prefix("often").retention(2).install().unwrap();
+    (0..4).for_each(|_| drop(sigquit::dump_now().unwrap()));
+}
+
+#[test]
+fn old_incidents_make_room() {
+    let outcome = run("asks_often");
+    assert_eq!(outcome.dumps.len(), 2);
+    let incidents = outcome.dumps.iter().map(|dump| &dump.series.as_ref().unwrap().incident);
+    assert!(incidents.clone().all(|incident| incident.starts_with("often-")));
+}
+
+#[test]
+#[ignore = "a program for the test below"]
+fn asks_in_the_usual_place() {
+    sigquit::install().unwrap();
+    println!("\nfile={}", sigquit::dump_now().unwrap().display());
+}
+
+#[test]
+fn without_a_folder_it_is_one_of_the_program_s_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = program("asks_in_the_usual_place", folder.path());
+    command.env_remove("SIGQUIT_DIR").env("TMPDIR", folder.path());
+    let outcome = outcome(command, folder.path());
+    let own = folder.path().join(std::env::current_exe().unwrap().file_name().unwrap());
+    assert!(outcome.stdout.contains(&format!("file={}/", own.display())), "{}", outcome.stdout);
+}
+
+#[test]
+#[ignore = "a program for the test below"]
+fn sleeps() {
+    let before = anonymous_memory();
+    sigquit::install().unwrap();
+    println!("\nidle=0x{:x}", anonymous_memory() - before);
+    for _ in 0..2 {
+        sigquit::dump_now().unwrap();
+    }
+    println!("\nlater=0x{:x}", anonymous_memory() - before);
+}
+
+/// Resident memory of the process that no file backs, in KiB.
+fn anonymous_memory() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse().unwrap()
+}
+
+#[test]
+fn it_costs_little_when_it_sleeps_before_a_dump_and_after() {
+    let outcome = run("sleeps");
+    let (idle, later) = (said(&outcome, "idle"), said(&outcome, "later"));
+    println!("{idle} KiB when installed, {later} KiB after two dumps");
+    assert!(idle < 2048 && later < 2048, "{idle} KiB, {later} KiB");
+}
+
+#[test]
+#[ignore = "a program for the test below"]
+fn forks() {
+    sigquit::builder().on_panic(OnPanic::Dump).install().unwrap();
+    // SAFETY: the child only calls what it is to test, and ends without running anything else.
+    let child = unsafe { libc::fork() };
+    if child == 0 {
+        let refused = sigquit::dump_now().is_err();
+        let contained = std::panic::catch_unwind(|| unlucky(0)).is_err();
+        // SAFETY: ends the process.
+        unsafe { libc::_exit(if refused && contained { 7 } else { 8 }) };
+    }
+    let mut status = 0;
+    // SAFETY: the child is ours, and the kernel writes to a place of ours.
+    assert_eq!(unsafe { libc::waitpid(child, &mut status, 0) }, child);
+    assert_eq!(libc::WEXITSTATUS(status), 7);
+    sigquit::dump_now().unwrap();
+}
+
+#[test]
+fn a_child_that_was_forked_off_has_no_agent_and_does_not_wait_for_it() {
+    let outcome = run("forks");
+    let [dump] = &*outcome.dumps else { panic!("{} dumps", outcome.dumps.len()) };
+    assert!(dump.notices.is_empty(), "the child's panic is not the parent's");
+}
+
 // Who holds the lock of standard error must not stop the agent.
 
 #[test]
@@ -388,7 +495,10 @@ fn dumps_panics() {
     install_with_hook(OnPanic::Dump);
     let barrier = Barrier::new(2);
     thread::scope(|scope| {
-        let bystands = || (0..2).for_each(|_| drop(barrier.wait()));
+        let bystands = || {
+            barrier.wait();
+            barrier.wait();
+        };
         let bystander = thread::Builder::new().name("bystander".into());
         bystander.spawn_scoped(scope, bystands).unwrap();
         barrier.wait();

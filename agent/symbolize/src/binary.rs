@@ -41,8 +41,8 @@ impl Binary {
 
     /// The functions at a stated address, innermost first.
     pub fn symbols(&self, address: u64) -> Result<Vec<Symbol>, Reason> {
-        let debug = self.from_debug_information(address);
-        match (debug, self.from_symbol_table(address)) {
+        let debug = self.debug_information(address);
+        match (debug, self.table_entry(address)) {
             (Ok(symbols), _) if !symbols.is_empty() => Ok(symbols),
             (_, Some(symbol)) => Ok(vec![symbol]),
             (Err(_), None) => Err(Reason::BadDebugInformation),
@@ -53,14 +53,14 @@ impl Binary {
 
     /// A compilation unit without descriptions of functions still knows lines; the function's
     /// name then comes from the symbol table.
-    fn from_debug_information(&self, address: u64) -> Result<Vec<Symbol>, Box<dyn Error>> {
+    fn debug_information(&self, address: u64) -> Result<Vec<Symbol>, Box<dyn Error>> {
         let mut frames = self.loader.find_frames(address)?;
         let mut symbols: Vec<Symbol> = Vec::new();
         while let Some(frame) = frames.next()? {
             let named = frame.function.as_ref().and_then(|function| function.demangle().ok());
             let function = match named {
                 Some(name) => name.into_owned(),
-                None => match self.from_symbol_table(address) {
+                None => match self.table_entry(address) {
                     Some(symbol) => symbol.function,
                     None => continue,
                 },
@@ -81,12 +81,12 @@ impl Binary {
         if outermost.function.contains("::") {
             return;
         }
-        if let Some(symbol) = self.from_symbol_table(address) {
+        if let Some(symbol) = self.table_entry(address) {
             outermost.function = symbol.function;
         }
     }
 
-    fn from_symbol_table(&self, address: u64) -> Option<Symbol> {
+    fn table_entry(&self, address: u64) -> Option<Symbol> {
         self.loader.find_symbol(address).map(|name| Symbol::function(demangle(name)))
     }
 }

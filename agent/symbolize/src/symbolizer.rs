@@ -10,12 +10,14 @@ use crate::image::Image;
 
 /// Finds names, and remembers them: an address is looked up once, however many dumps show it.
 pub struct Symbolizer {
-    locate: Box<dyn Fn(&Module) -> Vec<PathBuf>>,
+    locate: Locate,
     opened: HashMap<(String, Option<BuildId>), usize>,
     sources: Vec<Source>,
     found: HashMap<(usize, u64), Found>,
 }
 
+/// Says where a module's files may be, best first.
+type Locate = Box<dyn Fn(&Module) -> Vec<PathBuf>>;
 type Found = Result<Vec<Symbol>, Reason>;
 
 /// Where the names of one module come from.
