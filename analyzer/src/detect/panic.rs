@@ -89,11 +89,9 @@ fn calls<'a>(
     notice: &Notice,
     failed: Option<MemberId>,
 ) -> Vec<&'a Call> {
-    match (notice.stacks.first(), failed) {
-        (Some(&stack), _) => incident.raised_in_stack(dump, stack),
-        (None, Some(member)) => incident.raised_in(member, dump),
-        (None, None) => Vec::new(),
-    }
+    let told = notice.stacks.first().map(|&stack| incident.raised_in_stack(dump, stack));
+    let own = || failed.map(|member| incident.raised_in(member, dump));
+    told.filter(|calls| !calls.is_empty()).or_else(own).unwrap_or_default()
 }
 
 /// Others in the function where it happened.

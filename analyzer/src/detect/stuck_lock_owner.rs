@@ -1,6 +1,6 @@
 //! The owner of a lock that does not come back while others wait.
 
-use sigquit_dump::OwnerSource;
+use sigquit_dump::{Nanos, OwnerSource};
 
 use super::{Detector, Evidence, Finding, Grade, Severity, phrase};
 use crate::model::{Activation, Activity, CallId, Contention, Incident, MemberId, Origin, Sight};
@@ -21,11 +21,14 @@ something under the lock and has not come out between the first dump and the las
 - Someone waits for the lock in every dump, of which there are two at least.
 - Every dump shows the same owner.
 - The owner is in the same activation: the same frames at the same addresses in memory, or, where
-  the source prints no addresses, the same functions at the same lines.
+  the source prints no addresses, the same functions at the same lines. An owner that waits there
+  and has used no CPU time in between cannot have left; one that has used some did leave, and is
+  not reported.
 
 ## Limits
 
-- Without frame addresses, an owner that left and came back to the same line looks the same.
+- Without frame addresses and CPU times, an owner that left and came back to the same line looks
+  the same.
 - An owner that waits for another lock is not stuck in itself: the finding is about the owner at
   the end of the chain. A circle is a `deadlock`.
 - Nothing is said from one dump.
@@ -76,8 +79,26 @@ fn stuck(incident: &Incident, contention: &Contention, owner: MemberId) -> Optio
     }
     let activation = incident.same_activation(owner)?;
     let throughout = activation.above.len() == incident.dumps.len();
-    (throughout && is_under_the_lock(incident, contention, owner, &activation))
-        .then_some(activation)
+    (throughout
+        && !ran_in_between(incident, owner, &activation)
+        && is_under_the_lock(incident, contention, owner, &activation))
+    .then_some(activation)
+}
+
+/// More CPU time than a thread needs to wake and go back to sleep inside one call.
+const A_BREATH: Nanos = Nanos(20_000);
+
+/// Whether the owner, which waits in every dump, ran meanwhile: then it left the call and came
+/// back to the same line. Addresses settle that; where there are none, its CPU time does.
+fn ran_in_between(incident: &Incident, owner: MemberId, activation: &Activation) -> bool {
+    let waits = (0..incident.dumps.len()).all(|dump| incident.activity(owner, dump).is_wait());
+    let ran = incident.cpu_used(owner).is_some_and(|(used, _)| used > A_BREATH);
+    !activation.by_address && waits && ran
+}
+
+/// Whether the owner did not run at all: it cannot have left the call.
+fn stood_still(incident: &Incident, owner: MemberId) -> bool {
+    incident.cpu_used(owner).is_some_and(|(used, _)| used <= A_BREATH)
 }
 
 /// Whether the calls that stayed the same reach into what the owner does under the lock: they
@@ -109,13 +130,17 @@ fn is_under_the_lock(
 }
 
 fn sureness(incident: &Incident, activation: &Activation, source: OwnerSource) -> (Grade, f64) {
+    let (grade, confidence): (Grade, f64) = if activation.by_address {
+        (Grade::Counter, 0.9)
+    } else if stood_still(incident, activation.member) {
+        (Grade::Counter, 0.85)
+    } else if incident.dumps.len() > 2 {
+        (Grade::Repeat, 0.8)
+    } else {
+        (Grade::Repeat, 0.65)
+    };
     let inferred = source == OwnerSource::Inferred;
-    match (activation.by_address, incident.dumps.len()) {
-        (true, _) if !inferred => (Grade::Counter, 0.9),
-        (true, _) => (Grade::Counter, 0.8),
-        (false, 2) => (Grade::Repeat, if inferred { 0.55 } else { 0.65 }),
-        (false, _) => (Grade::Repeat, if inferred { 0.7 } else { 0.8 }),
-    }
+    (grade, if inferred { confidence - 0.1 } else { confidence })
 }
 
 /// Everyone who cannot go on before the owner does.
@@ -178,7 +203,9 @@ fn detail(
     if let Some(time) = activation.duration {
         detail.push(format!("That is {} at least.", phrase::duration(time)));
     }
-    if !activation.by_address {
+    if stood_still(incident, owner) {
+        detail.push("It has used no CPU time since, so it has not left that call.".into());
+    } else if !activation.by_address {
         detail.push(
             "The source prints no frame addresses: that it is one call is read from equal lines."
                 .into(),
@@ -249,7 +276,7 @@ fn evidence(
 mod tests {
     use super::*;
     use crate::model::scene::{Draw, Moment, Scene};
-    use sigquit_dump::{LockKind, Runtime, WaitFor};
+    use sigquit_dump::{LockKind, Runtime, ThreadState, WaitFor};
 
     const FSYNC: [&str; 3] =
         ["fsync pc=10 cfa=10", "journal::append:9 pc=20 cfa=40", "journal::writer:3 pc=30 cfa=90"];
@@ -315,6 +342,28 @@ mod tests {
         assert_eq!(findings.len(), 1);
         assert_eq!(findings[0].owner, Some(incident.named("last")));
         assert_eq!(incident.names(&findings[0].victims), ["first", "middle"]);
+    }
+
+    /// A JVM's owner that sleeps at the same line in both dumps, with its CPU time.
+    fn sleeper(before: u64, after: u64) -> Incident {
+        let draw = |cpu: u64| {
+            move |dump: &mut Moment| {
+                let lock = dump.lock(LockKind::Monitor, 0x10);
+                let owner = dump.thread("owner", &["java.lang.Thread.sleep", "bus.Client.run:8"]);
+                owner.holds(lock).is(ThreadState::TimedWaiting).cpu = Some(Nanos(cpu));
+                for number in 0..5 {
+                    dump.thread(&number.to_string(), &["bus.Client.run:7"])
+                        .waits(lock, WaitFor::Exclusive);
+                }
+            }
+        };
+        Scene::of(Runtime::Jvm).dump(0, draw(before)).dump(3, draw(after)).incident()
+    }
+
+    #[test]
+    fn cpu_time_tells_whether_an_owner_without_addresses_left_the_call() {
+        assert!(detect(&sleeper(1_000_000, 1_200_000)).is_empty());
+        assert_eq!(detect(&sleeper(1_000_000, 1_000_000))[0].grade, Grade::Counter);
     }
 
     #[test]

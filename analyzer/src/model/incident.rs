@@ -7,6 +7,7 @@ use sigquit_dump::{Dump, Frame, Kind, Nanos, Process, Runtime, Stack, StackId, S
 use super::activity::{self, Activity};
 use super::call::{Call, CallId, Origin};
 use super::idle::{self, Idle, Marks};
+use super::kin::are_kin;
 use super::native_wait;
 use super::normalize::normalize;
 use super::origin::origin;
@@ -192,56 +193,20 @@ impl Incident {
 
 /// Sorts dumps into incidents, one a process, each in time order.
 pub fn incidents(inputs: Vec<Input>) -> Vec<Incident> {
-    let mut incidents: Vec<(ProcessKey, Incident)> = Vec::new();
+    let mut incidents: Vec<Incident> = Vec::new();
     for (index, input) in inputs.into_iter().enumerate() {
         for dump in input.dumps {
-            let key = ProcessKey::of(&dump);
-            let place = match incidents.iter().position(|(known, _)| known.is(&key)) {
-                Some(place) => place,
-                None => {
-                    incidents.push((key, Incident::default()));
-                    incidents.len() - 1
-                }
-            };
-            incidents[place].1.dumps.push(dump);
-            incidents[place].1.inputs.push(index);
+            let of_process =
+                |known: &Incident| known.dumps.last().is_some_and(|last| are_kin(last, &dump));
+            let place = incidents.iter().position(of_process).unwrap_or_else(|| {
+                incidents.push(Incident::default());
+                incidents.len() - 1
+            });
+            incidents[place].dumps.push(dump);
+            incidents[place].inputs.push(index);
         }
     }
-    (1..).zip(incidents).map(|(number, (_, incident))| finish(number, incident)).collect()
-}
-
-/// What tells processes apart.
-struct ProcessKey {
-    runtime: Runtime,
-    pid: Option<u64>,
-    host: Option<String>,
-    started: Option<Nanos>,
-}
-
-/// A start is counted from the machine's boot, whose own moment is not known to the microsecond.
-/// No machine gives a pid to another process within so short a time.
-const SAME_START: Nanos = Nanos(1_000_000_000);
-
-impl ProcessKey {
-    fn is(&self, other: &ProcessKey) -> bool {
-        let near = |here: Nanos, there: Nanos| here.0.abs_diff(there.0) < SAME_START.0;
-        let same_start = match (self.started, other.started) {
-            (Some(here), Some(there)) => near(here, there),
-            (here, there) => here == there,
-        };
-        same_start
-            && (self.runtime, self.pid, &self.host) == (other.runtime, other.pid, &other.host)
-    }
-
-    fn of(dump: &Dump) -> ProcessKey {
-        let process = &dump.process;
-        ProcessKey {
-            runtime: process.runtime,
-            pid: process.pid,
-            host: process.host.clone(),
-            started: process.started,
-        }
-    }
+    (1..).zip(incidents).map(|(number, incident)| finish(number, incident)).collect()
 }
 
 fn finish(number: usize, mut incident: Incident) -> Incident {

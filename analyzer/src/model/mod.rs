@@ -17,6 +17,7 @@
 //! borrow       which functions borrow from a pool
 //! pool_use     who waits to borrow from a pool, and who has borrowed
 //! statement    what a runtime's own words mean
+//! kin          which dumps are of one process
 //! incident     the dumps of one process, and the questions that they answer
 //! ```
 //!
@@ -30,6 +31,7 @@ mod contention;
 mod cpu;
 mod idle;
 mod incident;
+mod kin;
 mod name;
 mod native_wait;
 mod normalize;

@@ -1,0 +1,144 @@
+//! Which dumps are of one process.
+//!
+//! A pid and a host settle it where both dumps have them. Most sources print neither; then the
+//! threads tell: two dumps are kin when most of the threads that share a number between them
+//! also share their name and the function that they began with.
+
+use std::collections::HashMap;
+
+use sigquit_dump::{Dump, Kind, Nanos, Process, Runtime, Symbol, Thread};
+
+/// Whether two dumps can be of one process.
+pub(super) fn are_kin(one: &Dump, other: &Dump) -> bool {
+    match by_process(&one.process, &other.process) {
+        Some(known) => known,
+        None => threads_agree(one, other),
+    }
+}
+
+/// What the processes themselves say, when they say enough.
+fn by_process(one: &Process, other: &Process) -> Option<bool> {
+    let pids = agree(&one.pid, &other.pid, |one, other| one == other);
+    let hosts = agree(&one.host, &other.host, |one, other| one == other);
+    let starts = agree(&one.started, &other.started, is_near);
+    let other_runtime =
+        one.runtime != other.runtime && ![one.runtime, other.runtime].contains(&Runtime::Unknown);
+    if other_runtime || [pids, hosts, starts].contains(&Some(false)) {
+        return Some(false);
+    }
+    (pids.is_some() && (hosts.is_some() || starts.is_some())).then_some(true)
+}
+
+/// A start is counted from the machine's boot, whose own moment is not known to the microsecond.
+/// No machine gives a pid to another process within so short a time.
+const SAME_START: Nanos = Nanos(1_000_000_000);
+
+fn is_near(one: &Nanos, other: &Nanos) -> bool {
+    one.0.abs_diff(other.0) < SAME_START.0
+}
+
+fn agree<T>(one: &Option<T>, other: &Option<T>, same: fn(&T, &T) -> bool) -> Option<bool> {
+    one.as_ref().zip(other.as_ref()).map(|(one, other)| same(one, other))
+}
+
+/// A dump without numbers, or without threads, contradicts nobody.
+fn threads_agree(one: &Dump, other: &Dump) -> bool {
+    let known: HashMap<Number, &Thread> =
+        one.threads.iter().filter_map(|thread| Some((Number::of(thread)?, thread))).collect();
+    let numbered: Vec<(Number, &Thread)> =
+        other.threads.iter().filter_map(|thread| Some((Number::of(thread)?, thread))).collect();
+    if known.is_empty() || numbered.is_empty() {
+        return true;
+    }
+    let shared = numbered.iter().filter_map(|(number, thread)| Some((known.get(number)?, thread)));
+    let same = |(before, after): (&&Thread, &&Thread)| {
+        before.name == after.name && root(one, before) == root(other, after)
+    };
+    let verdicts: Vec<bool> = shared.map(same).collect();
+    let alike = verdicts.iter().filter(|same| **same).count();
+    alike > 0 && alike * 2 >= verdicts.len()
+}
+
+/// The numbers by which a thread is known.
+#[derive(PartialEq, Eq, Hash)]
+struct Number(Kind, Option<u64>, Option<u64>);
+
+impl Number {
+    fn of(thread: &Thread) -> Option<Number> {
+        let known = thread.number.is_some() || thread.os_id.is_some();
+        known.then_some(Number(thread.kind, thread.number, thread.os_id))
+    }
+}
+
+/// The outermost function that says what a thread is for, with its file.
+fn root<'a>(dump: &'a Dump, thread: &Thread) -> Option<(&'a str, Option<&'a str>)> {
+    let begins = |symbol: &&Symbol| !BEGINNINGS.contains(&symbol.function.as_str());
+    let symbol = dump.calls(thread).map(|(_, _, symbol)| symbol).filter(begins).last()?;
+    let file = symbol.location.as_ref().map(|location| location.file.as_str());
+    Some((&symbol.function, file))
+}
+
+/// Functions with which every thread begins, where a source prints them at all.
+const BEGINNINGS: &[&str] = &["runtime.goexit", "runtime.main"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::incidents;
+    use crate::model::scene::{Moment, Scene};
+    use crate::read::Input;
+
+    fn dump(runtime: Runtime, pid: Option<u64>, draw: impl FnOnce(&mut Moment)) -> Dump {
+        let mut incident = Scene::of(runtime).dump(0, draw).incident();
+        let mut dump = incident.dumps.remove(0);
+        dump.process.pid = pid;
+        dump
+    }
+
+    /// A JVM's main thread with such a tid.
+    fn main_thread(tid: u64) -> impl Fn(&mut Moment) {
+        move |dump| {
+            let main = dump.thread("main", &["shop.Main.main:3"]);
+            (main.number, main.os_id) = (Some(1), Some(tid));
+        }
+    }
+
+    fn processes(dumps: Vec<Dump>) -> usize {
+        incidents(vec![Input { dumps, ..Input::default() }]).len()
+    }
+
+    #[test]
+    fn a_pid_settles_it() {
+        let jvm = |pid| dump(Runtime::Jvm, Some(pid), main_thread(100));
+        assert_eq!(processes(vec![jvm(1), jvm(1), jvm(2)]), 2);
+    }
+
+    #[test]
+    fn without_a_pid_the_threads_tell() {
+        let jvm = |pid, tid| dump(Runtime::Jvm, pid, main_thread(tid));
+        assert_eq!(processes(vec![jvm(None, 100), jvm(Some(99), 100), jvm(None, 100)]), 1);
+        assert_eq!(processes(vec![jvm(None, 100), jvm(None, 200)]), 2);
+    }
+
+    #[test]
+    fn equal_numbers_of_other_programs_do_not_make_kin() {
+        let go = |root: &'static str| {
+            dump(Runtime::Go, None, move |dump| {
+                dump.thread("", &["runtime.gopark", root]).number = Some(7);
+            })
+        };
+        assert_eq!(processes(vec![go("main.serve"), go("main.serve")]), 1);
+        assert_eq!(processes(vec![go("main.serve"), go("main.crawl")]), 2);
+    }
+
+    #[test]
+    fn a_profile_without_numbers_contradicts_nobody() {
+        let nameless = dump(Runtime::Go, None, |dump| {
+            dump.thread("", &["main.serve"]);
+        });
+        let numbered = dump(Runtime::Go, None, |dump| {
+            dump.thread("", &["main.crawl"]).number = Some(7);
+        });
+        assert_eq!(processes(vec![nameless, numbered]), 1);
+    }
+}
