@@ -19,7 +19,8 @@ where nobody looked at the registers.
 
 CPU time between the dumps, and time in the run queue, where these are counted; what a thread used
 beside the busiest one; otherwise that it was runnable in every dump. Where looks at the registers
-never showed a state twice, it progresses, and that is said.
+hardly ever showed a state twice, it seems to progress, and that is said; a loop that only counts
+would look like that as well.
 
 ## Limits
 
@@ -29,7 +30,7 @@ Needs two dumps. Never more than low: that a thread works is no fault.
 
 When this is not expected: take five dumps two seconds apart and compare the innermost functions, or
 a CPU profile. In a Rust program the agent looks at the registers of threads that are hot, which
-tells loops from work.
+tells most loops from work.
 ",
     detect,
 };
@@ -57,7 +58,10 @@ fn finding(incident: &Incident, hot: &[&Candidate]) -> Finding {
         grade: if counted { Grade::Counter } else { Grade::Repeat },
         confidence: if counted { 0.9 } else { 0.5 },
         headline: match progresses {
-            true => format!("{who} {are} CPU-bound and progressing"),
+            true => format!(
+                "{who} {are} CPU-bound and {} to progress",
+                on_cpu::verb(&members, "seems", "seem")
+            ),
             false => format!(
                 "{who} {are} CPU-bound; whether {} is not known",
                 on_cpu::verb(&members, "it progresses", "they progress")
@@ -81,7 +85,9 @@ fn finding(incident: &Incident, hot: &[&Candidate]) -> Finding {
 
 fn detail(incident: &Incident, hot: &[&Candidate], progresses: bool) -> String {
     let what = match progresses {
-        true => "Looks at the registers show ever new states: this is work, not a loop that hangs.",
+        true => {
+            "Looks at the registers show ever new states, as work does and hardly any loop that hangs."
+        }
         false => {
             "Nothing in the dumps tells work from a loop without an end, so neither is claimed."
         }
@@ -151,7 +157,7 @@ mod tests {
             .incident();
         let finding = detect(&incident).pop().expect("w is hot");
         assert_eq!(finding.severity, Severity::Info);
-        assert!(finding.headline.contains("progressing"));
+        assert!(finding.headline.contains("seems to progress"));
     }
 
     #[test]

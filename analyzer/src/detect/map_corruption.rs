@@ -130,7 +130,7 @@ fn occupied(caught: &[&Candidate]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use sigquit_dump::{Nanos, Runtime};
+    use sigquit_dump::{Nanos, RegisterSamples, Runtime};
 
     use super::*;
     use crate::model::scene::{Scene, progressing, recurring};
@@ -252,21 +252,21 @@ mod tests {
         assert_eq!(found(&java(&[("w-1", &[stack; 3]), ("w-2", &[stack; 3])])), None);
     }
 
-    /// A Rust map whose chain leads back into itself.
-    fn rust(looks: [Option<sigquit_dump::RegisterSamples>; 2]) -> Incident {
-        (0..3)
+    /// Threads in `get` of a Rust map, with what looks at their registers showed.
+    fn rust(dumps: u64, threads: &[Option<RegisterSamples>]) -> Incident {
+        (0..dumps)
             .fold(Scene::of(Runtime::Rust), |scene, second| {
                 scene.dump(second, |dump| {
-                    for (name, looks) in ["r-1", "r-2"].into_iter().zip(looks.clone()) {
+                    for (number, looks) in threads.iter().enumerate() {
                         let stack = [
                             "order::ChainedMap::get:70 pc=10 cfa=100",
                             "order::price:30 pc=20 cfa=200",
                             "order::serve:9 pc=30 cfa=300",
                         ];
-                        let thread = dump.thread(name, &stack);
+                        let thread = dump.thread(&format!("r-{number}"), &stack);
                         thread.cpu = Some(Nanos::from_millis(500 * second));
                         thread.run_delay = Some(Nanos::from_millis(490 * second));
-                        thread.registers = looks;
+                        thread.registers = looks.clone();
                     }
                 })
             })
@@ -275,20 +275,28 @@ mod tests {
 
     #[test]
     fn registers_that_come_back_decide_for_all_who_are_in_the_map() {
-        let incident = rust([Some(recurring(1)), None]);
-        assert_eq!(found(&incident), Some((vec!["r-1", "r-2"], Severity::Critical)));
+        let incident = rust(3, &[Some(recurring(1)), None]);
+        assert_eq!(found(&incident), Some((vec!["r-0", "r-1"], Severity::Critical)));
         assert!(detect(&incident)[0].confidence > 0.9);
     }
 
     #[test]
     fn registers_that_move_decide_too() {
-        let incident = rust([Some(recurring(1)), Some(progressing())]);
-        assert_eq!(found(&incident), Some((vec!["r-1"], Severity::High)));
-        assert_eq!(found(&rust([Some(progressing()), Some(progressing())])), None);
+        let incident = rust(3, &[Some(recurring(1)), Some(progressing())]);
+        assert_eq!(found(&incident), Some((vec!["r-0"], Severity::High)));
+        assert_eq!(found(&rust(3, &[Some(progressing()), Some(progressing())])), None);
     }
 
     #[test]
     fn without_looks_the_same_get_from_the_same_function_proves_nothing() {
-        assert_eq!(found(&rust([None, None])), None);
+        assert_eq!(found(&rust(3, &[None, None])), None);
+    }
+
+    #[test]
+    fn in_machine_code_many_sights_of_it_do() {
+        let names = vec!["r-0", "r-1", "r-2", "r-3"];
+        let incident = rust(5, &[None, None, None, None]);
+        assert_eq!(found(&incident), Some((names, Severity::Critical)));
+        assert!(detect(&incident)[0].confidence < 0.8);
     }
 }

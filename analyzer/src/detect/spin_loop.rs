@@ -156,13 +156,19 @@ mod tests {
     }
 
     #[test]
+    fn whom_nobody_could_look_at_is_judged_by_the_others_in_the_same_call() {
+        let incident = walking(980, &[Some(recurring(1)), None, Some(progressing())]);
+        assert_eq!(incident.names(&detect(&incident)[0].members), ["w-0", "w-1"]);
+    }
+
+    #[test]
     fn work_that_moves_on_is_not_one() {
         assert_eq!(detect(&walking(980, &[Some(progressing())])), []);
     }
 
     #[test]
     fn too_few_looks_say_nothing() {
-        let few = RegisterSamples { samples: 4, recurring: 4, ..recurring(1) };
+        let few = RegisterSamples { samples: 3, recurring: 3, ..recurring(1) };
         assert_eq!(detect(&walking(980, &[Some(few)])), []);
     }
 

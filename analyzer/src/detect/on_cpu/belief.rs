@@ -2,7 +2,7 @@
 
 use crate::detect::Grade;
 
-use super::thresholds::{RECURS, SAME_DUMPS};
+use super::thresholds::{LEAST_TO_MOVE, RECURS, SAME_DUMPS};
 use super::{Candidate, Hot, Progress, WaitSign};
 
 /// What a claim rests on, and how sure it is.
@@ -27,6 +27,7 @@ fn of(candidate: &Candidate) -> Belief {
     if let Progress::Recurs(looks) = candidate.progress {
         let confidence = match looks.recurrence() {
             recurrence if recurrence < RECURS => 0.85,
+            _ if looks.samples < LEAST_TO_MOVE => 0.85,
             _ if looks.dumps > 1 => 0.95,
             _ => 0.9,
         };

@@ -7,14 +7,17 @@
 //! - a thread that stays in code which only rearranges chains or trees, or
 //! - several threads that stay in the map and came to it from different functions,
 //!
-//! each with its whole stack the same to the line.
+//! each with its whole stack the same to the line. In machine code, where a thread is met at any
+//! instruction and not only where its runtime stops it, many sights of several threads that are
+//! all in the map's own function will do too.
 
 use std::collections::BTreeSet;
 
 use crate::model::{Activation, Call, FunctionName, Incident, Origin, words};
 
+use super::belief::belief;
 use super::progress::Progress;
-use super::thresholds::{MANY, NEAR_LEAF, SAME_DUMPS};
+use super::thresholds::{MANY, MANY_SIGHTS, NEAR_LEAF, SAME_DUMPS};
 use super::{Candidate, is_near_leaf};
 
 /// Where in a map's code a member stays.
@@ -209,13 +212,11 @@ fn broken_map(candidates: &[Candidate], of_family: &[usize]) -> Option<BrokenMap
         !matches!(candidates[at].progress, Progress::Moves(_)) && stays(&candidates[at])
     };
     let members: Vec<usize> = of_family.iter().copied().filter(caught).collect();
-    let proven = members.iter().any(|&at| matches!(candidates[at].progress, Progress::Recurs(_)));
-    let confidence = match proven {
-        true => 0.95,
-        false => {
-            let caught: Vec<&Candidate> = members.iter().map(|&at| &candidates[at]).collect();
-            by_stacks(&caught, caught.len() == of_family.len())?
-        }
+    let caught: Vec<&Candidate> = members.iter().map(|&at| &candidates[at]).collect();
+    let belief = belief(&caught);
+    let confidence = match belief.is_seen {
+        true => belief.confidence,
+        false => by_stacks(&caught, caught.len() == of_family.len())?,
     };
     Some(BrokenMap { members, confidence })
 }
@@ -230,10 +231,13 @@ fn by_stacks(caught: &[&Candidate], all: bool) -> Option<f64> {
     let in_tree = maps.iter().any(|map| map.part >= Part::Tree);
     let rearranging = maps.iter().any(|map| map.part == Part::Rearrange);
     let differ = entries.len() > 1;
+    let in_leaf = |activation: &Activation| activation.by_address && activation.most_above() == 0;
+    let in_leaf = caught.iter().all(|one| one.activation.as_ref().is_some_and(in_leaf));
     match dumps >= SAME_DUMPS {
         true if several && rearranging => Some(0.9),
         true if several && differ => Some(0.85),
         true if several && in_tree => Some(0.75),
+        true if several && in_leaf && dumps * caught.len() >= MANY_SIGHTS => Some(0.75),
         true if rearranging => Some(0.7),
         false if several && in_tree && (rearranging || differ) => Some(0.65),
         false if caught.len() >= MANY && differ && all => Some(0.6),

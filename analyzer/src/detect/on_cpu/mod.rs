@@ -77,9 +77,11 @@ pub(super) fn classify(incident: &Incident) -> OnCpu {
     let maps = map::broken_maps(&all);
     let mut free: Vec<usize> = (0..all.len()).collect();
     free.retain(|at| !maps.iter().any(|map| map.members.contains(at)));
-    let waits = take(&mut free, |at| is_wait(incident, &all[at]));
+    let mut waits = take(&mut free, |at| is_wait(incident, &all[at]));
+    waits.extend(take(&mut free, |at| is_like(incident, &all, at, &waits)));
     let together = stuck_together(incident, &all, &free);
-    let spins = take(&mut free, |at| is_spin(&all[at]) || together.contains(&at));
+    let mut spins = take(&mut free, |at| is_spin(&all[at]) || together.contains(&at));
+    spins.extend(take(&mut free, |at| is_like(incident, &all, at, &spins)));
     let by_place = |members: Vec<usize>| by_place(incident, &all, &members);
     let (waits, spins) = (by_place(waits), by_place(spins));
     OnCpu { all, maps, waits, spins, hot: free }
@@ -162,6 +164,23 @@ fn is_spin(candidate: &Candidate) -> bool {
     let near = |activation: &Activation| activation.most_above() <= NEAR_LEAF;
     matches!(candidate.progress, Progress::Recurs(_))
         && candidate.activation.as_ref().is_some_and(near)
+}
+
+/// At whose registers nobody could look is judged by others that are in the same call and whose
+/// registers were seen to come back: a starved thread gives no looks.
+fn is_like(incident: &Incident, all: &[Candidate], at: usize, judged: &[usize]) -> bool {
+    let place = |candidate: &Candidate| {
+        let activation = candidate.activation.as_ref()?;
+        let stays =
+            activation.most_above() <= NEAR_LEAF && (activation.whole || activation.by_address);
+        let function = activation.innermost(incident)?.function.clone();
+        stays.then_some(function)
+    };
+    let is_seen = |other: &usize| matches!(all[*other].progress, Progress::Recurs(_));
+    let here = place(&all[at]);
+    all[at].progress == Progress::Unknown
+        && here.is_some()
+        && judged.iter().filter(|other| is_seen(other)).any(|&other| place(&all[other]) == here)
 }
 
 /// Without a look at the registers: several that stay at the same line of the program's own

@@ -4,7 +4,9 @@ use sigquit_dump::RegisterSamples;
 
 use crate::model::{Incident, MemberId};
 
-use super::thresholds::{LEAST_SAMPLES, LEAST_SAMPLES_EACH, MOVES, RECURS, TIGHT_LOOP};
+use super::thresholds::{
+    LEAST_SAMPLES, LEAST_SAMPLES_EACH, LEAST_TO_MOVE, MOVES, RECURS, TIGHT_LOOP,
+};
 
 /// What the looks at a member's registers showed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,7 +59,7 @@ impl Looks {
         self.most_places = self.most_places.max(seen.distinct_pcs);
         let pointer = seen.cycling_pointers > 0 && seen.distinct_pcs <= TIGHT_LOOP;
         self.going_round += u32::from(pointer);
-        let one_state_each = seen.distinct_states <= seen.distinct_pcs.saturating_add(1);
+        let one_state_each = seen.distinct_states <= seen.distinct_pcs;
         self.constant += u32::from(seen.cycling_pointers == 0 && one_state_each);
     }
 }
@@ -75,7 +77,7 @@ pub(super) fn progress(incident: &Incident, member: MemberId) -> Progress {
         Progress::Unknown
     } else if recurrence >= RECURS && !is_in_system_calls(incident, member) || looks.goes_round() {
         Progress::Recurs(looks)
-    } else if recurrence < MOVES && looks.going_round == 0 {
+    } else if recurrence < MOVES && looks.going_round == 0 && looks.samples >= LEAST_TO_MOVE {
         Progress::Moves(looks)
     } else {
         Progress::Unknown

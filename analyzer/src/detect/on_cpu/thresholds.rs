@@ -17,12 +17,17 @@ pub(super) const BESIDE_MOST: f64 = 0.3;
 /// it; ten threads that shared a starved machine with a hundred others used five times as much.
 pub(super) const LEAST_SHARE: f64 = 0.002;
 
-/// Fewer looks at the registers than this, over all dumps, say nothing.
-pub(super) const LEAST_SAMPLES: u32 = 20;
+/// Fewer looks at the registers than this, over all dumps, say nothing. A thread on a starved
+/// machine gives few; but where a healthy program comes back to a state once in a hundred looks,
+/// five times in ten is no chance.
+pub(super) const LEAST_SAMPLES: u32 = 10;
 
-/// And fewer than this beside one dump are not counted: a starved thread gives few, and two or
-/// three can be alike by chance.
-pub(super) const LEAST_SAMPLES_EACH: u32 = 5;
+/// So few beside one dump cannot show that anything came back.
+pub(super) const LEAST_SAMPLES_EACH: u32 = 2;
+
+/// That nothing comes back takes more looks: a large circle is seen to be one only when it has
+/// been gone round.
+pub(super) const LEAST_TO_MOVE: u32 = 50;
 
 /// Share of the looks whose state came back. Loops without progress showed .99 and more, except
 /// those that count; programs that progress showed .015 at most. Half is far from both.
@@ -47,3 +52,8 @@ pub(super) const SAME_DUMPS: usize = 3;
 /// So many threads, all with the same stack in both of two dumps, say as much as fewer do in
 /// three.
 pub(super) const MANY: usize = 4;
+
+/// In machine code a thread is met anywhere in its loop. So many sights of threads, all of them
+/// in the map's own function and none of them in what its callers do, say that they hardly ever
+/// leave it: at least 86 % of the time.
+pub(super) const MANY_SIGHTS: usize = 20;
