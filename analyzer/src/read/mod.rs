@@ -79,6 +79,15 @@ pub enum Recognition {
     Yes,
 }
 
+/// More threads than any process has: so that an input that claims them cannot fill the memory.
+const MOST_THREADS: usize = 1 << 22;
+
+/// Told of an input that claims more.
+fn too_many_threads(line: u64) -> Warning {
+    let message = format!("more than {MOST_THREADS} threads: the rest of the input is left out");
+    Warning { line, message }
+}
+
 /// Every format, the most exact recogniser first.
 pub const FORMATS: &[Format] = &[sigquit::FORMAT, hotspot::FORMAT, go::FORMAT];
 

@@ -45,7 +45,7 @@ impl<'t> Locks<'t> {
     pub fn resolve(mut self, dump: &mut Dump) {
         self.believe_corroborated();
         let mut known: HashMap<(u64, LockKind), LockId> = HashMap::new();
-        let mut callers: HashMap<LockId, HashSet<FrameId>> = HashMap::new();
+        let mut callers = Callers::default();
         for want in &self.wants {
             let Wanted { kind, type_name, wait_for, address, .. } = want.wanted;
             let lock = Lock { address, kind, type_name: Some(type_name.into()), ..Lock::default() };
@@ -57,7 +57,7 @@ impl<'t> Locks<'t> {
             };
             enter(&mut dump.threads[want.thread as usize], id, wait_for);
             if wait_for.needs_owner_to_leave() {
-                callers.entry(id).or_default().extend(want.caller);
+                callers.note(dump, id, want.caller);
             }
         }
         self.find_owners(dump, &callers);
@@ -79,9 +79,9 @@ impl<'t> Locks<'t> {
 
     /// A goroutine that is past the call of `Lock` in the function where others wait for the
     /// lock, and has the lock's address in sight, is likely to hold it: when it is the only one.
-    fn find_owners(&self, dump: &mut Dump, callers: &HashMap<LockId, HashSet<FrameId>>) {
+    fn find_owners(&self, dump: &mut Dump, callers: &Callers) {
         let mut seekers: HashMap<u64, Vec<LockId>> = HashMap::new();
-        for &id in callers.keys() {
+        for &id in callers.first.keys() {
             if let Some(address) = dump.lock(id).address {
                 seekers.entry(address).or_default().push(id);
             }
@@ -91,7 +91,7 @@ impl<'t> Locks<'t> {
             let sought: HashSet<LockId> =
                 shown.iter().filter_map(|at| seekers.get(at)).flatten().copied().collect();
             for id in sought {
-                let depth = past_lock(dump, thread, id, callers);
+                let depth = callers.past_lock(dump, thread, id);
                 candidates.entry(id).or_default().extend(depth.map(|depth| (thread, depth)));
             }
         }
@@ -113,34 +113,41 @@ fn enter(thread: &mut Thread, lock: LockId, wait_for: WaitFor) {
     }
 }
 
-/// How deep in a goroutine's stack the frame lies that took the lock, if one did.
-fn past_lock(
-    dump: &Dump,
-    thread: u32,
-    lock: LockId,
-    callers: &HashMap<LockId, HashSet<FrameId>>,
-) -> Option<u32> {
-    let thread = dump.threads.get(thread as usize)?;
-    if thread.wait.as_ref().is_some_and(|wait| wait.lock == lock) {
-        return None;
-    }
-    let callers = callers.get(&lock)?;
-    let is_past = |&frame: &FrameId| callers.iter().any(|&caller| is_later(dump, caller, frame));
-    let stack = dump.stack(thread)?;
-    stack.frames.iter().rposition(is_past).map(|depth| depth as u32)
+/// For each lock the functions in which goroutines wait for it, and their first line that calls
+/// `Lock`.
+#[derive(Default)]
+struct Callers {
+    first: HashMap<LockId, HashMap<String, u32>>,
 }
 
-/// Whether a frame is in the same function as another, further down its source.
-fn is_later(dump: &Dump, earlier: FrameId, later: FrameId) -> bool {
-    let place = |id: FrameId| {
-        let symbol = dump.frame(id).symbols.first()?;
-        let location = symbol.location.as_ref()?;
-        Some((&symbol.function, &location.file, location.line?))
-    };
-    match (place(earlier), place(later)) {
-        (Some(earlier), Some(later)) => {
-            earlier.0 == later.0 && earlier.1 == later.1 && earlier.2 < later.2
+impl Callers {
+    fn note(&mut self, dump: &Dump, lock: LockId, caller: Option<FrameId>) {
+        let first = self.first.entry(lock).or_default();
+        let Some((function, line)) = caller.and_then(|caller| place(dump, caller)) else { return };
+        match first.get_mut(function) {
+            Some(known) => *known = line.min(*known),
+            None => drop(first.insert(function.to_owned(), line)),
         }
-        _ => false,
     }
+
+    /// How deep in a goroutine's stack the frame lies that took the lock, if one did.
+    fn past_lock(&self, dump: &Dump, thread: u32, lock: LockId) -> Option<u32> {
+        let thread = dump.threads.get(thread as usize)?;
+        if thread.wait.as_ref().is_some_and(|wait| wait.lock == lock) {
+            return None;
+        }
+        let first = self.first.get(&lock)?;
+        let is_past = |&frame: &FrameId| {
+            let (function, line) = place(dump, frame)?;
+            Some(line > *first.get(function)?)
+        };
+        let frames = &dump.stack(thread)?.frames;
+        let depth = frames.iter().rposition(|frame| is_past(frame) == Some(true));
+        depth.map(|depth| depth as u32)
+    }
+}
+
+fn place(dump: &Dump, frame: FrameId) -> Option<(&str, u32)> {
+    let symbol = dump.frame(frame).symbols.first()?;
+    Some((&symbol.function, symbol.location.as_ref()?.line?))
 }

@@ -30,7 +30,7 @@ use sigquit_dump::{Dump, Warning};
 use self::building::Building;
 use super::foreign::is_log_line;
 use super::text::Lines;
-use super::{Format, Recognition, Text};
+use super::{Format, MOST_THREADS, Recognition, Text, too_many_threads};
 
 pub(super) const FORMAT: Format =
     Format { name: "go", looks_like: "a line `goroutine 1 [running]:` of Go", recognize, read };
@@ -60,7 +60,7 @@ fn read(text: &Text) -> (Vec<Dump>, Vec<Warning>) {
     let (mut dumps, mut warnings) = (Vec::new(), Vec::new());
     let mut building = Building::default();
     let mut lines = text.lines();
-    let mut last = 0;
+    let (mut last, mut threads) = (0, 0);
     while let Some(line) = lines.next() {
         let printed = line.text.trim_end();
         if building.is_over(printed) {
@@ -68,8 +68,13 @@ fn read(text: &Text) -> (Vec<Dump>, Vec<Warning>) {
             dumps.push(over.finish(last, false, &mut warnings));
         }
         last = line.number;
+        if threads == MOST_THREADS {
+            warnings.push(too_many_threads(last));
+            break;
+        }
         match header::read(printed) {
             Some(header) if !building.is_saying() || has_frames(&lines) => {
+                threads += 1;
                 building.goroutine(line.number, header);
             }
             _ if building.say(printed) => {}

@@ -7,7 +7,7 @@ use sigquit_dump::{Dump, Kind, Stack, Thread, ThreadState, Truncation, Warning};
 use super::super::Line;
 use super::super::foreign::{NotUnderstood, is_log_line};
 use super::super::intern::Interned;
-use super::deadlock::Section;
+use super::deadlock::{Names, Section};
 use super::header::{self, Header};
 use super::locks::{Locks, own};
 use super::mark::{self, Mark};
@@ -195,8 +195,11 @@ impl<'t> Building<'t> {
     pub fn finish(mut self, last: u64, warnings: &mut Vec<Warning>) -> Dump {
         self.cut(last);
         self.close();
-        for section in &self.deadlocks {
-            section.resolve(&mut self.dump, &mut self.locks);
+        if !self.deadlocks.is_empty() {
+            let names = Names::of(&self.dump);
+            for section in &self.deadlocks {
+                section.resolve(&mut self.dump, &mut self.locks, &names);
+            }
         }
         self.locks.find_initialisers(&mut self.dump);
         warnings.extend(self.not_understood.warning());

@@ -16,7 +16,9 @@
 //! Found 1 deadlock.
 //! ```
 
-use sigquit_dump::{Dump, Hold, LockKind, Notice, NoticeKind, Owner, OwnerSource};
+use std::collections::HashMap;
+
+use sigquit_dump::{Dump, Hold, LockId, LockKind, Notice, NoticeKind, Owner, OwnerSource};
 
 use super::locks::Locks;
 use super::mark::{Object, address};
@@ -94,45 +96,73 @@ impl<'t> Section<'t> {
     }
 
     /// Finds the threads, records the owners that only this section knows, and makes the notice.
-    pub fn resolve(&self, dump: &mut Dump, locks: &mut Locks) {
+    pub fn resolve(&self, dump: &mut Dump, locks: &mut Locks, names: &Names) {
         if self.entries.is_empty() {
             return;
         }
+        let waits = |entry: &Entry| Some(locks.find(dump, entry.object?, kind(entry)));
+        let waits: Vec<Option<LockId>> = self.entries.iter().map(waits).collect();
+        let entries = self.entries.iter().zip(&waits);
         let threads: Vec<Option<u32>> =
-            self.entries.iter().map(|entry| find(dump, locks, entry)).collect();
+            entries.map(|(entry, &lock)| names.find(&entry.name, lock)).collect();
+        let by_name: HashMap<&str, Option<u32>> =
+            self.entries.iter().map(|entry| &entry.name[..]).zip(threads.iter().copied()).collect();
         for (place, entry) in self.entries.iter().enumerate() {
-            if let (Some(object), Some(owner)) = (entry.object, self.owner(place, &threads)) {
-                record(dump, locks, object, owner);
+            let next = self.entries.get(place + 1).filter(|next| entry.owner == Some(&next.name));
+            let owner = match next {
+                Some(_) => threads.get(place + 1).copied().flatten(),
+                None => entry.owner.and_then(|name| by_name.get(name).copied().flatten()),
+            };
+            if let (Some(lock), Some(owner)) = (waits[place], owner) {
+                record(dump, lock, owner);
             }
         }
-        let cycle = self.cycle();
-        let message: Vec<String> = self.entries[cycle.clone()].iter().map(sentence).collect();
-        dump.notices.push(Notice {
+        dump.notices.push(self.notice(&threads));
+    }
+
+    fn notice(&self, threads: &[Option<u32>]) -> Notice {
+        let begin = self.cycle_begins();
+        let message: Vec<String> = self.entries.iter().skip(begin).map(sentence).collect();
+        Notice {
             kind: NoticeKind::Deadlock,
             message: message.join("\n"),
-            threads: threads[cycle].iter().copied().flatten().collect(),
+            threads: threads.iter().skip(begin).copied().flatten().collect(),
             line: Some(self.line),
             ..Notice::default()
-        });
+        }
     }
 
-    /// The entries that wait for each other in a circle. The list may begin with threads that
-    /// only wait for one in the circle: the last entry's owner tells where it begins.
-    fn cycle(&self) -> std::ops::Range<usize> {
+    /// The list may begin with threads that only wait for one in the circle: the last entry's
+    /// owner tells where it begins.
+    fn cycle_begins(&self) -> usize {
         let closes = self.entries.last().and_then(|last| last.owner);
         let begin = self.entries.iter().position(|entry| Some(entry.name.as_str()) == closes);
-        begin.unwrap_or(0)..self.entries.len()
+        begin.unwrap_or(0)
+    }
+}
+
+/// The threads of a dump by name. Names repeat: what a thread waits for tells them apart.
+#[derive(Debug, Default)]
+pub(super) struct Names {
+    first: HashMap<String, u32>,
+    waiting: HashMap<(String, LockId), u32>,
+}
+
+impl Names {
+    pub fn of(dump: &Dump) -> Names {
+        let mut names = Names::default();
+        for (index, thread) in (0..).zip(&dump.threads) {
+            names.first.entry(thread.name.clone()).or_insert(index);
+            if let Some(wait) = &thread.wait {
+                names.waiting.entry((thread.name.clone(), wait.lock)).or_insert(index);
+            }
+        }
+        names
     }
 
-    /// The thread that holds what an entry waits for: as a rule the next entry.
-    fn owner(&self, place: usize, threads: &[Option<u32>]) -> Option<u32> {
-        let name = self.entries[place].owner?;
-        let next = self.entries.iter().skip(place + 1).position(|entry| entry.name == name);
-        let at = match next {
-            Some(distance) => place + 1 + distance,
-            None => self.entries.iter().position(|entry| entry.name == name)?,
-        };
-        threads.get(at).copied().flatten()
+    fn find(&self, name: &str, waits_for: Option<LockId>) -> Option<u32> {
+        let waiting = waits_for.and_then(|lock| self.waiting.get(&(name.to_owned(), lock)));
+        waiting.or_else(|| self.first.get(name)).copied()
     }
 }
 
@@ -155,15 +185,6 @@ fn object(body: &str) -> Option<Object<'_>> {
     Some(Object { address: address(&hex[..end])?, class })
 }
 
-/// The thread of an entry. Names repeat: the one that waits for the object is meant.
-fn find(dump: &mut Dump, locks: &mut Locks, entry: &Entry) -> Option<u32> {
-    let lock = entry.object.map(|object| locks.find(dump, object, kind(entry)));
-    let named = || (0..).zip(&dump.threads).filter(|(_, thread)| thread.name == entry.name);
-    let waits = named()
-        .find(|(_, thread)| lock.is_some() && thread.wait.as_ref().map(|wait| wait.lock) == lock);
-    waits.or_else(|| named().next()).map(|(index, _)| index)
-}
-
 fn kind(entry: &Entry) -> LockKind {
     match entry.wait.contains("synchronizer") {
         true => LockKind::Synchronizer,
@@ -171,16 +192,18 @@ fn kind(entry: &Entry) -> LockKind {
     }
 }
 
-fn record(dump: &mut Dump, locks: &mut Locks, object: Object, thread: u32) {
-    let id = locks.find(dump, object, LockKind::Monitor);
-    let owner = Owner { thread, source: OwnerSource::Runtime };
-    let lock = &mut dump.locks[id.0 as usize];
-    if !lock.owners.contains(&owner) {
-        lock.owners.push(owner);
-    }
-    let holds = &mut dump.threads[thread as usize].holds;
-    if holds.iter().all(|hold| hold.lock != id) {
-        holds.push(Hold { lock: id, frame: None, source: OwnerSource::Runtime });
+/// Enters an owner that nothing else tells: without `-l`, nothing else tells who owns a
+/// synchronizer.
+fn record(dump: &mut Dump, id: LockId, thread: u32) {
+    let source = OwnerSource::Runtime;
+    let (Some(lock), Some(owner)) =
+        (dump.locks.get_mut(id.0 as usize), dump.threads.get_mut(thread as usize))
+    else {
+        return;
+    };
+    if lock.owners.is_empty() {
+        lock.owners.push(Owner { thread, source });
+        owner.holds.push(Hold { lock: id, frame: None, source });
     }
 }
 
@@ -224,7 +247,8 @@ mod tests {
     #[test]
     fn the_lead_in_is_no_part_of_the_cycle() {
         let (mut dump, mut locks) = (dump(&["w", "e", "b"]), Locks::default());
-        section(BYSTANDER).resolve(&mut dump, &mut locks);
+        let names = Names::of(&dump);
+        section(BYSTANDER).resolve(&mut dump, &mut locks, &names);
         assert_eq!(dump.notices[0].threads, [1, 0]);
         let owned: Vec<_> = dump.locks.iter().map(|lock| lock.owners[0].thread).collect();
         assert_eq!(owned, [1, 0, 1]);
@@ -238,7 +262,8 @@ mod tests {
         let waited = Object { address: 0x20, class: "bank.Account" };
         let lock = locks.find(&mut dump, waited, LockKind::Monitor);
         dump.threads[1].wait = Some(Wait { lock, wait_for: WaitFor::Exclusive });
-        section(BYSTANDER).resolve(&mut dump, &mut locks);
+        let names = Names::of(&dump);
+        section(BYSTANDER).resolve(&mut dump, &mut locks, &names);
         assert_eq!(dump.notices[0].threads, [1, 2]);
     }
 

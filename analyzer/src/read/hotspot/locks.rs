@@ -1,10 +1,10 @@
 //! Who holds what and who waits for what, from the annotations of a thread.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use sigquit_dump::{
-    Dump, FrameId, Hold, Lock, LockId, LockKind, Owner, OwnerSource, Symbol, Thread, ThreadState,
-    Wait, WaitFor,
+    Dump, Frame, FrameId, Hold, Lock, LockId, LockKind, Owner, OwnerSource, ThreadState, Wait,
+    WaitFor,
 };
 
 use super::mark::{Mark, Object};
@@ -13,7 +13,7 @@ use super::mark::{Mark, Object};
 #[derive(Debug, Default)]
 pub(super) struct Locks {
     by_address: HashMap<u64, LockId>,
-    by_class: BTreeMap<String, LockId>,
+    by_class: HashMap<String, LockId>,
 }
 
 /// An annotation and the place of its frame, counted from the leaf.
@@ -55,7 +55,8 @@ impl Locks {
         calls: &[FrameId],
     ) -> (Option<Wait>, Vec<Hold>) {
         let wait = self.wait(dump, state, marks, calls);
-        let mut holds = Vec::new();
+        let mut holds: Vec<Hold> = Vec::new();
+        let mut places: HashMap<LockId, usize> = HashMap::new();
         for &(depth, mark) in marks {
             let (object, kind, frame) = match mark {
                 Mark::Locked(object) => (object, LockKind::Monitor, Some(depth)),
@@ -63,8 +64,14 @@ impl Locks {
                 _ => continue,
             };
             let lock = self.find(dump, object, kind);
-            if wait.as_ref().is_none_or(|wait| wait.lock != lock) {
-                hold(&mut holds, lock, frame);
+            if wait.as_ref().is_some_and(|wait| wait.lock == lock) {
+                continue;
+            }
+            let place = *places.entry(lock).or_insert(holds.len());
+            match holds.get_mut(place) {
+                // Of several frames that entered it the outermost acquired it.
+                Some(known) => known.frame = known.frame.max(frame),
+                None => holds.push(Hold { lock, frame, source: OwnerSource::Runtime }),
             }
         }
         (wait, holds)
@@ -73,24 +80,25 @@ impl Locks {
     /// Who initialises the classes that others wait for: the thread that runs their
     /// initialiser. Read from frames, so not certain.
     pub fn find_initialisers(&self, dump: &mut Dump) {
-        for (class, &lock) in &self.by_class {
-            let initialiser = format!("{class}.<clinit>");
-            let runs = |symbol: &Symbol| symbol.function == initialiser;
-            let frames: Vec<bool> =
-                dump.frames.iter().map(|frame| frame.symbols.iter().any(runs)).collect();
-            let depth = |thread: &Thread| {
-                let stack = dump.stack(thread)?;
-                let is_initialiser = |id: &FrameId| frames.get(id.0 as usize) == Some(&true);
-                stack.frames.iter().rposition(is_initialiser)
-            };
-            let found: Vec<Option<usize>> = dump.threads.iter().map(depth).collect();
-            for (index, depth) in (0..).zip(found) {
-                if let Some(depth) = depth {
-                    let (frame, source) = (Some(depth as u32), OwnerSource::Inferred);
-                    dump.locks[lock.0 as usize].owners.push(Owner { thread: index, source });
-                    dump.threads[index as usize].holds.push(Hold { lock, frame, source });
-                }
-            }
+        if self.by_class.is_empty() {
+            return;
+        }
+        let initialises = |frame: &Frame| {
+            let function = &frame.symbols.first()?.function;
+            self.by_class.get(function.strip_suffix(".<clinit>")?).copied()
+        };
+        let frames: Vec<Option<LockId>> = dump.frames.iter().map(initialises).collect();
+        let mut found = Vec::new();
+        for (index, thread) in (0..).zip(&dump.threads) {
+            let calls = dump.stack(thread).map_or(&[][..], |stack| &stack.frames);
+            let locks = calls.iter().map(|id| frames.get(id.0 as usize).copied().flatten());
+            found.extend((0..).zip(locks).filter_map(|(depth, lock)| Some((index, depth, lock?))));
+        }
+        let source = OwnerSource::Inferred;
+        for (thread, depth, lock) in found {
+            dump.locks[lock.0 as usize].owners.push(Owner { thread, source });
+            let hold = Hold { lock, frame: Some(depth), source };
+            dump.threads[thread as usize].holds.push(hold);
         }
     }
 
@@ -134,10 +142,7 @@ impl Locks {
 pub(super) fn own(dump: &mut Dump, thread: u32, holds: &[Hold]) {
     for hold in holds {
         if let Some(lock) = dump.locks.get_mut(hold.lock.0 as usize) {
-            let owner = Owner { thread, source: hold.source };
-            if !lock.owners.contains(&owner) {
-                lock.owners.push(owner);
-            }
+            lock.owners.push(Owner { thread, source: hold.source });
         }
     }
 }
@@ -167,14 +172,6 @@ fn monitor_left<'t>(outer: &[Placed<'t>]) -> Option<Object<'t>> {
             _ => None,
         })
     })
-}
-
-/// One hold a lock; of several frames that entered it the outermost acquired it.
-fn hold(holds: &mut Vec<Hold>, lock: LockId, frame: Option<u32>) {
-    match holds.iter_mut().find(|hold| hold.lock == lock) {
-        Some(known) => known.frame = known.frame.max(frame),
-        None => holds.push(Hold { lock, frame, source: OwnerSource::Runtime }),
-    }
 }
 
 /// What an owned synchronizer is, by its class.

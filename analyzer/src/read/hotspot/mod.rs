@@ -32,11 +32,14 @@ mod mark;
 mod thread;
 mod title;
 
+use std::borrow::Cow;
+
 use sigquit_dump::{Dump, Warning};
 
 use self::building::Building;
+use self::header::Header;
 use self::title::Title;
-use super::{Format, Line, Recognition, Text};
+use super::{Format, Line, MOST_THREADS, Recognition, Text, too_many_threads};
 
 pub(super) const FORMAT: Format = Format {
     name: "hotspot",
@@ -79,12 +82,16 @@ fn read(text: &Text) -> (Vec<Dump>, Vec<Warning>) {
     while let Some(line) = lines.next() {
         match thread::name_of_several_lines(line, &lines) {
             Some((name, more, header)) => {
-                reader.building(line.number).thread(line.number, name, header);
+                reader.thread(line.number, name, header);
                 lines.by_ref().take(more).for_each(drop);
             }
             None => reader.line(line),
         }
         reader.last = line.number;
+        if reader.threads == MOST_THREADS {
+            reader.warnings.push(too_many_threads(line.number));
+            break;
+        }
     }
     reader.finish();
     if reader.dumps.is_empty() {
@@ -99,6 +106,7 @@ struct Reader<'t> {
     warnings: Vec<Warning>,
     title: Title,
     current: Option<Building<'t>>,
+    threads: usize,
     last: u64,
 }
 
@@ -111,12 +119,17 @@ impl<'t> Reader<'t> {
         if title::is_title(body) {
             self.begin(line.number, body);
         } else if let Some((name, header)) = thread::header(line.text) {
-            self.building(line.number).thread(line.number, name, header);
+            self.thread(line.number, name, header);
         } else if !self.title.precedes(line.number, body)
             && let Some(building) = &mut self.current
         {
             building.line(line, body);
         }
+    }
+
+    fn thread(&mut self, line: u64, name: Cow<'t, str>, header: Header<'t>) {
+        self.threads += 1;
+        self.building(line).thread(line, name, header);
     }
 
     fn begin(&mut self, line: u64, body: &str) -> &mut Building<'t> {
