@@ -26,6 +26,7 @@ use crate::incident::Incident;
 use crate::options::Options;
 use crate::panic;
 use crate::take::Taker;
+use crate::write::Destination;
 
 /// What of it is not touched costs address space only.
 const STACK: usize = 1 << 20;
@@ -109,23 +110,24 @@ fn receive(signal: i32) -> Result<(), Error> {
         .map_err(|error| Error::because(Kind::NoSignal(signal), error))
 }
 
-/// Starts the thread, with all signals blocked but those that it would get for its own doing:
-/// the program's handlers are not for it to run.
+/// Starts the thread, with all signals blocked but those that it would get for its own doing, and
+/// the one that it waits for: a program may block that one in all its other threads.
 fn spawn(options: Options, capturer: Receiver<Capturer>) -> io::Result<()> {
     let mut blocked = MaybeUninit::<libc::sigset_t>::uninit();
     let mut before = MaybeUninit::<libc::sigset_t>::uninit();
     // SAFETY: sigfillset initialises the first set before it is used, pthread_sigmask the second.
     unsafe {
         libc::sigfillset(blocked.as_mut_ptr());
-        for signal in SYNCHRONOUS {
+        for signal in SYNCHRONOUS.into_iter().chain([options.signal]) {
             libc::sigdelset(blocked.as_mut_ptr(), signal);
         }
         libc::pthread_sigmask(libc::SIG_SETMASK, blocked.as_ptr(), before.as_mut_ptr());
     }
+    let destination = Destination::new(options.directory.clone(), options.prefix.clone());
     let builder = thread::Builder::new().name("sigquit-agent".into()).stack_size(STACK);
     let spawned = builder.spawn(move || {
         if let Ok(capturer) = capturer.recv() {
-            run(options, capturer);
+            run(options, destination, capturer);
         }
     });
     // SAFETY: the call above has stored the mask that was in force.
@@ -135,11 +137,11 @@ fn spawn(options: Options, capturer: Receiver<Capturer>) -> io::Result<()> {
     spawned.map(drop)
 }
 
-fn run(options: Options, capturer: Capturer) {
+fn run(options: Options, destination: Destination, capturer: Capturer) {
     let own = current_thread();
     THREAD.store(own, SeqCst);
     let taker = Taker::new(capturer, options.deadline, options.arguments, own);
-    let mut agent = Agent { options, taker, incident: None };
+    let mut agent = Agent { options, destination, taker, incident: None };
     loop {
         let seen = BELL.rings();
         if catch_unwind(AssertUnwindSafe(|| agent.serve())).is_err() {
@@ -153,6 +155,7 @@ fn run(options: Options, capturer: Capturer) {
 /// What belongs to the agent's thread.
 struct Agent {
     options: Options,
+    destination: Destination,
     taker: Taker,
     /// The series that a signal asked for.
     incident: Option<Incident>,
@@ -184,8 +187,7 @@ impl Agent {
         match &mut self.incident {
             Some(incident) => incident.note_requests(signals),
             None => {
-                let mut incident =
-                    Incident::begin(Trigger::Signal, self.options.dumps, &self.options);
+                let mut incident = self.begin(Trigger::Signal, self.options.dumps);
                 incident.note_requests(signals - 1);
                 self.incident = Some(incident);
             }
@@ -196,7 +198,7 @@ impl Agent {
     fn advance(&mut self) {
         let Some(mut incident) = self.incident.take() else { return };
         if incident.due_in(Instant::now()).is_zero() {
-            incident.advance(&mut self.taker, &self.options, || SIGNALS.swap(0, SeqCst));
+            self.advance_one(&mut incident, || SIGNALS.swap(0, SeqCst));
         }
         if incident.is_over() {
             incident.finish(self.options.retention);
@@ -206,11 +208,21 @@ impl Agent {
     }
 
     fn dump_once(&mut self, trigger: Trigger) -> Result<PathBuf, Error> {
-        let mut incident = Incident::begin(trigger, 1, &self.options);
-        incident.advance(&mut self.taker, &self.options, || 0);
+        let mut incident = self.begin(trigger, 1);
+        self.advance_one(&mut incident, || 0);
         let file = incident.first_file();
         incident.finish(self.options.retention);
-        file.ok_or_else(|| Error::new(Kind::NotWritten(Incident::intended_folder(&self.options))))
+        let directory = self.destination.directory();
+        file.ok_or_else(|| Error::new(Kind::NotWritten(directory.to_owned())))
+    }
+
+    fn begin(&self, trigger: Trigger, dumps: u32) -> Incident {
+        Incident::begin(trigger, dumps, self.options.interval, &self.destination.prefix)
+    }
+
+    fn advance_one(&mut self, incident: &mut Incident, requests: impl FnOnce() -> u32) {
+        let (taker, destination) = (&mut self.taker, &self.destination);
+        incident.advance(taker, destination, self.options.stderr, requests);
     }
 }
 

@@ -8,11 +8,10 @@ use sigquit_dump::{Dump, Names, Nanos, Trigger};
 
 use crate::busy::Usage;
 use crate::facts;
-use crate::options::Options;
 use crate::schedule::Schedule;
 use crate::symbolize::name;
 use crate::take::{Sampled, Taker};
-use crate::write::{self, DumpFile, IncidentName, Stderr, say};
+use crate::write::{self, Destination, DumpFile, IncidentName, Stderr, say};
 
 /// For how long, before a dump, busy threads are looked at; less when dumps follow each other
 /// quickly.
@@ -32,11 +31,9 @@ pub(crate) struct Incident {
 }
 
 impl Incident {
-    pub fn begin(trigger: Trigger, dumps: u32, options: &Options) -> Incident {
-        let prefix = options.prefix.clone().unwrap_or_else(program);
-        let interval = options.interval;
+    pub fn begin(trigger: Trigger, dumps: u32, interval: Duration, prefix: &str) -> Incident {
         Incident {
-            name: IncidentName::new(&prefix, std::process::id(), facts::now()),
+            name: IncidentName::new(prefix, std::process::id(), facts::now()),
             schedule: Schedule::new(trigger, dumps, interval, Instant::now()),
             sampling: SAMPLING.min(interval / 2),
             folder: None,
@@ -66,18 +63,19 @@ impl Incident {
     pub fn advance(
         &mut self,
         taker: &mut Taker,
-        options: &Options,
+        destination: &Destination,
+        as_text: bool,
         requests: impl FnOnce() -> u32,
     ) {
         let sampled = self.sample(taker);
         std::thread::sleep(self.schedule.due_in(Instant::now()));
         self.schedule.note_requests(requests());
         self.schedule.begin_dump(Instant::now());
-        self.make_folder(options);
+        self.make_folder(destination);
         let series = self.schedule.series(&self.name.to_string());
         let dump = taker.take(series, sampled);
         self.usage = Usage::of(&dump);
-        self.keep(dump, options.stderr);
+        self.keep(dump, as_text);
     }
 
     fn sample(&self, taker: &mut Taker) -> Sampled {
@@ -89,15 +87,13 @@ impl Incident {
     }
 
     /// Makes the folder, unless it is there; a full disk may have room by the next dump.
-    fn make_folder(&mut self, options: &Options) {
+    fn make_folder(&mut self, destination: &Destination) {
         if self.folder.is_some() {
             return;
         }
-        let defaults = write::default_directories(&std::env::temp_dir(), &program());
-        let directory = options.directory.as_deref();
         let mut name = self.name.clone();
         for later in 0..NAMES_TRIED {
-            match write::create_incident(directory, &defaults, &name) {
+            match destination.create(&name) {
                 Ok(folder) => {
                     self.folder = Some(folder);
                     self.name = name;
@@ -146,7 +142,7 @@ impl Incident {
     pub fn finish(mut self, retention: usize) {
         let (files, dumps): (Vec<DumpFile>, Vec<Dump>) =
             std::mem::take(&mut self.written).into_iter().unzip();
-        name(&dumps, &|place, names| add_names(&files[place], names));
+        name(dumps, move |place, names| add_names(&files[place], names));
         let Some(folder) = self.folder else { return };
         say(format_args!("all dumps are complete: {}", folder.display()));
         if let Some(directory) = folder.parent() {
@@ -157,11 +153,6 @@ impl Incident {
     /// Where the incident's first dump lies.
     pub fn first_file(&self) -> Option<PathBuf> {
         self.written.first().map(|(file, _)| file.path().to_owned())
-    }
-
-    /// Where its dumps were to go.
-    pub fn intended_folder(options: &Options) -> PathBuf {
-        options.directory.clone().unwrap_or_else(|| std::env::temp_dir().join(program()))
     }
 }
 
@@ -174,7 +165,8 @@ fn add_names(file: &DumpFile, names: &[Names]) {
 
 /// Prints a dump, with names.
 fn print(dump: &Dump) {
-    name(std::slice::from_ref(dump), &|_, names| {
+    let dump = dump.clone();
+    name(vec![dump.clone()], move |_, names| {
         let mut named = dump.clone();
         for names in names {
             if let Some(frame) = named.frames.get_mut(names.frame.0 as usize) {
@@ -191,12 +183,4 @@ fn make_room(directory: &Path, prefix: &str, keep: usize) {
     if let Err(error) = write::remove_oldest(directory, prefix, keep) {
         say(format_args!("old incidents in {} stay: {error}", directory.display()));
     }
-}
-
-/// The program's name, as part of a file name.
-fn program() -> String {
-    let path = std::fs::read_link("/proc/self/exe").unwrap_or_default();
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let name = name.strip_suffix(" (deleted)").unwrap_or(&name).trim_start_matches('.');
-    if name.is_empty() { "program".to_owned() } else { name.chars().take(100).collect() }
 }

@@ -83,6 +83,7 @@
 //!   holds its locks, the dump can hang too; the rest of the process does not.
 //! - In a program that aborts on panic, a panic of the libraries that read debug information
 //!   would abort it. The dump is on disk then.
+//! - A program that takes SIGQUIT with `sigwait` or from a `signalfd` does not get it any more.
 //! - A child that is forked off and runs on without `exec` has no agent, and SIGQUIT does nothing
 //!   there.
 #![cfg_attr(not(target_os = "linux"), forbid(unsafe_code))]

@@ -1,12 +1,16 @@
 //! Names for the frames of this process, from the files that it has mapped.
 
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::thread;
+use std::time::Duration;
 
 use sigquit_dump::{Dump, Module, Names};
 use sigquit_symbolize::Symbolizer;
 
 use crate::capture;
+use crate::write::say;
 
 /// What the kernel maps into every process, without a file.
 const VDSO: &str = "[vdso]";
@@ -16,23 +20,33 @@ const LARGEST_IMAGE: u64 = 1 << 20;
 /// Libraries that read debug information nest deeply.
 const STACK: usize = 1 << 20;
 
+/// For how long the names of one incident are waited for: a file may lie on a disk that hangs.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// Finds names for the frames of dumps, and tells those of each dump, by its place in the list.
 ///
 /// They are found and told on a thread that ends with the work. So nothing remains of the tens of
 /// megabytes that the work needs: an allocator seldom returns memory to the system while what
 /// was allocated later is in use.
-pub(crate) fn name(dumps: &[Dump], tell: &(dyn Fn(usize, &[Names]) + Sync)) {
-    thread::scope(|scope| {
-        let builder = thread::Builder::new().name("sigquit-names".into()).stack_size(STACK);
-        match builder.spawn_scoped(scope, || name_here(dumps, tell)) {
-            // A panic has been told by the program's hook; the names are lost.
-            Ok(thread) => drop(thread.join()),
-            Err(_) => name_here(dumps, tell),
-        }
+pub(crate) fn name(dumps: Vec<Dump>, tell: impl Fn(usize, &[Names]) + Send + Sync + 'static) {
+    let (done, awaited) = sync_channel::<()>(1);
+    let work = Arc::new(move || {
+        name_here(&dumps, &tell);
+        // Whoever waited may have lost patience.
+        let _ = done.try_send(());
     });
+    let builder = thread::Builder::new().name("sigquit-names".into()).stack_size(STACK);
+    let theirs = Arc::clone(&work);
+    match builder.spawn(move || theirs()) {
+        Ok(_) => drop(work),
+        Err(_) => return work(),
+    }
+    if awaited.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
+        say(format_args!("the names of an incident take long; its dumps are complete without"));
+    }
 }
 
-fn name_here(dumps: &[Dump], tell: &(dyn Fn(usize, &[Names]) + Sync)) {
+fn name_here(dumps: &[Dump], tell: &impl Fn(usize, &[Names])) {
     let mut symbolizer = symbolizer();
     for (place, dump) in dumps.iter().enumerate() {
         add_images(&mut symbolizer, dump);

@@ -7,18 +7,73 @@ use std::path::{Path, PathBuf};
 
 use super::incident_name::IncidentName;
 
-/// Makes the folder that the program or the operator named, if need be. Who named it answers for
-/// what it is.
-fn named_directory(directory: &Path) -> io::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o700).create(directory)
+/// Where the incidents of this program go. Decided when the agent is installed: later the program
+/// may have moved to another working directory, and a thread that hangs may hold the lock of the
+/// environment.
+#[derive(Debug)]
+pub(crate) struct Destination {
+    /// How the names of its incidents begin.
+    pub prefix: String,
+    place: Place,
 }
 
-/// The folders for a program for which none was named, best first: everybody can write to the
-/// system's temporary folder, so the first may be somebody else's.
-pub(crate) fn default_directories(temporary: &Path, program: &str) -> [PathBuf; 2] {
-    // SAFETY: geteuid takes nothing and cannot fail.
-    let user = unsafe { libc::geteuid() };
-    [temporary.join(program), temporary.join(format!("{program}-{user}"))]
+#[derive(Debug)]
+enum Place {
+    /// A folder that the program or the operator named. Who named it answers for what it is.
+    Named(PathBuf),
+    /// Folders that nobody else may be able to write to, best first: everybody can write to the
+    /// system's temporary folder, so the first may be somebody else's.
+    Private([PathBuf; 2]),
+}
+
+impl Destination {
+    /// The folder that was named, or else one of the program's own.
+    pub fn new(directory: Option<PathBuf>, prefix: Option<String>) -> Destination {
+        let program = program();
+        let place = match directory {
+            Some(directory) => Place::Named(std::path::absolute(&directory).unwrap_or(directory)),
+            None => Place::private(&std::env::temp_dir(), &program),
+        };
+        Destination { prefix: prefix.unwrap_or(program), place }
+    }
+
+    /// Makes the folder of one incident: a new one, always.
+    pub fn create(&self, incident: &IncidentName) -> io::Result<PathBuf> {
+        let directory = match &self.place {
+            Place::Named(directory) => {
+                DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+                directory
+            }
+            Place::Private(candidates) => first_private(candidates)?,
+        };
+        let path = directory.join(incident.to_string());
+        DirBuilder::new().mode(0o700).create(&path)?;
+        Ok(path)
+    }
+
+    /// The folder that is tried first.
+    pub fn directory(&self) -> &Path {
+        match &self.place {
+            Place::Named(directory) => directory,
+            Place::Private([first, _]) => first,
+        }
+    }
+}
+
+impl Place {
+    fn private(temporary: &Path, program: &str) -> Place {
+        // SAFETY: geteuid takes nothing and cannot fail.
+        let user = unsafe { libc::geteuid() };
+        Place::Private([temporary.join(program), temporary.join(format!("{program}-{user}"))])
+    }
+}
+
+/// The program's name, as part of a file name.
+fn program() -> String {
+    let path = fs::read_link("/proc/self/exe").unwrap_or_default();
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let name = name.strip_suffix(" (deleted)").unwrap_or(&name).trim_start_matches('.');
+    if name.is_empty() { "program".to_owned() } else { name.chars().take(100).collect() }
 }
 
 /// Makes a folder that nobody else can write to, or makes sure that it is one.
@@ -40,24 +95,6 @@ fn is_private(directory: &Path) -> io::Result<()> {
             format!("{} belongs to somebody else, or others can write to it", directory.display()),
         )
     })
-}
-
-/// Makes the folder of one incident: a new one, always.
-pub(crate) fn create_incident(
-    directory: Option<&Path>,
-    defaults: &[PathBuf],
-    name: &IncidentName,
-) -> io::Result<PathBuf> {
-    let folder = match directory {
-        Some(directory) => {
-            named_directory(directory)?;
-            directory
-        }
-        None => first_private(defaults)?,
-    };
-    let path = folder.join(name.to_string());
-    DirBuilder::new().mode(0o700).create(&path)?;
-    Ok(path)
 }
 
 fn first_private(candidates: &[PathBuf]) -> io::Result<&Path> {
@@ -83,43 +120,54 @@ mod tests {
         IncidentName::new("orders", 7, Nanos(0))
     }
 
+    fn private(temporary: &Path) -> (Destination, [PathBuf; 2]) {
+        let place = Place::private(temporary, "orders");
+        let Place::Private(folders) = &place else { unreachable!() };
+        let folders = folders.clone();
+        (Destination { prefix: "orders".into(), place }, folders)
+    }
+
+    fn named(directory: &Path) -> Destination {
+        Destination::new(Some(directory.to_owned()), None)
+    }
+
     #[test]
     fn folders_are_made_for_the_owner_alone() {
         let temporary = tempfile::tempdir().unwrap();
-        let defaults = default_directories(temporary.path(), "orders");
-        let made = create_incident(None, &defaults, &name()).unwrap();
-        for folder in [&made, made.parent().unwrap()] {
+        let (destination, _) = private(temporary.path());
+        let made = destination.create(&name()).unwrap();
+        for folder in [&made, destination.directory()] {
             assert_eq!(fs::metadata(folder).unwrap().permissions().mode() & 0o777, 0o700);
         }
-        assert!(create_incident(None, &defaults, &name()).is_err(), "it exists");
+        assert!(destination.create(&name()).is_err(), "it exists");
     }
 
     #[test]
     fn a_folder_that_others_can_write_to_is_passed_over_and_so_is_a_link() {
         let temporary = tempfile::tempdir().unwrap();
-        let defaults = default_directories(temporary.path(), "orders");
-        fs::create_dir(&defaults[0]).unwrap();
-        fs::set_permissions(&defaults[0], fs::Permissions::from_mode(0o777)).unwrap();
-        let made = create_incident(None, &defaults, &name()).unwrap();
-        assert_eq!(made.parent().unwrap(), defaults[1]);
+        let (destination, folders) = private(temporary.path());
+        fs::create_dir(&folders[0]).unwrap();
+        fs::set_permissions(&folders[0], fs::Permissions::from_mode(0o777)).unwrap();
+        assert_eq!(destination.create(&name()).unwrap().parent().unwrap(), folders[1]);
 
         let temporary = tempfile::tempdir().unwrap();
-        let defaults = default_directories(temporary.path(), "orders");
+        let (destination, folders) = private(temporary.path());
         let elsewhere = tempfile::tempdir().unwrap();
-        symlink(elsewhere.path(), &defaults[0]).unwrap();
-        symlink(elsewhere.path(), &defaults[1]).unwrap();
-        assert!(create_incident(None, &defaults, &name()).is_err());
+        symlink(elsewhere.path(), &folders[0]).unwrap();
+        symlink(elsewhere.path(), &folders[1]).unwrap();
+        assert!(destination.create(&name()).is_err());
         assert_eq!(fs::read_dir(elsewhere.path()).unwrap().count(), 0);
     }
 
     #[test]
     fn a_named_folder_is_made_with_all_above_it() {
         let temporary = tempfile::tempdir().unwrap();
-        let named = temporary.path().join("var/log/orders");
-        let made = create_incident(Some(&named), &[], &name()).unwrap();
-        assert_eq!(made.parent(), Some(&*named));
+        let directory = temporary.path().join("var/log/orders");
+        let made = named(&directory).create(&name()).unwrap();
+        assert_eq!(made.parent(), Some(&*directory));
         let file = temporary.path().join("file");
         fs::write(&file, "").unwrap();
-        assert!(create_incident(Some(&file.join("below")), &[], &name()).is_err());
+        assert!(named(&file.join("below")).create(&name()).is_err());
+        assert!(named(Path::new("logs")).directory().is_absolute());
     }
 }

@@ -18,7 +18,7 @@ mod stderr;
 mod text;
 
 pub(crate) use file::DumpFile;
-pub(crate) use folder::{create_incident, default_directories};
+pub(crate) use folder::Destination;
 pub(crate) use incident_name::IncidentName;
 pub(crate) use retention::remove_oldest;
 pub(crate) use stderr::{Stderr, say};
