@@ -323,7 +323,13 @@ impl<'a> Rendezvous<'a> {
             }
         }
         self.drain(sink);
+        self.put_away();
+    }
+
+    /// Gives back what is of no use between captures.
+    fn put_away(&self) {
         TABLE.release();
+        publish(&Maps::default());
     }
 
     /// Hands all answers to the sink, and frees their slots.
@@ -365,6 +371,7 @@ impl<'a> Rendezvous<'a> {
                 self.free.push(request.slot);
             }
         }
+        self.put_away();
     }
 
     /// Whether a thread's answer is awaited.
