@@ -9,20 +9,20 @@
 mod arguments;
 mod output;
 mod progress;
+mod reading;
 mod surroundings;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
-use std::path::Path;
 
 use clap::Parser;
 
-use arguments::{Analyze, Arguments, Command, Explain, OutputFormat, Reading, Show};
+use arguments::{Analyze, Arguments, Command, Explain, OutputFormat, Show};
 use progress::Progress;
+use reading::read_all;
 use surroundings::Surroundings;
 
 use crate::explain::Report;
-use crate::read::{Input, ReadError, read_paths};
 use crate::render::{self, TextOptions};
 use crate::{analyze_read, detect, model};
 
@@ -131,44 +131,6 @@ fn run_show(
     }
     let written = render::show(&model::incidents(read.inputs), show.all, out);
     written.map_or_else(|error| failed_output(&error, DONE, err), |()| DONE)
-}
-
-/// What was read, and what to tell the user of it beside the result.
-struct Read {
-    inputs: Vec<Input>,
-    errors: Vec<ReadError>,
-    remarks: Vec<String>,
-}
-
-impl Read {
-    fn holds_a_dump(&self) -> bool {
-        self.inputs.iter().any(|input| !input.dumps.is_empty())
-    }
-}
-
-fn read_all(reading: &Reading, progress: &Progress) -> Read {
-    let (mut inputs, errors) = read_paths(&reading.paths, reading.format.as_deref());
-    let mut remarks: Vec<String> = errors.iter().map(ReadError::to_string).collect();
-    if inputs.is_empty() && errors.is_empty() {
-        remarks.push("no file to read: expected dump files, or folders that hold some".into());
-    }
-    if let Some(folder) = &reading.symbols {
-        progress.say("looking for names");
-        remarks.extend(name_frames(&mut inputs, folder));
-    }
-    Read { inputs, errors, remarks }
-}
-
-/// Gives names to frames that have none, from a folder of binaries; says so when that is in vain.
-fn name_frames(inputs: &mut [Input], folder: &Path) -> Option<String> {
-    let frames = inputs.iter().flat_map(|input| &input.dumps).flat_map(|dump| &dump.frames);
-    let nameless = frames.filter(|frame| frame.symbols.is_empty()).count();
-    let dumps = inputs.iter_mut().flat_map(|input| &mut input.dumps);
-    let named: usize = dumps.map(|dump| sigquit_symbolize::resolve(folder, dump)).sum();
-    let folder = folder.display();
-    (nameless > 0 && named == 0).then(|| {
-        format!("{folder}: holds none of the builds that the dumps show: no frame got a name")
-    })
 }
 
 fn write_report(

@@ -176,8 +176,8 @@ INCIDENT  10 threads spin for ever in a corrupted map (order_service::rates::Rat
           it 33 threads wait for a pooled connection, 4 more wait
 
 f1 map-corruption, critical 98
--> f2 connection-pool-exhaustion, high 71: 33 threads wait for one of 4 connections.
-beside it f3 cpu-hot, low 12: report-1 used 0.9 CPUs.
+-> f2 connection-pool-exhaustion, high 71: 33 threads wait for one of 4 connections
+beside it f3 cpu-hot, low 12: report-1 used 0.9 CPUs
 
   who      warm-up-1 .. warm-up-10 (10)
   victims  request-1 .. request-37 (37)
@@ -202,8 +202,9 @@ INCIDENT  10 threads spin for ever in a corrupted map
           a pooled connection, 4 more wait
 
 f1 map-corruption, critical 98
--> f2 connection-pool-exhaustion, high 71: 33 threads wait for one of 4 ...
-beside it f3 cpu-hot, low 12: report-1 used 0.9 CPUs.
+-> f2 connection-pool-exhaustion, high 71: 33 threads wait for one of 4
+      connections
+beside it f3 cpu-hot, low 12: report-1 used 0.9 CPUs
 
   who      warm-up-1 .. warm-up-10 (10)
   victims  request-1 .. request-37 (37)
@@ -212,8 +213,7 @@ beside it f3 cpu-hot, low 12: report-1 used 0.9 CPUs.
   why      by counters that moved, or did not, between dumps, confidence 0.95
            10 of 10 are in the same activation of RateTable::get from p1.1 to
            p1.5
-           they used 7.9 s of the 8.0 s of CPU that 2 CPUs had to give [p1.5]
-           and 1 more
+           and 2 more
   now      Restart the process: the map stays corrupted. Then guard the map with
            a lock, or use one that is made for several threads.
 

@@ -1,10 +1,13 @@
 //! Findings -> a ranked story: the cause first, what it causes after it.
 //!
-//! Three questions, one file each: which finding follows from which ([`cause`]), which matters
-//! most ([`rank`]), and what the answer is in one sentence ([`verdict`]). The rest translates
-//! the numbers of the model into the names of a report.
+//! Four questions, one file each: which finding follows from which ([`cause`]), who waits and is
+//! in none ([`bystander`]), which matters most ([`rank`]), and what the answer is in one sentence
+//! ([`verdict`]). The rest translates the numbers of the model into the names of a report.
 
+mod bystander;
 mod cause;
+mod cluster;
+mod finding;
 mod member;
 mod process;
 mod rank;
@@ -17,15 +20,10 @@ pub use report::{
 };
 
 use cause::Causes;
-use member::{member_report, member_reports};
-use rank::Ranked;
 
 use crate::cluster::Cluster;
-use crate::detect::{Evidence, Finding};
+use crate::detect::Finding;
 use crate::model::Incident;
-
-/// How many members of a cluster a report names.
-const FIRST_FEW: usize = 10;
 
 /// What was found out about one incident.
 pub struct Diagnosis<'a> {
@@ -43,120 +41,18 @@ pub fn explain(inputs: Vec<InputReport>, diagnoses: Vec<Diagnosis>) -> Report {
     let ranking = rank::rank(&diagnoses, &causes);
     Report {
         verdict: verdict::verdict(&inputs, &diagnoses, &causes, &ranking),
-        findings: ranked_findings(&diagnoses, &causes, &ranking),
+        findings: finding::findings(&diagnoses, &causes, &ranking),
         processes: diagnoses.iter().map(|diagnosis| process::report(diagnosis.incident)).collect(),
-        clusters: clusters(&diagnoses),
+        clusters: cluster::clusters(&diagnoses),
         inputs,
-    }
-}
-
-fn ranked_findings(
-    diagnoses: &[Diagnosis],
-    causes: &[Causes],
-    ranking: &[Ranked],
-) -> Vec<RankedFinding> {
-    let name = |diagnosis: usize, finding: usize| {
-        let place = ranking.iter().position(|r| (r.diagnosis, r.finding) == (diagnosis, finding));
-        place.map(|place| format!("f{}", place + 1))
-    };
-    let report = |(number, ranked): (usize, &Ranked)| {
-        let causes = &causes[ranked.diagnosis].by_finding[ranked.finding];
-        let named: Vec<(String, &cause::Cause)> = causes
-            .iter()
-            .filter_map(|cause| Some((name(ranked.diagnosis, cause.finding)?, cause)))
-            .collect();
-        ranked_finding(number, ranked, &diagnoses[ranked.diagnosis], &named)
-    };
-    (1..).zip(ranking).map(report).collect()
-}
-
-fn ranked_finding(
-    number: usize,
-    ranked: &Ranked,
-    diagnosis: &Diagnosis,
-    causes: &[(String, &cause::Cause)],
-) -> RankedFinding {
-    let incident = diagnosis.incident;
-    let finding = &diagnosis.findings[ranked.finding];
-    let own = finding.evidence.iter().map(|evidence| evidence_report(incident, evidence));
-    let ties = causes.iter().map(|(name, cause)| tie_report(name, cause));
-    RankedFinding {
-        id: format!("f{number}"),
-        detector: finding.detector,
-        process: incident.id.clone(),
-        role: ranked.role,
-        severity: finding.severity,
-        score: ranked.score,
-        grade: finding.grade,
-        confidence: rank::confidence(finding),
-        headline: finding.headline.clone(),
-        detail: finding.detail.clone(),
-        next_step: finding.next_step.clone(),
-        members: member_reports(incident, &finding.members),
-        victims: member_reports(incident, &finding.victims),
-        holders: member_reports(incident, &finding.holders),
-        lock: finding.lock.clone(),
-        owner: finding.owner.map(|owner| member_report(incident, owner)),
-        owner_source: finding.owner_source,
-        frames: finding.frames.clone(),
-        caused_by: causes.iter().map(|(name, _)| name.clone()).collect(),
-        evidence: own.chain(ties).collect(),
-    }
-}
-
-fn evidence_report(incident: &Incident, evidence: &Evidence) -> EvidenceReport {
-    EvidenceReport {
-        text: evidence.text.clone(),
-        dump: evidence.dump.map(|dump| process::dump_id(incident, dump)),
-        member: evidence.member.map(|member| member_report(incident, member)),
-        value: evidence.value.filter(|value| value.is_finite()),
-    }
-}
-
-/// The tie that makes one finding the cause of another is itself evidence.
-fn tie_report(name: &str, cause: &cause::Cause) -> EvidenceReport {
-    EvidenceReport {
-        text: cause.tie.sentence(name),
-        dump: None,
-        member: None,
-        value: Some(cause.tie.share()),
-    }
-}
-
-fn clusters(diagnoses: &[Diagnosis]) -> Vec<ClusterReport> {
-    let all = diagnoses.iter().flat_map(|diagnosis| {
-        diagnosis.clusters.iter().map(|cluster| (diagnosis.incident, cluster))
-    });
-    (1..)
-        .zip(all)
-        .map(|(number, (incident, cluster))| cluster_report(number, incident, cluster))
-        .collect()
-}
-
-fn cluster_report(number: usize, incident: &Incident, cluster: &Cluster) -> ClusterReport {
-    let first = cluster.members.first().map(|&id| incident.member(id).kind);
-    ClusterReport {
-        id: format!("c{number}"),
-        process: incident.id.clone(),
-        signature: cluster.signature.clone(),
-        count: cluster.per_dump.iter().rev().copied().find(|&count| count > 0).unwrap_or(0),
-        per_dump: cluster.per_dump.clone(),
-        kind: first.unwrap_or_default(),
-        states: cluster.states.clone(),
-        idle: cluster.idle,
-        frames: cluster.frames.clone(),
-        members: cluster
-            .members
-            .iter()
-            .take(FIRST_FEW)
-            .map(|&id| member_report(incident, id))
-            .collect(),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use sigquit_dump::{Hold, Notice, NoticeKind, OwnerSource, Runtime, Wait, WaitFor};
+    use sigquit_dump::{
+        Hold, Notice, NoticeKind, OwnerSource, Runtime, ThreadState, Wait, WaitFor,
+    };
 
     use super::*;
     use crate::detect::{Grade, Severity};
@@ -369,6 +265,34 @@ mod tests {
     }
 
     #[test]
+    fn who_waits_and_is_in_no_finding_is_told_of_but_not_blamed_on_it() {
+        let scene = Scene::of(Runtime::Jvm).dump(0, |moment| {
+            moment.thread("spinner", &["shop.Cache.get"]);
+            for client in ["c1", "c2", "c3"] {
+                let frames = [
+                    "java.lang.Object.wait",
+                    "shop.Orders.put",
+                    "shop.Client.call",
+                    "shop.Page.render",
+                    "shop.Server.answer",
+                ];
+                moment.thread(client, &frames).state = ThreadState::Waiting;
+            }
+        });
+        let incident = scene.incident();
+        let clusters = crate::cluster::cluster(&incident);
+        let findings = vec![finding("spin-loop", [0])];
+        let report =
+            explain(Vec::new(), vec![Diagnosis { incident: &incident, clusters, findings }]);
+        assert_eq!(
+            report.verdict.headline,
+            "It is spin-loop; meanwhile 3 threads wait in Orders.put"
+        );
+        let last = report.findings[0].evidence.last().expect("a fact");
+        assert_eq!(last.text, "meanwhile 3 threads in no finding wait in shop.Orders.put");
+    }
+
+    #[test]
     fn severe_but_unsure_is_suspect() {
         let unsure = Finding { confidence: 0.4, ..finding("spin-loop", 0..2) };
         assert_eq!(report(&ten_threads(3), vec![unsure]).verdict.status, Status::Suspect);
@@ -414,7 +338,7 @@ mod tests {
         });
         let verdict = report(&fatal.incident(), Vec::new()).verdict;
         assert_eq!(verdict.status, Status::Suspect);
-        assert!(verdict.headline.ends_with("but the runtime said: out of luck"));
+        assert!(verdict.headline.starts_with("the runtime said: out of luck; apart from that, "));
     }
 
     #[test]

@@ -1,14 +1,14 @@
 //! The answer: one word and one sentence.
 
-use std::collections::BTreeSet;
-
 use sigquit_dump::{Kind, NoticeKind, Runtime};
 
+use super::bystander::bystanders;
 use super::cause::{Causes, makers, sufferers};
+use super::member::count;
 use super::rank::{Ranked, weight};
 use super::{Diagnosis, InputReport, Role, Status, Verdict};
 use crate::detect::{Finding, Severity};
-use crate::model::{Incident, MemberId};
+use crate::model::Incident;
 
 /// Draws the verdict from the ranked findings.
 pub(super) fn verdict(
@@ -53,6 +53,9 @@ fn story(diagnoses: &[Diagnosis], causes: &[Causes], root: &Ranked, others: &[&R
     let effects = effects(&diagnoses[root.diagnosis], &causes[root.diagnosis], root.finding);
     if !effects.is_empty() {
         story = format!("{story}; behind it {}", effects.join(", "));
+    }
+    if let Some(crowd) = bystanders(&diagnoses[root.diagnosis], &causes[root.diagnosis]).first() {
+        story = format!("{story}; meanwhile {}", crowd.phrase(diagnoses[root.diagnosis].incident));
     }
     match others {
         [] => story,
@@ -130,21 +133,6 @@ fn what_they_do(detector: &str) -> &'static str {
     }
 }
 
-/// So many threads, goroutines, tasks.
-fn count(incident: &Incident, members: &BTreeSet<MemberId>) -> String {
-    let mut kinds = members.iter().map(|&id| incident.member(id).kind);
-    let first = kinds.next().unwrap_or_default();
-    let mixed = kinds.any(|kind| kind != first);
-    let (one, many) = match first {
-        _ if mixed => ("thread or task", "threads and tasks"),
-        Kind::Thread => ("thread", "threads"),
-        Kind::VirtualThread => ("virtual thread", "virtual threads"),
-        Kind::Goroutine => ("goroutine", "goroutines"),
-        Kind::Task => ("task", "tasks"),
-    };
-    format!("{} {}", members.len(), if members.len() == 1 { one } else { many })
-}
-
 /// Nothing of weight was found: healthy as far as was seen, unless nothing was seen.
 fn no_cause(inputs: &[InputReport], diagnoses: &[Diagnosis], ranking: &[Ranked]) -> Verdict {
     let seen: usize = diagnoses.iter().map(|diagnosis| diagnosis.incident.members.len()).sum();
@@ -161,7 +149,10 @@ fn no_cause(inputs: &[InputReport], diagnoses: &[Diagnosis], ranking: &[Ranked])
     match statement(diagnoses).filter(|_| ranking.is_empty()) {
         Some(said) => Verdict {
             status: Status::Suspect,
-            headline: format!("{headline}; but the runtime said: {said}"),
+            headline: match seen {
+                0 => format!("the runtime said: {said}"),
+                _ => format!("the runtime said: {said}; apart from that, {headline}"),
+            },
         },
         None if failure.is_some() || seen == 0 => Verdict { status: Status::Suspect, headline },
         None => Verdict { status: Status::Healthy, headline },

@@ -26,10 +26,31 @@ fn symbol_line(symbol: &Symbol) -> String {
 
 /// A place in a source file.
 pub(super) fn place(location: &Location) -> String {
+    let file = plain(short_path(&location.file));
     match location.line {
-        Some(line) => format!("{}:{line}", plain(&location.file)),
-        None => plain(&location.file),
+        Some(line) => format!("{file}:{line}"),
+        None => file,
     }
+}
+
+/// A path without what says only where the standard library or the registry's crates lay when
+/// they were built: `std/src/thread/mod.rs`, `serde-1.0.200/src/lib.rs`.
+fn short_path(path: &str) -> &str {
+    let after = |mark: &str| {
+        let (_, rest) = path.split_once(mark)?;
+        rest.split_once('/').map(|(_, rest)| rest)
+    };
+    match path.starts_with("/rustc/") {
+        true => path.split_once("/library/").map_or(path, |(_, rest)| rest),
+        false => after("/registry/src/").unwrap_or(path),
+    }
+}
+
+/// Whether the frames outside this one only start a thread: the mark that std itself uses to
+/// shorten its backtraces.
+pub(super) fn starts_the_program(frame: &Frame) -> bool {
+    let mark = "__rust_begin_short_backtrace";
+    frame.symbols.iter().any(|symbol| symbol.function.contains(mark))
 }
 
 fn nameless(dump: &Dump, frame: &Frame) -> String {

@@ -8,6 +8,8 @@ use super::plain::{clip, plain};
 
 /// Says that something was left out.
 const MORE: &str = " ...";
+/// The longest part of a word that is left out to end a line with a whole word.
+const LONGEST_CUT: usize = 10;
 
 /// How a page is laid out.
 #[derive(Clone, Copy, Debug)]
@@ -55,7 +57,7 @@ impl Page {
             return line.to_owned();
         }
         let kept = clip(rest, self.width.saturating_sub(MORE.len()));
-        let at_word = kept.rfind(' ').filter(|&space| space + self.width / 4 > kept.len());
+        let at_word = kept.rfind(' ').filter(|&space| space + LONGEST_CUT > kept.len());
         let kept =
             if kept.len() == rest.len() { kept } else { &kept[..at_word.unwrap_or(kept.len())] };
         format!("{}{MORE}", kept.trim_end())

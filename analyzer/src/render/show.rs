@@ -4,11 +4,14 @@ use std::collections::HashMap;
 use std::io::{self, Write};
 
 use sigquit_dump::{
-    Dump, Frame, Kind, Nanos, Notice, Stack, Thread, ThreadState, Unanswered, UnansweredReason,
+    Dump, Frame, FrameId, Kind, Nanos, Notice, RegisterSamples, Stack, Thread, ThreadState,
+    Unanswered, UnansweredReason,
 };
 
 use super::fold::fold;
-use super::frame::{frame_lines, hold_sentence, place, truncation_sentence, wait_sentence};
+use super::frame::{
+    frame_lines, hold_sentence, place, starts_the_program, truncation_sentence, wait_sentence,
+};
 use super::plain::plain;
 use crate::explain::MemberReport;
 use crate::model::Incident;
@@ -42,7 +45,7 @@ fn show_dump(dump: &Dump, all: bool, out: &mut impl Write) -> io::Result<()> {
     }
     for block in blocks(dump, all) {
         writeln!(out)?;
-        show_block(dump, &block, out)?;
+        show_block(dump, &block, all, out)?;
     }
     if dump.truncated {
         writeln!(out, "\nThe dump ends here before it is complete.")?;
@@ -71,7 +74,7 @@ fn show_notice(dump: &Dump, notice: &Notice, out: &mut impl Write) -> io::Result
         writeln!(out, "!   at {}", place(location))?;
     }
     for stack in &notice.stacks {
-        for line in stack_lines(dump, &dump.stacks[stack.0 as usize], &[]) {
+        for line in stack_lines(dump, &dump.stacks[stack.0 as usize], &[], false) {
             writeln!(out, "! {line}")?;
         }
     }
@@ -104,7 +107,7 @@ fn blocks(dump: &Dump, all: bool) -> Vec<Vec<&Thread>> {
     blocks
 }
 
-fn show_block(dump: &Dump, threads: &[&Thread], out: &mut impl Write) -> io::Result<()> {
+fn show_block(dump: &Dump, threads: &[&Thread], all: bool, out: &mut impl Write) -> io::Result<()> {
     let Some(first) = threads.first() else { return Ok(()) };
     writeln!(out, "{}", head(threads, first))?;
     for fact in facts(dump, threads) {
@@ -112,7 +115,7 @@ fn show_block(dump: &Dump, threads: &[&Thread], out: &mut impl Write) -> io::Res
     }
     match dump.stack(first) {
         Some(stack) => {
-            for line in stack_lines(dump, stack, threads) {
+            for line in stack_lines(dump, stack, threads, all) {
                 writeln!(out, "    {line}")?;
             }
         }
@@ -121,7 +124,7 @@ fn show_block(dump: &Dump, threads: &[&Thread], out: &mut impl Write) -> io::Res
     if let Some(created) = first.created_by {
         let by = first.parent.map(|parent| format!(" by {parent}")).unwrap_or_default();
         writeln!(out, "    created{by} at")?;
-        for line in stack_lines(dump, &dump.stacks[created.0 as usize], &[]) {
+        for line in stack_lines(dump, &dump.stacks[created.0 as usize], &[], all) {
             writeln!(out, "      {line}")?;
         }
     }
@@ -201,10 +204,16 @@ fn facts(dump: &Dump, threads: &[&Thread]) -> Vec<String> {
     facts.extend(distinct(threads, |thread| {
         thread.wchan.iter().map(|wchan| format!("- in the kernel in {}", plain(wchan))).collect()
     }));
+    facts.extend(distinct(threads, |thread| thread.registers.iter().map(registers).collect()));
     facts.extend(distinct(threads, |thread| {
         thread.carries.iter().map(|number| format!("- carries #{number}")).collect()
     }));
     facts
+}
+
+fn registers(looks: &RegisterSamples) -> String {
+    let (recurring, samples) = (looks.recurring, looks.samples);
+    format!("- {recurring} of {samples} looks at its registers show a state seen twice")
 }
 
 fn unanswered(unanswered: &Unanswered) -> String {
@@ -244,15 +253,23 @@ fn distinct(threads: &[&Thread], about: impl Fn(&Thread) -> Vec<String>) -> Vec<
     lines
 }
 
-/// A stack's frames, with the locks that were taken in each.
-fn stack_lines(dump: &Dump, stack: &Stack, threads: &[&Thread]) -> Vec<String> {
+/// A stack's frames, with the locks that were taken in each. Frames that only start a thread are
+/// left out where threads are folded.
+fn stack_lines(dump: &Dump, stack: &Stack, threads: &[&Thread], all: bool) -> Vec<String> {
     let mut lines = Vec::new();
-    for (depth, &id) in (0..).zip(&stack.frames) {
+    let is_start = |&id: &FrameId| starts_the_program(dump.frame(id));
+    let start = stack.frames.iter().position(is_start).filter(|_| !all);
+    let shown = start.unwrap_or(stack.frames.len());
+    for (depth, &id) in (0..).zip(&stack.frames[..shown]) {
         lines.extend(frame_lines(dump, dump.frame(id)));
         lines.extend(distinct(threads, |thread| {
             let here = thread.holds.iter().filter(|hold| hold.frame == Some(depth));
             here.map(|hold| hold_sentence(dump, hold)).collect()
         }));
+    }
+    let left_out = stack.frames.len() - shown;
+    if left_out > 0 {
+        lines.push(format!("... and {left_out} frames that start the thread (--all shows them)"));
     }
     lines.extend(stack.truncated.map(truncation_sentence));
     lines
@@ -362,6 +379,29 @@ silent tid 14  state unknown
     no stack
 ";
         assert_eq!(shown(false), expected);
+    }
+
+    #[test]
+    fn frames_that_start_a_thread_are_left_out_when_folded() {
+        let mut dump = Dump::default();
+        let names = ["shop::pay", "std::sys::backtrace::__rust_begin_short_backtrace", "clone3"];
+        let frames = names.map(|name| dump.intern_frame(Frame::named(Symbol::function(name))));
+        let stack = Stack::from(frames.to_vec());
+        let folded = stack_lines(&dump, &stack, &[], false);
+        let start = "... and 2 frames that start the thread (--all shows them)";
+        assert_eq!(folded, ["at shop::pay", start]);
+        assert_eq!(stack_lines(&dump, &stack, &[], true).len(), 3);
+    }
+
+    #[test]
+    fn paths_are_told_from_where_they_mean_something() {
+        let at = |file: &str| place(&Location { file: file.into(), ..Location::default() });
+        assert_eq!(at("/rustc/59807616e1fa/library/std/src/rt.rs"), "std/src/rt.rs");
+        assert_eq!(
+            at("/home/me/.cargo/registry/src/index-1/serde-1.0/src/lib.rs"),
+            "serde-1.0/src/lib.rs"
+        );
+        assert_eq!(at("/srv/shop/src/main.rs"), "/srv/shop/src/main.rs");
     }
 
     #[test]

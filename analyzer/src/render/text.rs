@@ -19,7 +19,9 @@ const SCREEN: usize = 25;
 /// The longest verdict, chain and next step on the first screen, in lines.
 const VERDICT_LINES: usize = 4;
 const CHAIN_LINES: usize = 6;
-const NEXT_STEP_LINES: usize = 3;
+const NEXT_STEP_LINES: usize = 4;
+/// Functions on the first screen, at most: evidence needs the room.
+const FRAMES: usize = 5;
 /// The narrowest page, and the widest: longer lines are hard to read.
 const NARROWEST: usize = 40;
 const WIDEST: usize = 120;
@@ -60,6 +62,7 @@ fn first_screen(report: &Report, page: Page) -> Vec<String> {
     let room = SCREEN.saturating_sub(lines.len() + footer.len() + 1);
     lines.extend(section(match report.findings.first() {
         Some(finding) => {
+            let finding = &with_few_frames(finding);
             let now = page.wrap_at_most(NEXT_STEP_LINES, &label("now"), &finding.next_step);
             let room = room.saturating_sub(now.len());
             let mut detail = fit(parts(finding, page, 2), room, INDENT);
@@ -70,6 +73,16 @@ fn first_screen(report: &Report, page: Page) -> Vec<String> {
     }));
     lines.extend(footer);
     lines
+}
+
+fn with_few_frames(finding: &RankedFinding) -> RankedFinding {
+    let mut finding = finding.clone();
+    let left = finding.frames.len().saturating_sub(FRAMES - 1);
+    if left > 1 {
+        finding.frames.truncate(FRAMES - 1);
+        finding.frames.push(format!("and {left} more"));
+    }
+    finding
 }
 
 fn whole(report: &Report, page: Page, top: usize) -> Vec<String> {
@@ -122,7 +135,7 @@ fn verdict(report: &Report, page: Page, most: usize) -> Vec<String> {
     lines
 }
 
-/// Every finding in one line, under the one that it follows from.
+/// Every finding in a line or two, under the one that it follows from.
 fn chain(report: &Report, page: Page) -> Part {
     let mut items = Vec::new();
     let mut told = Vec::new();
@@ -146,7 +159,7 @@ fn link<'a>(
         return;
     }
     told.push(&finding.id);
-    items.push(vec![link_line(report, page, finding, depth)]);
+    items.push(link_lines(report, page, finding, depth));
     for symptom in &report.findings {
         if symptom.caused_by.contains(&finding.id) {
             link(report, page, symptom, depth + 1, told, items);
@@ -154,7 +167,7 @@ fn link<'a>(
     }
 }
 
-fn link_line(report: &Report, page: Page, finding: &RankedFinding, depth: usize) -> String {
+fn link_lines(report: &Report, page: Page, finding: &RankedFinding, depth: usize) -> Vec<String> {
     let arrow = match (finding.role, depth) {
         (Role::Contributing, 0) => "beside it ".to_owned(),
         (_, 0) => String::new(),
@@ -165,17 +178,17 @@ fn link_line(report: &Report, page: Page, finding: &RankedFinding, depth: usize)
         _ => format!(" in {}", finding.process),
     };
     let severity = severity_name(finding.severity);
-    let head = format!(
-        "{arrow}{} {}{process}, {severity} {}",
-        finding.id, finding.detector, finding.score
-    );
+    let mut text = format!("{}{process}, {severity} {}", finding.detector, finding.score);
     let headline = finding.headline.trim_end_matches('.');
-    let line = match report.verdict.headline.contains(headline) {
-        true => head,
-        false => format!("{head}: {}", finding.headline),
-    };
-    let painted = page.paint(severity_style(finding.severity), severity);
-    page.line("", &line).replacen(&format!(", {severity} "), &format!(", {painted} "), 1)
+    if !report.verdict.headline.contains(headline) {
+        text = format!("{text}: {headline}");
+    }
+    let mut lines = page.wrap_at_most(2, &format!("{arrow}{} ", finding.id), &text);
+    if let Some(line) = lines.first_mut() {
+        let painted = page.paint(severity_style(finding.severity), severity);
+        *line = line.replacen(&format!(", {severity} "), &format!(", {painted} "), 1);
+    }
+    lines
 }
 
 fn severity_style(severity: Severity) -> Style {

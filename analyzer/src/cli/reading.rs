@@ -1,0 +1,47 @@
+//! Reads what the arguments name.
+
+use std::path::Path;
+
+use super::arguments::Reading;
+use super::progress::Progress;
+use crate::read::{Input, ReadError, read_paths};
+
+/// What was read, and what to tell the user of it beside the result.
+pub(super) struct Read {
+    /// What holds, or was to hold, dumps.
+    pub inputs: Vec<Input>,
+    /// What could not be read.
+    pub errors: Vec<ReadError>,
+    /// Sentences for standard error.
+    pub remarks: Vec<String>,
+}
+
+impl Read {
+    /// Whether anything was understood.
+    pub(super) fn holds_a_dump(&self) -> bool {
+        self.inputs.iter().any(|input| !input.dumps.is_empty())
+    }
+}
+
+/// Reads what the arguments name, and gives names to frames where they ask for it.
+pub(super) fn read_all(reading: &Reading, progress: &Progress) -> Read {
+    let (mut inputs, errors) = read_paths(&reading.paths, reading.format.as_deref());
+    let mut remarks: Vec<String> = errors.iter().map(ReadError::to_string).collect();
+    if let Some(folder) = &reading.symbols {
+        progress.say("looking for names");
+        remarks.extend(name_frames(&mut inputs, folder));
+    }
+    Read { inputs, errors, remarks }
+}
+
+/// Gives names to frames that have none, from a folder of binaries; says so when that is in vain.
+fn name_frames(inputs: &mut [Input], folder: &Path) -> Option<String> {
+    let frames = inputs.iter().flat_map(|input| &input.dumps).flat_map(|dump| &dump.frames);
+    let nameless = frames.filter(|frame| frame.symbols.is_empty()).count();
+    let dumps = inputs.iter_mut().flat_map(|input| &mut input.dumps);
+    let named: usize = dumps.map(|dump| sigquit_symbolize::resolve(folder, dump)).sum();
+    let folder = folder.display();
+    (nameless > 0 && named == 0).then(|| {
+        format!("{folder}: holds none of the builds that the dumps show: no frame got a name")
+    })
+}
