@@ -37,13 +37,13 @@ pub(crate) fn name(dumps: Vec<Dump>, tell: impl Fn(usize, &[Names]) + Send + Syn
     });
     let builder = thread::Builder::new().name("sigquit-names".into()).stack_size(STACK);
     let theirs = Arc::clone(&work);
-    match builder.spawn(move || theirs()) {
-        Ok(_) => drop(work),
-        Err(_) => return work(),
-    }
+    let Ok(thread) = builder.spawn(move || theirs()) else { return work() };
+    drop(work);
     if awaited.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
-        say(format_args!("the names of an incident take long; its dumps are complete without"));
+        return say(format_args!("the names of an incident take long; it is complete without"));
     }
+    // A panic has been told by the program's hook. Only the end of the thread frees its memory.
+    drop(thread.join());
 }
 
 fn name_here(dumps: &[Dump], tell: &impl Fn(usize, &[Names])) {

@@ -298,10 +298,16 @@ fn what_cannot_be_written_goes_to_standard_error_and_the_program_lives() {
 #[ignore = "a program for the test below"]
 fn spins_in_a_series() {
     sigquit::builder().dumps(2).interval(Duration::from_millis(400)).install().unwrap();
-    let spin = || loop {
-        std::hint::spin_loop();
+    let started = Arc::new(Barrier::new(2));
+    let here = Arc::clone(&started);
+    let spin = move || {
+        started.wait();
+        loop {
+            std::hint::spin_loop();
+        }
     };
     thread::Builder::new().name("spinner".into()).spawn(spin).unwrap();
+    here.wait();
     println!("\nready");
     std::io::stdout().flush().unwrap();
     std::io::stdin().lines().for_each(drop);
