@@ -42,7 +42,10 @@ fn detect(incident: &Incident) -> Vec<Finding> {
         .enumerate()
         .flat_map(|(dump, shown)| shown.notices.iter().map(move |notice| (dump, notice)));
     let told = notices.filter(|(_, notice)| Statement::of(notice) == Statement::ConcurrentMap);
-    told.map(|(dump, notice)| finding(incident, dump, notice)).collect()
+    let mut findings: Vec<Finding> = told.map(|(dump, one)| finding(incident, dump, one)).collect();
+    // Copies of one crash are one crash.
+    findings.dedup_by(|one, other| one.headline == other.headline);
+    findings
 }
 
 fn finding(incident: &Incident, dump: usize, notice: &Notice) -> Finding {

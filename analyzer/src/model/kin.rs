@@ -8,6 +8,8 @@ use std::collections::HashMap;
 
 use sigquit_dump::{Dump, Kind, Nanos, Process, Runtime, Symbol, Thread};
 
+use super::pattern::matches_any;
+
 /// Whether two dumps can be of one process.
 pub(super) fn are_kin(one: &Dump, other: &Dump) -> bool {
     match by_process(&one.process, &other.process) {
@@ -52,7 +54,7 @@ fn threads_agree(one: &Dump, other: &Dump) -> bool {
     }
     let shared = numbered.iter().filter_map(|(number, thread)| Some((known.get(number)?, thread)));
     let same = |(before, after): (&&Thread, &&Thread)| {
-        before.name == after.name && root(one, before) == root(other, after)
+        before.name == after.name && began_alike((one, before), (other, after))
     };
     let verdicts: Vec<bool> = shared.map(same).collect();
     let alike = verdicts.iter().filter(|same| **same).count();
@@ -70,16 +72,36 @@ impl Number {
     }
 }
 
-/// The outermost function that says what a thread is for, with its file.
-fn root<'a>(dump: &'a Dump, thread: &Thread) -> Option<(&'a str, Option<&'a str>)> {
-    let begins = |symbol: &&Symbol| !BEGINNINGS.contains(&symbol.function.as_str());
-    let symbol = dump.calls(thread).map(|(_, _, symbol)| symbol).filter(begins).last()?;
-    let file = symbol.location.as_ref().map(|location| location.file.as_str());
-    Some((&symbol.function, file))
+/// Whether two threads were created by the same function, or, where a source does not say so,
+/// began with the same one.
+fn began_alike(one: (&Dump, &Thread), other: (&Dump, &Thread)) -> bool {
+    match (creator(one), creator(other)) {
+        (Some(creator), Some(of_other)) => creator == of_other,
+        _ => root(one) == root(other),
+    }
+}
+
+/// A function and its file.
+type Place<'a> = (&'a str, Option<&'a str>);
+
+fn creator<'a>((dump, thread): (&'a Dump, &Thread)) -> Option<Place<'a>> {
+    let stack = dump.stacks.get(thread.created_by?.0 as usize)?;
+    let symbols = stack.frames.iter().flat_map(|&frame| &dump.frame(frame).symbols);
+    symbols.map(place).next()
+}
+
+/// The outermost function that says what a thread is for.
+fn root<'a>((dump, thread): (&'a Dump, &Thread)) -> Option<Place<'a>> {
+    let begins = |symbol: &&Symbol| !matches_any(BEGINNINGS, &symbol.function);
+    dump.calls(thread).map(|(_, _, symbol)| symbol).filter(begins).last().map(place)
+}
+
+fn place(symbol: &Symbol) -> Place<'_> {
+    (&symbol.function, symbol.location.as_ref().map(|location| location.file.as_str()))
 }
 
 /// Functions with which every thread begins, where a source prints them at all.
-const BEGINNINGS: &[&str] = &["runtime.goexit", "runtime.main"];
+const BEGINNINGS: &[&str] = &["runtime.goexit*", "runtime.main", "*.gowrap*", "*.deferwrap*"];
 
 #[cfg(test)]
 mod tests {
