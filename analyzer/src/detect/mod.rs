@@ -20,6 +20,7 @@ mod queue_length;
 mod self_deadlock;
 mod spin_loop;
 mod stuck_lock_owner;
+mod thread_pool_exhaustion;
 
 pub use finding::{Evidence, Finding, Grade, LockOf, Severity};
 
@@ -50,6 +51,7 @@ pub fn all() -> &'static [Detector] {
         stuck_lock_owner::DETECTOR,
         lock_contention::DETECTOR,
         connection_pool_exhaustion::DETECTOR,
+        thread_pool_exhaustion::DETECTOR,
         cpu_hot::DETECTOR,
     ]
 }

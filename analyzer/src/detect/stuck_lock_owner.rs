@@ -55,7 +55,7 @@ fn finding(incident: &Incident, contention: &Contention) -> Option<Finding> {
         severity: severity(incident, dump, &victims),
         grade,
         confidence,
-        headline: headline(incident, contention, owner, &victims),
+        headline: headline(incident, contention, &activation, &victims),
         detail: detail(incident, contention, owner, source, &activation),
         next_step: next_step(incident, owner, dump),
         members: vec![owner],
@@ -78,6 +78,11 @@ fn stuck(incident: &Incident, contention: &Contention, owner: MemberId) -> Optio
         return None;
     }
     let activation = incident.same_activation(owner)?;
+    let sleeps = incident.activity(owner, contention.last().dump) == Activity::Sleeping;
+    if sleeps && !is_one_call(incident, &activation) {
+        // Sleeping at one line is what a loop with a pause looks like.
+        return None;
+    }
     let throughout = activation.above.len() == incident.dumps.len();
     (throughout
         && !ran_in_between(incident, owner, &activation)
@@ -94,6 +99,11 @@ fn ran_in_between(incident: &Incident, owner: MemberId, activation: &Activation)
     let waits = (0..incident.dumps.len()).all(|dump| incident.activity(owner, dump).is_wait());
     let ran = incident.cpu_used(owner).is_some_and(|(used, _)| used > A_BREATH);
     !activation.by_address && waits && ran
+}
+
+/// Whether it is known to be one call, and not only a call at the same line.
+fn is_one_call(incident: &Incident, activation: &Activation) -> bool {
+    activation.by_address || stood_still(incident, activation.member)
 }
 
 /// Whether the owner did not run at all: it cannot have left the call.
@@ -172,13 +182,17 @@ fn severity(incident: &Incident, dump: usize, victims: &[MemberId]) -> Severity 
 fn headline(
     incident: &Incident,
     contention: &Contention,
-    owner: MemberId,
+    activation: &Activation,
     victims: &[MemberId],
 ) -> String {
-    let does = incident.activity(owner, contention.last().dump);
+    let does = incident.activity(activation.member, contention.last().dump);
+    let stays = match is_one_call(incident, activation) {
+        true => "in one and the same call",
+        false => "at the same place in every dump",
+    };
     format!(
-        "{} {does} in one and the same call and owns {}, for which {} wait{}",
-        phrase::who(incident, owner),
+        "{} {does} {stays} and owns {}, for which {} wait{}",
+        phrase::who(incident, activation.member),
         phrase::the_lock(contention.lock(incident)),
         phrase::count(incident, victims),
         if victims.len() == 1 { "s" } else { "" },

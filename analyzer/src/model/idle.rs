@@ -10,9 +10,9 @@ use std::fmt;
 
 use sigquit_dump::{Runtime, Thread, ThreadState};
 
-use super::borrow;
 use super::call::{Call, Origin};
 use super::pattern::matches_any;
+use super::pool;
 
 /// Why a thread counts as idle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -72,7 +72,7 @@ impl Marks {
             known: first_match(rules.known, call),
             quiet: first_match(rules.quiet, call),
             on_behalf: matches_any(rules.on_behalf, &call.function),
-            borrows: borrow::is_borrow(&call.function),
+            borrows: pool::is_borrow(&call.function),
             application: call.origin == Origin::Application,
         }
     }
@@ -95,9 +95,13 @@ pub(crate) fn idle(
         return None;
     }
     let rules = rules(runtime);
-    by_words(rules, thread)
-        .or_else(|| plumbing(calls.clone()).find_map(|marks| marks.known))
-        .or_else(|| quiet_wait(rules, thread, calls))
+    let borrows = calls.clone().any(|marks| marks.borrows);
+    let by_calls = || {
+        // The outermost of them says the most: a pool's worker waits in a queue's `take`.
+        let known = plumbing(calls.clone()).filter_map(|marks| marks.known).last();
+        known.or_else(|| quiet_wait(rules, thread, calls.clone()))
+    };
+    by_words(rules, thread).or_else(|| by_calls().filter(|_| !borrows))
 }
 
 /// Helpers without a stack of their own language are known by name or state alone.
@@ -119,8 +123,7 @@ fn quiet_wait(
     calls: impl Iterator<Item = Marks> + Clone,
 ) -> Option<Idle> {
     let own = || calls.clone().filter(|marks| marks.application);
-    let for_a_request = calls.clone().any(|marks| marks.on_behalf || marks.borrows);
-    if for_a_request || own().count() > QUIET_DEPTH {
+    if calls.clone().any(|marks| marks.on_behalf) || own().count() > QUIET_DEPTH {
         return None;
     }
     let rule = rules.quiet_states.iter().find(|(state, _)| *state == thread.state_text);
@@ -173,6 +176,10 @@ static JAVA: Rules = Rules {
                 "scala.concurrent.forkjoin.*.awaitWork",
                 "weblogic.work.ExecuteThread.waitForRequest",
             ],
+        ),
+        (
+            Idle::Consumer,
+            &["java.util.concurrent.*BlockingQueue.take", "java.util.concurrent.*Deque.take*"],
         ),
         (
             Idle::Listener,

@@ -45,30 +45,59 @@ fn agree<T>(one: &Option<T>, other: &Option<T>, same: fn(&T, &T) -> bool) -> Opt
 
 /// A dump without numbers, or without threads, contradicts nobody.
 fn threads_agree(one: &Dump, other: &Dump) -> bool {
-    let known: HashMap<Number, &Thread> =
-        one.threads.iter().filter_map(|thread| Some((Number::of(thread)?, thread))).collect();
-    let numbered: Vec<(Number, &Thread)> =
-        other.threads.iter().filter_map(|thread| Some((Number::of(thread)?, thread))).collect();
-    if known.is_empty() || numbered.is_empty() {
+    let known = Numbers::of(one);
+    let numbered = other.threads.iter().filter(|thread| has_number(thread));
+    if known.is_empty() || numbered.clone().next().is_none() {
         return true;
     }
-    let shared = numbered.iter().filter_map(|(number, thread)| Some((known.get(number)?, thread)));
-    let same = |(before, after): (&&Thread, &&Thread)| {
-        before.name == after.name && began_alike((one, before), (other, after))
-    };
-    let verdicts: Vec<bool> = shared.map(same).collect();
+    let shared = numbered.filter_map(|thread| Some((known.find(thread)?, thread)));
+    let verdicts: Vec<bool> =
+        shared.map(|(before, after)| is_same((one, before), (other, after))).collect();
     let alike = verdicts.iter().filter(|same| **same).count();
-    alike > 0 && alike * 2 >= verdicts.len()
+    let same_pid = one.process.pid.is_some() && one.process.pid == other.process.pid;
+    same_pid && !verdicts.is_empty() || alike > 0 && alike * 2 >= verdicts.len()
 }
 
-/// The numbers by which a thread is known.
-#[derive(PartialEq, Eq, Hash)]
-struct Number(Kind, Option<u64>, Option<u64>);
+/// Two threads of one number are one thread by their name, or, where it has none, by how it
+/// began.
+fn is_same((one, before): (&Dump, &Thread), (other, after): (&Dump, &Thread)) -> bool {
+    match (before.name.as_str(), after.name.as_str()) {
+        ("", _) | (_, "") => began_alike((one, before), (other, after)),
+        (name, other_name) => name == other_name,
+    }
+}
 
-impl Number {
-    fn of(thread: &Thread) -> Option<Number> {
-        let known = thread.number.is_some() || thread.os_id.is_some();
-        known.then_some(Number(thread.kind, thread.number, thread.os_id))
+fn has_number(thread: &Thread) -> bool {
+    thread.number.is_some() || thread.os_id.is_some()
+}
+
+/// The threads of a dump by their numbers: the system's, and the runtime's.
+struct Numbers<'a> {
+    by_os_id: HashMap<u64, &'a Thread>,
+    by_number: HashMap<(Kind, u64), &'a Thread>,
+}
+
+impl<'a> Numbers<'a> {
+    fn of(dump: &'a Dump) -> Numbers<'a> {
+        let threads = || dump.threads.iter();
+        Numbers {
+            by_os_id: threads().filter_map(|thread| Some((thread.os_id?, thread))).collect(),
+            by_number: threads()
+                .filter_map(|thread| Some(((thread.kind, thread.number?), thread)))
+                .collect(),
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.by_os_id.is_empty() && self.by_number.is_empty()
+    }
+
+    /// The thread with the same numbers, as far as both dumps print them.
+    fn find(&self, thread: &Thread) -> Option<&'a Thread> {
+        match thread.os_id.filter(|_| !self.by_os_id.is_empty()) {
+            Some(os_id) => self.by_os_id.get(&os_id).copied(),
+            None => self.by_number.get(&(thread.kind, thread.number?)).copied(),
+        }
     }
 }
 
@@ -76,8 +105,11 @@ impl Number {
 /// began with the same one.
 fn began_alike(one: (&Dump, &Thread), other: (&Dump, &Thread)) -> bool {
     match (creator(one), creator(other)) {
-        (Some(creator), Some(of_other)) => creator == of_other,
-        _ => root(one) == root(other),
+        (Some(creator), Some(of_other)) => is_one_place(creator, of_other),
+        _ => match (root(one), root(other)) {
+            (Some(root), Some(of_other)) => is_one_place(root, of_other),
+            (root, of_other) => root.is_none() && of_other.is_none(),
+        },
     }
 }
 
@@ -94,6 +126,11 @@ fn creator<'a>((dump, thread): (&'a Dump, &Thread)) -> Option<Place<'a>> {
 fn root<'a>((dump, thread): (&'a Dump, &Thread)) -> Option<Place<'a>> {
     let begins = |symbol: &&Symbol| !matches_any(BEGINNINGS, &symbol.function);
     dump.calls(thread).map(|(_, _, symbol)| symbol).filter(begins).last().map(place)
+}
+
+/// Not every source prints files.
+fn is_one_place((function, file): Place, (other, other_file): Place) -> bool {
+    function == other && file.zip(other_file).is_none_or(|(file, other)| file == other)
 }
 
 fn place(symbol: &Symbol) -> Place<'_> {

@@ -14,10 +14,11 @@
 //! activation   whether a thread stayed in the same call from dump to dump
 //! activity     what a thread is doing
 //! cpu          what CPU it used, beside what was to be had
-//! borrow       which functions borrow from a pool
+//! pool         what functions are to pools and queues of work
 //! pool_use     who waits to borrow from a pool, and who has borrowed
 //! statement    what a runtime's own words mean
 //! kin          which dumps are of one process
+//! crew         workers of one pool, and queues that are full
 //! incident     the dumps of one process, and the questions that they answer
 //! ```
 //!
@@ -25,10 +26,10 @@
 
 mod activation;
 mod activity;
-mod borrow;
 mod call;
 mod contention;
 mod cpu;
+mod crew;
 mod idle;
 mod incident;
 mod kin;
@@ -38,6 +39,7 @@ mod normalize;
 mod origin;
 mod owner;
 pub(crate) mod pattern;
+mod pool;
 mod pool_use;
 #[cfg(test)]
 pub(crate) mod scene;
@@ -49,6 +51,7 @@ pub use activity::Activity;
 pub use call::{Call, CallId, Origin};
 pub use contention::{Contention, Sight};
 pub use cpu::{Cpu, CpuUse};
+pub use crew::QueueUse;
 pub use idle::Idle;
 pub use incident::{Incident, Member, MemberId, incidents};
 pub use name::{FunctionName, words};

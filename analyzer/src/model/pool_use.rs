@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::borrow;
 use super::call::{Call, CallId, Origin};
 use super::incident::{Incident, MemberId};
 use super::name::FunctionName;
+use super::pool;
 
 /// What one dump shows of one pool.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -126,8 +126,8 @@ struct Role {
 impl Role {
     fn of(call: &Call) -> Role {
         Role {
-            borrows: borrow::is_borrow(&call.function),
-            uses: borrow::is_use(&call.function),
+            borrows: pool::is_borrow(&call.function),
+            uses: pool::is_use(&call.function),
             application: call.origin == Origin::Application,
         }
     }

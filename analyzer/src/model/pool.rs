@@ -1,5 +1,6 @@
-//! Borrowing from a pool, known by words: which functions take a pooled resource and wait when
-//! there is none, and which functions show that one is in use.
+//! What functions are to pools and queues, known by words: which borrow a pooled resource and wait
+//! when there is none, which show that one is in use, which hand work to a queue and wait when it
+//! is full, which wait for the result of such work.
 
 use super::name::{FunctionName, words};
 use super::pattern::matches_any;
@@ -69,6 +70,78 @@ const KNOWN_USES: &[&str] = &[
     "sqlx_core::pool::connection::PoolConnection::*",
 ];
 
+/// Queues that everyone knows, by the functions that wait for room.
+const KNOWN_SUBMITS: &[&str] = &[
+    "java.util.concurrent.*Queue.put*",
+    "java.util.concurrent.*Deque.put*",
+    "java.util.concurrent.*Queue.transfer",
+    "std::sync::mpsc::SyncSender::send",
+    "std::sync::mpmc::Sender::send",
+    "crossbeam_channel::*Sender::send*",
+    "flume::*Sender::send*",
+    "tokio::sync::mpsc::*blocking_send",
+];
+
+/// What handing over is called, in a method's first word.
+const SUBMIT_VERBS: &[&str] =
+    &["add", "enqueue", "execute", "offer", "push", "put", "send", "submit"];
+
+/// Types that take work have one of these words in their name.
+const TAKE_WORK: &[&str] = &["queue", "channel", "mailbox", "inbox", "backlog", "executor"];
+
+/// What taking the work out again is called.
+const TAKE_VERBS: &[&str] = &["dequeue", "next", "poll", "pop", "receive", "recv", "take"];
+
+/// Waiting for the result of work that was handed to others.
+const RESULTS: &[&str] = &[
+    "java.util.concurrent.FutureTask.get",
+    "java.util.concurrent.CompletableFuture.get",
+    "java.util.concurrent.CompletableFuture.join",
+    "java.util.concurrent.AbstractExecutorService.invoke*",
+    "com.google.common.util.concurrent.*Future.get",
+    "java.util.concurrent.ForkJoinTask.get*",
+    "scala.concurrent.Await*.result",
+];
+
+/// A pool's worker runs a task inside of these.
+const RUNS_TASKS: &[&str] = &[
+    "java.util.concurrent.ThreadPoolExecutor.runWorker",
+    "java.util.concurrent.ForkJoinPool.runWorker",
+    "org.eclipse.jetty.util.thread.QueuedThreadPool*.run*",
+    "org.apache.tomcat.util.threads.ThreadPoolExecutor.runWorker",
+    "org.jboss.threads.EnhancedQueueExecutor$ThreadBody.*",
+    "weblogic.work.ExecuteThread.run",
+    "threadpool::*",
+    "rayon_core::registry::*",
+];
+
+/// Whether a normalized function hands work to a queue that may be full.
+pub(crate) fn is_submit(function: &str) -> bool {
+    matches_any(KNOWN_SUBMITS, function) || is_of_queue(function, SUBMIT_VERBS)
+}
+
+/// Whether a normalized function takes work out of a queue.
+pub(crate) fn is_take(function: &str) -> bool {
+    is_of_queue(function, TAKE_VERBS)
+}
+
+/// Whether a normalized function waits for the result of work that others do.
+pub(crate) fn is_result(function: &str) -> bool {
+    matches_any(RESULTS, function)
+}
+
+/// Whether a normalized function runs the tasks of a pool.
+pub(crate) fn runs_tasks(function: &str) -> bool {
+    matches_any(RUNS_TASKS, function)
+}
+
+fn is_of_queue(function: &str, verbs: &[&str]) -> bool {
+    let name = FunctionName::of(function);
+    let is = |list: &[&str], word: &String| list.contains(&word.as_str());
+    words(name.method).first().is_some_and(|word| is(verbs, word))
+        && words(name.type_name).iter().any(|word| is(TAKE_WORK, word))
+}
+
 /// Whether a normalized function takes a resource out of a pool.
 pub(crate) fn is_borrow(function: &str) -> bool {
     matches_any(KNOWN_BORROWS, function) || is_borrow_by_words(function)
@@ -124,6 +197,21 @@ mod tests {
             "pool",
         ] {
             assert!(!is_borrow(function), "{function}");
+        }
+    }
+
+    #[test]
+    fn queues_are_known_by_type_and_verb() {
+        for function in [
+            "java.util.concurrent.ArrayBlockingQueue.put",
+            "std::sync::mpsc::SyncSender::send",
+            "victim::order_service::request_queue::RequestQueue::push",
+        ] {
+            assert!(is_submit(function), "{function}");
+        }
+        assert!(is_take("victim::order_service::request_queue::RequestQueue::pop"));
+        for function in ["java.util.ArrayList.add", "shop.Cart.push", "net.(*conn).send"] {
+            assert!(!is_submit(function), "{function}");
         }
     }
 

@@ -1,0 +1,267 @@
+//! Work that waits while no worker is idle.
+
+use super::{Detector, Evidence, Finding, Grade, Severity, phrase, queue_length};
+use crate::model::{Incident, MemberId, QueueUse};
+
+pub(super) const DETECTOR: Detector =
+    Detector { name: "thread-pool-exhaustion", documentation: DOCUMENTATION, detect };
+
+const DOCUMENTATION: &str = "\
+# thread-pool-exhaustion
+
+Work waits while every worker of a pool is busy or blocked.
+
+This is hardly ever a cause: look at what keeps the workers. Two pictures are recognised: members
+that wait for room in a full queue of work, and a pool all of whose workers wait for what others
+have (a lock, a pooled connection, the result of another task).
+
+## Evidence
+
+- Members inside a function that hands work to a queue and waits because it is full, while nobody
+  waits at its other end. The workers are inferred from how members are named and where they began.
+- All workers of a pool, four at least, inside of tasks, most of them waiting for a lock, a pooled
+  resource or another task's result, in every dump.
+
+## Limits
+
+- How long a queue is does not stand in a dump; only who waits to get in does.
+- Workers that compute or wait for a peer are at work: a pool that is merely busy is not reported.
+
+## What to do
+
+Look at the finding that this one follows from. If there is none: see what most workers have in
+common. Workers that wait for results of tasks of their own pool starve it: give such tasks a pool
+of their own, or chain them instead of waiting. A larger pool delays this and changes nothing.
+";
+
+fn detect(incident: &Incident) -> Vec<Finding> {
+    let queues = incident.full_queues();
+    let full = queues.iter().filter_map(|(queue, sights)| full_queue(incident, queue, sights));
+    full.chain(blocked_pools(incident)).collect()
+}
+
+// --- A full queue ------------------------------------------------------------------------------
+
+fn full_queue(incident: &Incident, queue: &str, sights: &[QueueUse]) -> Option<Finding> {
+    let waiting: Vec<usize> = sights.iter().map(|sight| sight.submitters.len()).collect();
+    let severity = queue_length::severity(incident, &waiting)?;
+    let newest = sights.iter().rposition(|sight| !sight.submitters.is_empty())?;
+    if sights.iter().any(|sight| sight.has_taker) {
+        return None;
+    }
+    let (grade, confidence) = queue_length::sureness(&waiting);
+    let submitters = &sights[newest].submitters;
+    let workers = incident.takers(&sights[newest], newest);
+    let who = phrase::count(incident, submitters);
+    let verb = if submitters.len() == 1 { "waits" } else { "wait" };
+    Some(Finding {
+        detector: DETECTOR.name,
+        severity,
+        grade,
+        confidence,
+        headline: format!("{who} {verb} for room in {queue}, which is full"),
+        detail: full_queue_detail(incident, &waiting, &workers, newest),
+        next_step: next_step(),
+        members: submitters.clone(),
+        victims: Vec::new(),
+        holders: workers,
+        lock: None,
+        owner: None,
+        owner_source: None,
+        frames: frames(incident, submitters, newest),
+        evidence: waiting_evidence(&waiting, "waiting for room in the queue"),
+    })
+}
+
+fn full_queue_detail(
+    incident: &Incident,
+    waiting: &[usize],
+    workers: &[MemberId],
+    dump: usize,
+) -> String {
+    let dumps = phrase::number(waiting.len(), "dump");
+    let queued = format!("Waiting in {dumps}: {}.", phrase::figures(waiting));
+    let at_work = match workers.first() {
+        None => "Who was to take the work is not in sight; nobody waits for it.".to_owned(),
+        Some(&first) => format!(
+            "No worker is idle: {}, {}.",
+            phrase::those(incident, workers),
+            phrase::place(incident, first, dump)
+                .map_or("busy".into(), |place| format!("the first of them in {place}")),
+        ),
+    };
+    format!("{queued} {at_work}")
+}
+
+// --- A blocked pool ----------------------------------------------------------------------------
+
+/// Fewer are no pool of which a share can be said.
+const SMALLEST_POOL: usize = 4;
+
+/// The pools all of whose workers are inside tasks and wait for others, in every dump.
+fn blocked_pools(incident: &Incident) -> Vec<Finding> {
+    let last = incident.dumps.len().saturating_sub(1);
+    let mut findings = Vec::new();
+    for (name, workers) in incident.crews(last) {
+        let blocked = (0..incident.dumps.len()).all(|dump| is_blocked(incident, &workers, dump));
+        if workers.len() >= SMALLEST_POOL && blocked {
+            findings.push(blocked_pool(incident, &name, workers, last));
+        }
+    }
+    findings
+}
+
+/// Whether all workers are in tasks, and nine of ten wait for what others have.
+fn is_blocked(incident: &Incident, workers: &[MemberId], dump: usize) -> bool {
+    let in_task = |&&worker: &&MemberId| {
+        incident.runs_task(worker, dump) && incident.idle(worker, dump).is_none()
+    };
+    let waits = |&&worker: &&MemberId| incident.waits_for_others(worker, dump);
+    workers.iter().filter(in_task).count() == workers.len()
+        && workers.iter().filter(waits).count() * 5 >= workers.len() * 4
+}
+
+fn blocked_pool(incident: &Incident, name: &str, workers: Vec<MemberId>, dump: usize) -> Finding {
+    let waits = |&worker: &MemberId| incident.waits_for_others(worker, dump);
+    let blocked: Vec<MemberId> = workers.iter().copied().filter(waits).collect();
+    let several = incident.dumps.len() > 1;
+    let grade = if several { Grade::Repeat } else { Grade::Pattern };
+    let text = format!(
+        "{} of the {} workers wait for a lock, a connection or a result",
+        blocked.len(),
+        workers.len()
+    );
+    Finding {
+        detector: DETECTOR.name,
+        severity: Severity::Medium,
+        grade,
+        confidence: if several { 0.7 } else { 0.5 },
+        headline: format!("no worker of {name} is idle: {text}"),
+        detail: format!(
+            "Every worker of the pool is inside a task in every dump, {} of them in {}.",
+            blocked.len(),
+            blocked
+                .first()
+                .and_then(|&worker| phrase::place(incident, worker, dump))
+                .unwrap_or_else(|| "a wait".into()),
+        ),
+        next_step: next_step(),
+        frames: frames(incident, &blocked, dump),
+        members: workers,
+        victims: Vec::new(),
+        holders: Vec::new(),
+        lock: None,
+        owner: None,
+        owner_source: None,
+        evidence: vec![Evidence {
+            text,
+            dump: Some(dump),
+            member: None,
+            value: Some(blocked.len() as f64),
+        }],
+    }
+}
+
+fn frames(incident: &Incident, members: &[MemberId], dump: usize) -> Vec<String> {
+    let first = members.first();
+    first.map_or(Vec::new(), |&member| phrase::telling_frames(incident, member, dump))
+}
+
+fn next_step() -> String {
+    "Look at what keeps the workers, not at the pool's size: the finding that this one follows \
+     from, or what most of their stacks have in common."
+        .into()
+}
+
+fn waiting_evidence(waiting: &[usize], what: &str) -> Vec<Evidence> {
+    let seen = waiting.iter().enumerate().filter(|&(_, &count)| count > 0);
+    let fact = |(dump, &count): (usize, &usize)| Evidence {
+        text: format!("{count} {what}"),
+        dump: Some(dump),
+        member: None,
+        value: Some(count as f64),
+    };
+    seen.map(fact).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::scene::{Draw, Moment, Scene};
+    use sigquit_dump::{LockKind, Runtime, ThreadState, WaitFor};
+
+    const PUSHING: [&str; 4] = [
+        "syscall",
+        "std::sys::sync::condvar::futex::Condvar::wait",
+        "shop::queue::RequestQueue::push:30",
+        "shop::orders::order:90",
+    ];
+    const SERVING: [&str; 3] =
+        ["shop::prices::price:5", "shop::orders::checkout:60", "shop::orders::serve:40"];
+    const POPPING: [&str; 4] = [
+        "syscall",
+        "std::sys::sync::condvar::futex::Condvar::wait",
+        "shop::queue::RequestQueue::pop:41",
+        "shop::orders::serve:40",
+    ];
+
+    fn service(dump: &mut Moment, workers: &[&str]) {
+        for number in 0..6 {
+            dump.thread(&format!("client-{number}"), &PUSHING).is(ThreadState::Waiting);
+            dump.thread(&format!("request-{number}"), workers);
+            dump.thread(&format!("warm-up-{number}"), &["shop::prices::fill:9"]);
+        }
+    }
+
+    #[test]
+    fn a_full_queue_is_found_with_the_workers_that_were_to_empty_it() {
+        let draw = |dump: &mut Moment| service(dump, &SERVING);
+        let incident = Scene::of(Runtime::Rust).dump(0, draw).dump(1, draw).incident();
+        let findings = detect(&incident);
+        assert_eq!(findings.len(), 1);
+        let clients = incident.names(&findings[0].members);
+        assert!(clients.len() == 6 && clients[0] == "client-0", "{clients:?}");
+        let workers = incident.names(&findings[0].holders);
+        assert!(workers.len() == 6 && workers[0] == "request-0", "{workers:?}");
+    }
+
+    #[test]
+    fn a_queue_at_whose_other_end_somebody_waits_is_not_full() {
+        let draw = |dump: &mut Moment| service(dump, &POPPING);
+        let incident = Scene::of(Runtime::Rust).dump(0, draw).dump(1, draw).incident();
+        assert!(detect(&incident).is_empty());
+    }
+
+    fn pool(stack: [&'static str; 3], waits: bool) -> Incident {
+        Scene::of(Runtime::Jvm)
+            .dump(0, |dump| {
+                let lock = dump.lock(LockKind::Monitor, 0x10);
+                for number in 0..8 {
+                    let worker = dump.thread(&format!("exec-{number}"), &stack);
+                    if waits {
+                        worker.waits(lock, WaitFor::Exclusive);
+                    }
+                }
+            })
+            .incident()
+    }
+
+    const RUN_WORKER: &str = "java.util.concurrent.ThreadPoolExecutor.runWorker";
+
+    #[test]
+    fn a_pool_that_waits_for_one_lock_has_no_idle_worker() {
+        let findings = detect(&pool(["shop.Journal.append", "shop.Order.run", RUN_WORKER], true));
+        assert_eq!((findings.len(), findings[0].members.len()), (1, 8));
+        assert_eq!(findings[0].severity, Severity::Medium);
+    }
+
+    #[test]
+    fn a_pool_at_work_or_in_io_is_healthy() {
+        assert!(detect(&pool(["shop.Price.of", "shop.Order.run", RUN_WORKER], false)).is_empty());
+        let reading = ["sun.nio.ch.SocketDispatcher.read0", "shop.Order.run", RUN_WORKER];
+        assert!(detect(&pool(reading, false)).is_empty());
+        let consuming =
+            ["java.util.concurrent.LinkedBlockingQueue.take", "shop.Order.run", RUN_WORKER];
+        assert!(detect(&pool(consuming, false)).is_empty());
+    }
+}

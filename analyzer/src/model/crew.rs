@@ -1,0 +1,148 @@
+//! Crews: members that a program named alike, as it names the workers of one pool.
+
+use std::collections::BTreeMap;
+
+use super::activity::Activity;
+use super::call::Origin;
+use super::incident::{Incident, MemberId};
+use super::name::FunctionName;
+use super::pool;
+
+/// What one dump shows of one queue of work.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct QueueUse {
+    /// Who waits until there is room.
+    pub submitters: Vec<MemberId>,
+    /// Somebody waits for work from it: it is not stuck.
+    pub has_taker: bool,
+    /// The functions that hand work to it belong to these types or modules.
+    users: Vec<String>,
+}
+
+impl Incident {
+    /// The members whom one dump shows, by the name that they share but for its number. Loners
+    /// are no crew.
+    pub fn crews(&self, dump: usize) -> BTreeMap<String, Vec<MemberId>> {
+        let mut crews: BTreeMap<String, Vec<MemberId>> = BTreeMap::new();
+        for member in self.shown(dump) {
+            let stem = stem(&self.member(member).name);
+            if !stem.is_empty() {
+                crews.entry(stem.to_owned()).or_default().push(member);
+            }
+        }
+        crews.retain(|_, members| members.len() > 1);
+        crews
+    }
+
+    /// Whether a member is a pool's worker inside of a task.
+    pub fn runs_task(&self, member: MemberId, dump: usize) -> bool {
+        self.calls(member, dump).any(|call| pool::runs_tasks(&call.function))
+    }
+
+    /// Whether a member waits for what another member has: a lock, a pooled resource, the result
+    /// of a task.
+    pub fn waits_for_others(&self, member: MemberId, dump: usize) -> bool {
+        match self.activity(member, dump) {
+            Activity::Lock => true,
+            Activity::Event => self
+                .calls(member, dump)
+                .any(|call| pool::is_borrow(&call.function) || pool::is_result(&call.function)),
+            _ => false,
+        }
+    }
+
+    /// The queues for whose room somebody waits, by name, each with what every dump shows of it.
+    pub fn full_queues(&self) -> Vec<(String, Vec<QueueUse>)> {
+        let mut queues: BTreeMap<String, Vec<QueueUse>> = BTreeMap::new();
+        for dump in 0..self.dumps.len() {
+            for member in self.shown(dump) {
+                let Some((queue, user)) = self.submits(member, dump) else { continue };
+                let uses = vec![QueueUse::default(); self.dumps.len()];
+                let sight = &mut queues.entry(queue).or_insert(uses)[dump];
+                sight.submitters.push(member);
+                sight.users.extend(user);
+            }
+        }
+        for (queue, sights) in &mut queues {
+            for (dump, sight) in sights.iter_mut().enumerate() {
+                sight.has_taker = self.has_taker(queue, dump);
+            }
+        }
+        queues.into_iter().collect()
+    }
+
+    /// The queue for whose room a member waits, and whose code handed the work over.
+    fn submits(&self, member: MemberId, dump: usize) -> Option<(String, Option<String>)> {
+        if !self.activity(member, dump).is_wait_for_event() {
+            return None;
+        }
+        let mut calls = self.calls(member, dump).skip_while(|call| {
+            !pool::is_submit(&call.function) && call.origin != Origin::Application
+        });
+        let submit = calls.next().filter(|call| pool::is_submit(&call.function))?;
+        let queue = FunctionName::of(&submit.function).owner;
+        let user = calls.map(|call| FunctionName::of(&call.function).owner);
+        let user = user.clone().find(|owner| *owner != queue);
+        Some((queue.to_owned(), user.map(str::to_owned)))
+    }
+
+    fn has_taker(&self, queue: &str, dump: usize) -> bool {
+        let takes = |member: MemberId| {
+            self.calls(member, dump).any(|call| {
+                pool::is_take(&call.function) && FunctionName::of(&call.function).owner == queue
+            })
+        };
+        self.shown(dump).any(takes)
+    }
+
+    /// The crew that was to take the work: all busy, handing nothing over itself, and begun in
+    /// the code that uses the queue, or else the only crew that is all busy.
+    pub fn takers(&self, sight: &QueueUse, dump: usize) -> Vec<MemberId> {
+        let busy = |members: &Vec<MemberId>| {
+            members.iter().all(|&member| {
+                self.idle(member, dump).is_none() && !sight.submitters.contains(&member)
+            })
+        };
+        let crews: Vec<Vec<MemberId>> = self.crews(dump).into_values().filter(busy).collect();
+        let near = |members: &&Vec<MemberId>| {
+            members.iter().any(|&member| {
+                let begun = self.application_calls(member, dump).last();
+                begun.is_some_and(|call| {
+                    let owner = FunctionName::of(&call.function).owner;
+                    sight.users.iter().any(|user| user == owner)
+                })
+            })
+        };
+        let nearest: Vec<&Vec<MemberId>> = crews.iter().filter(near).collect();
+        match (&nearest[..], &crews[..]) {
+            ([one], _) => (*one).clone(),
+            ([], [one]) => one.clone(),
+            _ => Vec::new(),
+        }
+    }
+}
+
+/// A name without the number at its end: `XNIO-1 task-12` -> `XNIO-1 task`.
+fn stem(name: &str) -> &str {
+    let stem = name.trim_end().trim_end_matches(|letter: char| letter.is_ascii_digit());
+    let numbered = stem.len() < name.trim_end().len();
+    if numbered { stem.trim_end_matches(['-', '_', '#', ' ', ':']) } else { "" }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::stem;
+
+    #[test]
+    fn crews_share_a_name_but_for_its_number() {
+        for (name, expected) in [
+            ("XNIO-1 task-12", "XNIO-1 task"),
+            ("request_3", "request"),
+            ("main", ""),
+            ("7", ""),
+            ("", ""),
+        ] {
+            assert_eq!(stem(name), expected);
+        }
+    }
+}
