@@ -26,10 +26,6 @@ pub struct Builder {
 }
 
 #[derive(Clone, Debug, PartialEq)]
-#[cfg_attr(
-    not(all(target_os = "linux", target_arch = "x86_64")),
-    expect(dead_code, reason = "there is no agent to read them")
-)]
 pub(crate) struct Options {
     pub directory: Option<PathBuf>,
     pub prefix: Option<String>,

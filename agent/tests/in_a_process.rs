@@ -152,6 +152,22 @@ fn a_dump_on_call_shows_who_waits_where_and_for_what() {
     assert!(process.arguments.as_ref().unwrap().contains(&"asks_for_a_dump".to_owned()));
 }
 
+#[test]
+fn the_operator_can_have_it_as_text_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = program("asks_for_a_dump", folder.path());
+    command.env("SIGQUIT_STDERR", "1");
+    let outcome = outcome(command, folder.path());
+    assert_eq!(outcome.dumps.len(), 1);
+    let text = outcome.stderr;
+    let heading = |name: &str| text.lines().position(|line| line.starts_with(name)).expect(name);
+    assert_eq!(heading("\"waiter-1\"").abs_diff(heading("\"waiter-2\"")), 1, "{text}");
+    assert!(
+        text.contains("    at in_a_process::waits_for (agent/tests/in_a_process.rs:"),
+        "{text}"
+    );
+}
+
 // Installing.
 
 #[test]

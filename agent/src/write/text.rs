@@ -3,8 +3,8 @@
 //! ```text
 //! dump 1 of 5, 42 threads
 //!
-//! "request-1" #4713 waiting, cpu 0.12 s, waits for 0x7f12a4000c90
-//! "request-2" #4714 waiting, cpu 0.09 s, waits for 0x7f12a4000c90
+//! "request-1" #4713 S (sleeping), cpu 0.12 s, waits for 0x7f12a4000c90
+//! "request-2" #4714 S (sleeping), cpu 0.09 s, waits for 0x7f12a4000c90
 //!     at order::pool::acquire (src/pool.rs:31)
 //!     at order::checkout (src/checkout.rs:88)
 //! ```
@@ -47,7 +47,7 @@ pub(crate) fn text(dump: &Dump, out: &mut impl Write) -> io::Result<()> {
 
 fn heading(dump: &Dump, thread: &Thread, out: &mut impl Write) -> io::Result<()> {
     let id = thread.os_id.unwrap_or_default();
-    write!(out, "{:?} #{id} {:?}", thread.name, thread.state)?;
+    write!(out, "{:?} #{id} {}", thread.name, thread.state_text)?;
     if let Some(cpu) = thread.cpu {
         write!(out, ", cpu {:.2} s", cpu.as_secs_f64())?;
     }
@@ -104,15 +104,19 @@ mod tests {
         let lock = dump.add_lock(Lock { address: Some(0x10), ..Lock::default() });
         let wait = Some(Wait { lock, wait_for: WaitFor::Unknown });
         for name in ["request-1", "request-2"] {
-            let thread =
-                Thread { name: name.into(), stack, wait: wait.clone(), ..Thread::default() };
-            dump.threads.push(thread);
+            dump.threads.push(Thread {
+                name: name.into(),
+                state_text: "S (sleeping)".into(),
+                stack,
+                wait: wait.clone(),
+                ..Thread::default()
+            });
         }
         let mut out = Vec::new();
         text(&dump, &mut out).unwrap();
         let expected = "2 threads\n\n\
-            \"request-1\" #0 Unknown, waits for 0x10\n\
-            \"request-2\" #0 Unknown, waits for 0x10\n\
+            \"request-1\" #0 S (sleeping), waits for 0x10\n\
+            \"request-2\" #0 S (sleeping), waits for 0x10\n\
             \x20   at order::pool::acquire (src/pool.rs:31)\n\
             \x20   at unknown +0x4711\n";
         assert_eq!(String::from_utf8(out).unwrap(), expected);
