@@ -162,6 +162,9 @@ fn watch(stage: &Stage) -> JoinHandle<()> {
     })
 }
 
+/// What a thread does, and the word for it.
+type Part = (&'static str, fn(&Stage));
+
 /// The threads, each with its part.
 struct Crew {
     members: Vec<Member>,
@@ -175,7 +178,7 @@ struct Member {
 
 impl Crew {
     fn start(stage: &Stage) -> Crew {
-        let parts: [(&'static str, fn(&Stage)); 10] = [
+        let parts: [Part; 10] = [
             ("panics", panic_and_catch),
             ("panics too", panic_and_catch),
             ("allocates", allocate),
