@@ -111,7 +111,7 @@ mod tests {
         assert_eq!(found(&incident), [["polite", "tight"]]);
         let finding = &detect(&incident)[0];
         assert_eq!(finding.grade, Grade::Repeat);
-        assert!(finding.detail.contains("at least 36 % of the time"), "{}", finding.detail);
+        assert!(finding.detail.contains("at least 37 % of the time"), "{}", finding.detail);
     }
 
     #[test]

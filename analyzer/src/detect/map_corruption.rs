@@ -54,7 +54,10 @@ fn finding(incident: &Incident, on_cpu: &OnCpu, map: &BrokenMap) -> Finding {
     let grade = if counted { Grade::Counter } else { Grade::Repeat };
     let types = types(&caught);
     let who = phrase::count(incident, &members);
-    let spin = on_cpu::verb(&members, "spins", "spin");
+    let spin = match on_cpu::belief(&caught).is_seen {
+        true => on_cpu::verb(&members, "spins", "spin"),
+        false => on_cpu::verb(&members, "is caught", "are caught"),
+    };
     Finding {
         detector: DETECTOR.name,
         severity: severity(members.len(), map.confidence),

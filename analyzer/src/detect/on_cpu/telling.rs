@@ -38,7 +38,8 @@ fn stayed(incident: &Incident, candidate: &Candidate) -> Option<String> {
         None => loop_call(incident, candidate)?,
     };
     let whole = if activation.whole { ", stack unchanged" } else { "" };
-    Some(format!("in {} in all {} dumps{whole}", short(&call.function), activation.above.len()))
+    let dumps = in_all(activation.above.len());
+    Some(format!("in {} in {dumps}{whole}", short(&call.function)))
 }
 
 fn used_cpu(hot: Hot) -> Option<String> {
@@ -105,7 +106,12 @@ pub(in crate::detect) fn verb(
 /// confidence interval (Clopper and Pearson).
 pub(in crate::detect) fn of_the_time(dumps: usize) -> String {
     let share = 0.05_f64.powf(1.0 / dumps.max(1) as f64);
-    format!("at least {:.0} % of the time", (100.0 * share).floor())
+    format!("at least {:.0} % of the time", 100.0 * share)
+}
+
+/// `both dumps`, `all 3 dumps`.
+fn in_all(dumps: usize) -> String {
+    if dumps == 2 { "both dumps".into() } else { format!("all {dumps} dumps") }
 }
 
 /// CPU time that members used, together; none where it is not counted.
@@ -122,7 +128,8 @@ pub(in crate::detect) fn behaviour(members: &[&Candidate]) -> String {
     match looked {
         true => "Looks at the registers show that they come back to the same states.".into(),
         false => format!(
-            "Nobody looked at the registers; they were there in all {dumps} dumps, so {}.",
+            "Nobody looked at the registers; they were there in {}, so {}.",
+            in_all(dumps),
             of_the_time(dumps)
         ),
     }
