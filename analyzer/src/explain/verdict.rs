@@ -59,13 +59,14 @@ fn story(diagnoses: &[Diagnosis], causes: &[Causes], root: &Ranked, others: &[&R
     }
     match others {
         [] => story,
-        [other] => {
-            format!(
-                "{story}; and, unrelated, {}",
-                sentence_body(&finding(diagnoses, other).headline)
-            )
+        [other] if finding(diagnoses, other).headline == finding(diagnoses, root).headline => {
+            format!("{story}; and the same in {}", diagnoses[other.diagnosis].incident.id)
         }
-        others => format!("{story}; and {} unrelated causes more", others.len()),
+        [other] => {
+            let headline = sentence_body(&finding(diagnoses, other).headline);
+            format!("{story}; and, apart from that, {headline}")
+        }
+        others => format!("{story}; and, apart from that, {} more causes", others.len()),
     }
 }
 

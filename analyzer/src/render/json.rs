@@ -298,7 +298,7 @@ pub(super) fn severity_name(severity: Severity) -> &'static str {
     }
 }
 
-pub(super) fn grade_name(grade: Grade) -> &'static str {
+fn grade_name(grade: Grade) -> &'static str {
     match grade {
         Grade::Proof => "proof",
         Grade::Counter => "counter",

@@ -8,6 +8,8 @@ use super::plain::{clip, plain};
 
 /// Says that something was left out.
 const MORE: &str = " ...";
+/// Holds two words together.
+pub(super) const NO_BREAK: char = '\u{a0}';
 /// The longest part of a word that is left out to end a line with a whole word.
 const LONGEST_CUT: usize = 10;
 
@@ -22,6 +24,7 @@ pub(super) struct Page {
 
 impl Page {
     /// A text, made safe, as lines; the first begins with `label`, the others as far to the right.
+    /// A no-break space becomes a space on whose place no line ends.
     pub(super) fn wrap(self, label: &str, text: &str) -> Vec<String> {
         let hang = " ".repeat(textwrap::core::display_width(label));
         let options = textwrap::Options::new(self.width)
@@ -29,7 +32,9 @@ impl Page {
             .subsequent_indent(&hang)
             .word_separator(textwrap::WordSeparator::AsciiSpace)
             .word_splitter(textwrap::WordSplitter::NoHyphenation);
-        textwrap::wrap(&plain(text), options).into_iter().map(Into::into).collect()
+        let text = plain(text);
+        let lines = textwrap::wrap(&text, options).into_iter();
+        lines.map(|line| line.replace(NO_BREAK, " ")).collect()
     }
 
     /// The same, on at most so many lines; what is left out is marked.
@@ -78,18 +83,37 @@ pub(super) type Part = Vec<Vec<String>>;
 /// Cuts parts to so many lines in all. Every part keeps what it can of its items, whole, from
 /// the first on; what is left out is told with its number.
 pub(super) fn fit(parts: Vec<Part>, room: usize, indent: usize) -> Vec<String> {
-    let needs: Vec<usize> = parts.iter().map(|part| part.iter().map(Vec::len).sum()).collect();
+    let needs = parts.iter().map(Need::of).collect::<Vec<_>>();
     let rooms = share(&needs, room);
     let cut = |(part, room): (Part, usize)| cut(part, room, indent);
     parts.into_iter().zip(rooms).flat_map(cut).collect()
 }
 
-/// Deals lines out, one a turn to each that needs more.
-fn share(needs: &[usize], mut room: usize) -> Vec<usize> {
+/// What lines a part needs: to tell its first item, and to tell all.
+struct Need {
+    first: usize,
+    all: usize,
+}
+
+impl Need {
+    fn of(part: &Part) -> Need {
+        let first = part.first().map_or(0, Vec::len) + usize::from(part.len() > 1);
+        let all = part.iter().map(Vec::len).sum();
+        Need { first: first.min(all), all }
+    }
+}
+
+/// Deals lines out: first what each needs to tell its first item, then one a turn to each that
+/// needs more.
+fn share(needs: &[Need], mut room: usize) -> Vec<usize> {
     let mut dealt = vec![0; needs.len()];
-    while room > 0 && dealt.iter().zip(needs).any(|(has, needs)| has < needs) {
-        for (has, needs) in dealt.iter_mut().zip(needs) {
-            if *has < *needs && room > 0 {
+    for (has, need) in dealt.iter_mut().zip(needs) {
+        *has = need.first.min(room);
+        room -= *has;
+    }
+    while room > 0 && dealt.iter().zip(needs).any(|(has, need)| *has < need.all) {
+        for (has, need) in dealt.iter_mut().zip(needs) {
+            if *has < need.all && room > 0 {
                 *has += 1;
                 room -= 1;
             }

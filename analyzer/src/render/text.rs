@@ -6,12 +6,13 @@ use std::io::{self, Write};
 use anstyle::{AnsiColor, Style};
 
 use super::fold::{called, fold};
-use super::json::{grade_name, owner_source_name, severity_name};
-use super::page::{Page, Part, fit};
+use super::json::{owner_source_name, severity_name};
+use super::page::{NO_BREAK, Page, Part, fit};
 use super::plain::{plain, short};
-use crate::detect::Severity;
+use crate::detect::{Grade, Severity};
 use crate::explain::{
-    ClusterReport, DumpReport, EvidenceReport, ProcessReport, RankedFinding, Report, Role, Status,
+    ClusterReport, DumpReport, EvidenceReport, MemberReport, ProcessReport, RankedFinding, Report,
+    Role, Status,
 };
 
 /// The lines of the first screen, at most.
@@ -63,7 +64,8 @@ fn first_screen(report: &Report, page: Page) -> Vec<String> {
     lines.extend(section(match report.findings.first() {
         Some(finding) => {
             let finding = &with_few_frames(finding);
-            let now = page.wrap_at_most(NEXT_STEP_LINES, &label("now"), &finding.next_step);
+            let lines = NEXT_STEP_LINES.min(room);
+            let now = page.wrap_at_most(lines, &label("now"), &finding.next_step);
             let room = room.saturating_sub(now.len());
             let mut detail = fit(parts(finding, page, 2), room, INDENT);
             detail.extend(now.into_iter().filter(|_| !finding.next_step.is_empty()));
@@ -178,7 +180,9 @@ fn link_lines(report: &Report, page: Page, finding: &RankedFinding, depth: usize
         _ => format!(" in {}", finding.process),
     };
     let severity = severity_name(finding.severity);
-    let mut text = format!("{}{process}, {severity} {}", finding.detector, finding.score);
+    let (grade, sure) = (grade_words(finding.grade), finding.confidence);
+    let mut text =
+        format!("{}{process}, {severity} {}, {grade} {sure:.2}", finding.detector, finding.score);
     let headline = finding.headline.trim_end_matches('.');
     if !report.verdict.headline.contains(headline) {
         text = format!("{text}: {headline}");
@@ -205,13 +209,16 @@ fn parts(finding: &RankedFinding, page: Page, most: usize) -> Vec<Part> {
         true => Vec::new(),
         false => vec![page.wrap_at_most(most, &label(word), &text)],
     };
+    let names = |members: &[MemberReport], groups: usize| {
+        fold(members, most.saturating_mul(groups)).replace(" (", &format!("{NO_BREAK}("))
+    };
     vec![
-        one("who", fold(&finding.members, most.saturating_mul(3))),
-        one("victims", fold(&finding.victims, most.saturating_mul(2))),
-        one("holders", fold(&finding.holders, most.saturating_mul(2))),
+        one("who", names(&finding.members, 3)),
+        one("victims", names(&finding.victims, 2)),
+        one("holders", names(&finding.holders, 2)),
         one("lock", lock(finding)),
         labelled("where", finding.frames.iter().map(|frame| frame.as_str().into()), page, most),
-        labelled("why", why(finding), page, most),
+        labelled("why", finding.evidence.iter().map(evidence), page, most),
     ]
 }
 
@@ -242,18 +249,13 @@ fn lock(finding: &RankedFinding) -> String {
     }
 }
 
-/// The evidence, with how much it carries before it.
-fn why(finding: &RankedFinding) -> Vec<String> {
-    let sure = format!("{}, confidence {:.2}", grade_sentence(finding), finding.confidence);
-    std::iter::once(sure).chain(finding.evidence.iter().map(evidence)).collect()
-}
-
-fn grade_sentence(finding: &RankedFinding) -> &'static str {
-    match grade_name(finding.grade) {
-        "proof" => "proof: it follows from the facts",
-        "counter" => "by counters that moved, or did not, between dumps",
-        "repeat" => "by the same sight in several dumps, without counters",
-        _ => "by the names of functions in one dump: a hint",
+/// What a claim rests on; its confidence follows.
+fn grade_words(grade: Grade) -> &'static str {
+    match grade {
+        Grade::Proof => "proof",
+        Grade::Counter => "by counters",
+        Grade::Repeat => "by repetition",
+        Grade::Pattern => "a hint",
     }
 }
 
@@ -298,7 +300,11 @@ fn whereabouts(cluster: &ClusterReport) -> String {
 fn footer(report: &Report, page: Page) -> Vec<String> {
     let mut lines = Vec::new();
     for process in report.processes.iter().take(2) {
-        lines.extend(page.wrap_at_most(2, "", &process_sentence(process)));
+        let sentence = process_sentence(process);
+        match report.processes.len() {
+            1 => lines.extend(page.wrap_at_most(2, "", &sentence)),
+            _ => lines.push(page.line(&format!("{}: ", process.id), &sentence)),
+        }
     }
     if let Some(left) = report.processes.len().checked_sub(3) {
         lines.push(format!("and {} processes more", left + 1));
@@ -309,7 +315,7 @@ fn footer(report: &Report, page: Page) -> Vec<String> {
 }
 
 fn process_sentence(process: &ProcessReport) -> String {
-    let mut sentence = format!("{}: {}", process.id, process.runtime);
+    let mut sentence = process.runtime.to_owned();
     if !process.title.is_empty() {
         sentence += &format!(" {}", short(&process.title, 60));
     }
@@ -380,18 +386,15 @@ fn warnings(report: &Report, page: Page) -> Vec<String> {
 }
 
 fn more(report: &Report) -> String {
-    let paths = report.inputs.iter().map(|input| plain(&input.path)).collect::<Vec<_>>();
-    let paths = match paths.as_slice() {
-        [one] if one.len() <= 40 && one != "-" => one.clone(),
-        _ => "PATH...".to_owned(),
+    let path = match report.inputs.as_slice() {
+        [one] if one.path.len() <= 20 && one.path != "-" => plain(&one.path),
+        _ => "PATH".to_owned(),
     };
-    let show = format!("sigquit show {paths}");
+    let show = format!("sigquit show {path}");
     match report.findings.first() {
         None => show,
-        Some(first) => format!(
-            "sigquit explain {} | {show} | sigquit analyze --top {} {paths}",
-            first.detector,
-            report.findings.len()
-        ),
+        Some(first) => {
+            format!("{show} | sigquit explain {} | --top {}", first.detector, report.findings.len())
+        }
     }
 }
