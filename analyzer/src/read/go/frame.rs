@@ -43,10 +43,10 @@ pub(super) fn created_by(text: &str) -> Option<(&str, Option<u64>)> {
 /// Finds the file and the line in the line of a place.
 ///
 /// ```text
-/// 	/srv/app/main.go:39 +0xf1 fp=0xc00004da00 sp=0xc00004d9a8 pc=0x67bd71
-/// 	_cgo_gotypes.go:56 +0x3a
-/// 	/srv/app/main.go:26
-/// 	pc=0x7f166c4a9545
+///     /srv/app/main.go:39 +0xf1 fp=0xc00004da00 sp=0xc00004d9a8 pc=0x67bd71
+///     _cgo_gotypes.go:56 +0x3a
+///     /srv/app/main.go:26
+///     pc=0x7f166c4a9545
 /// ```
 pub(super) fn place(body: &str) -> Option<&str> {
     if body.starts_with("pc=0x") {

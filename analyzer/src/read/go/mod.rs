@@ -6,15 +6,15 @@
 //!
 //! goroutine 20 [running]:
 //! main.(*SessionCache).Get(...)
-//! 	/srv/app/main.go:18
+//!     /srv/app/main.go:18
 //! main.reader(0xc000090038)
-//! 	/srv/app/main.go:29 +0xb3
+//!     /srv/app/main.go:29 +0xb3
 //! created by main.main in goroutine 1
-//! 	/srv/app/main.go:58 +0x272
+//!     /srv/app/main.go:58 +0x272
 //!
 //! goroutine 1 [select (no cases)]:
 //! main.main()
-//! 	/srv/app/main.go:68 +0x245
+//!     /srv/app/main.go:68 +0x245
 //! ```
 
 mod building;

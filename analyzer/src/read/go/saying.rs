@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! panic: first [recovered]
-//! 	panic: wrapped: first
+//!     panic: wrapped: first
 //! [signal SIGSEGV: segmentation violation code=0x1 addr=0x0 pc=0x666e73]
 //!
 //! fatal error: all goroutines are asleep - deadlock!

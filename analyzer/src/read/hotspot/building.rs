@@ -28,8 +28,11 @@ pub(super) struct Building<'t> {
     place: Place,
     /// The tail has been seen: a thread after it belongs to another dump.
     pub ended: bool,
-    /// The tool prints a tail, so that its absence means something.
+    /// The tool prints a tail, so that its absence means something: all that print titles do,
+    /// from 6 on.
     has_tail: bool,
+    /// The JVM prints state lines, as it does from 6 on.
+    has_states: bool,
     not_understood: NotUnderstood,
 }
 
@@ -55,6 +58,7 @@ impl<'t> Building<'t> {
             place: Place::Threads,
             ended: false,
             has_tail,
+            has_states: false,
             not_understood: NotUnderstood::default(),
         }
     }
@@ -129,6 +133,7 @@ impl<'t> Building<'t> {
             return rest.trim().is_empty() || self.open_line(rest.trim());
         } else if let Some(state) = body.strip_prefix("java.lang.Thread.State: ") {
             open.state = state;
+            self.has_states = true;
         } else if let Some(number) = body.strip_prefix("Carrying virtual thread #") {
             open.carries = number.parse().ok();
         } else if let Some(number) = body.strip_prefix("Mounted virtual thread #") {
@@ -214,7 +219,7 @@ impl<'t> Building<'t> {
     }
 
     fn lacks_tail(&self) -> bool {
-        self.has_tail && !self.ended
+        self.has_tail && self.has_states && !self.ended
     }
 
     /// Where the input was cut, its last line is a piece of one, and the last thread may lack

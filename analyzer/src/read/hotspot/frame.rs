@@ -5,9 +5,9 @@ use sigquit_dump::{Frame, Location, Symbol};
 /// The text of a frame, without what marks it as one; the same text is the same frame.
 ///
 /// ```text
-/// 	at java.lang.Thread.sleep(java.base@17.0.15/Native Method)
+///     at java.lang.Thread.sleep(java.base@17.0.15/Native Method)
 ///  - ops.dipper.TickerApp.main(java.lang.String[]) @bci=116, line=8 (Interpreted frame)
-/// 0x00007f3aa986e72f	__GI_accept + 0x4f
+/// 0x00007f3aa986e72f    __GI_accept + 0x4f
 /// ```
 pub(super) fn text(body: &str) -> Option<&str> {
     if let Some(call) = body.strip_prefix("at ") {
@@ -56,7 +56,7 @@ fn debugger_symbol(function: &str, rest: &str) -> Symbol {
     Symbol { function, location, inlined: false }
 }
 
-/// `0x00007f3aa986e72f	__GI_accept + 0x4f`, `0x00007f78e5013a52	* java.lang.Thread.sleep(long) bci:0`
+/// `0x00007f3aa986e72f    __GI_accept + 0x4f`, `0x00007f78e5013a52    * java.lang.Thread.sleep(long) bci:0`
 fn native(body: &str) -> Option<(u64, &str)> {
     let (address, call) = body.strip_prefix("0x")?.split_once('\t')?;
     let address = u64::from_str_radix(address, 16).ok()?;

@@ -33,16 +33,16 @@ pub(super) struct Object<'t> {
 /// them without a line end.
 ///
 /// ```text
-/// 	- locked <0x00000007427623e0> (a bank.kestrel.TransferDesk$Account)
-/// 	- waiting to lock <0x0000000742762398> (a bank.kestrel.TransferDesk$Account)
-/// 	- waiting on <0x0000000742708ed0> (a java.lang.ref.ReferenceQueue$Lock)
-/// 	- waiting on <no object reference available>
-/// 	- waiting to re-lock in wait() <0x00000000ffd19868> (a java.lang.Object)
-/// 	- parking to wait for  <0x00000000fda0cd98> (a java.util.concurrent.locks.ReentrantLock$NonfairSync)
-/// 	- waiting on the Class initialization monitor for edge.kite.Slow
-/// 	- eliminated <owner is scalar replaced> (a java.lang.StringBuffer)	at a.B.c(B.java:1)
-/// 	- <0x000000069ec1a368> (a java.util.concurrent.locks.ReentrantLock$NonfairSync)
-/// 	- None
+///     - locked <0x00000007427623e0> (a bank.kestrel.TransferDesk$Account)
+///     - waiting to lock <0x0000000742762398> (a bank.kestrel.TransferDesk$Account)
+///     - waiting on <0x0000000742708ed0> (a java.lang.ref.ReferenceQueue$Lock)
+///     - waiting on <no object reference available>
+///     - waiting to re-lock in wait() <0x00000000ffd19868> (a java.lang.Object)
+///     - parking to wait for  <0x00000000fda0cd98> (a java.util.concurrent.locks.ReentrantLock$NonfairSync)
+///     - waiting on the Class initialization monitor for edge.kite.Slow
+///     - eliminated <owner is scalar replaced> (a java.lang.StringBuffer)    at a.B.c(B.java:1)
+///     - <0x000000069ec1a368> (a java.util.concurrent.locks.ReentrantLock$NonfairSync)
+///     - None
 /// ```
 pub(super) fn read(body: &str) -> Option<(Mark<'_>, &str)> {
     let body = body.strip_prefix("- ")?.trim_start();

@@ -10,13 +10,13 @@
 //!
 //! "teller-west" #9 prio=5 os_prio=0 tid=0x00007f43400dd000 nid=0x5aa3 waiting for monitor entry [0x00007f432a5fb000]
 //!    java.lang.Thread.State: BLOCKED (on object monitor)
-//! 	at bank.kestrel.TransferDesk.move(TransferDesk.java:4)
-//! 	- waiting to lock <0x0000000742762398> (a bank.kestrel.TransferDesk$Account)
-//! 	- locked <0x00000007427623e0> (a bank.kestrel.TransferDesk$Account)
-//! 	at bank.kestrel.TransferDesk$2.run(TransferDesk.java:6)
+//!     at bank.kestrel.TransferDesk.move(TransferDesk.java:4)
+//!     - waiting to lock <0x0000000742762398> (a bank.kestrel.TransferDesk$Account)
+//!     - locked <0x00000007427623e0> (a bank.kestrel.TransferDesk$Account)
+//!     at bank.kestrel.TransferDesk$2.run(TransferDesk.java:6)
 //!
 //!    Locked ownable synchronizers:
-//! 	- None
+//!     - None
 //!
 //! JNI global references: 5
 //! ```
