@@ -136,6 +136,7 @@ fn precedence(detector: &str) -> (Nature, usize) {
         "deadlock",
         "self-deadlock",
         "concurrent-map-access",
+        "connection-pool-exhaustion",
     ];
     let exact = EXACT_FIRST.iter().position(|&name| name == detector);
     (nature(detector), exact.unwrap_or(EXACT_FIRST.len()))

@@ -291,6 +291,9 @@ static GO: Rules = Rules {
                 "net.(*TCPListener).Accept",
                 "net/http.(*conn).readRequest",
                 "net/http.(*connReader).backgroundRead",
+                "net/http.(*connReader).startBackgroundRead*",
+                // A server's connection between two requests, a client's between two replies.
+                "bufio.(*Reader).Peek",
                 "net/http.(*persistConn).readLoop",
                 "net/http.(*persistConn).writeLoop",
                 "net/http.(*http2*).readFrames",

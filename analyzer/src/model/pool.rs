@@ -72,9 +72,10 @@ const KNOWN_USES: &[&str] = &[
 
 /// Queues that everyone knows, by the functions that wait for room.
 const KNOWN_SUBMITS: &[&str] = &[
-    "java.util.concurrent.*Queue.put*",
+    "java.util.concurrent.*Queue.put",
+    "java.util.concurrent.*Queue.offer",
     "java.util.concurrent.*Deque.put*",
-    "java.util.concurrent.*Queue.transfer",
+    "java.util.concurrent.*Deque.offer*",
     "std::sync::mpsc::SyncSender::send",
     "std::sync::mpmc::Sender::send",
     "crossbeam_channel::*Sender::send*",
@@ -87,7 +88,7 @@ const SUBMIT_VERBS: &[&str] =
     &["add", "enqueue", "execute", "offer", "push", "put", "send", "submit"];
 
 /// Types that take work have one of these words in their name.
-const TAKE_WORK: &[&str] = &["queue", "channel", "mailbox", "inbox", "backlog", "executor"];
+const TAKE_WORK: &[&str] = &["queue", "channel", "mailbox", "inbox", "backlog"];
 
 /// What taking the work out again is called.
 const TAKE_VERBS: &[&str] = &["dequeue", "next", "poll", "pop", "receive", "recv", "take"];
@@ -117,7 +118,8 @@ const RUNS_TASKS: &[&str] = &[
 
 /// Whether a normalized function hands work to a queue that may be full.
 pub(crate) fn is_submit(function: &str) -> bool {
-    matches_any(KNOWN_SUBMITS, function) || is_of_queue(function, SUBMIT_VERBS)
+    matches_any(KNOWN_SUBMITS, function)
+        || is_of_queue(function, SUBMIT_VERBS) && !function.starts_with("java.")
 }
 
 /// Whether a normalized function takes work out of a queue.
