@@ -87,8 +87,14 @@ impl Binary {
     }
 
     fn table_entry(&self, address: u64) -> Option<Symbol> {
-        self.loader.find_symbol(address).map(|name| Symbol::function(demangle(name)))
+        let name = self.loader.find_symbol(address)?;
+        Some(Symbol::function(demangle(without_version(name))))
     }
+}
+
+/// `clock_nanosleep@@GLIBC_2.17` without the version that a library's table adds.
+fn without_version(name: &str) -> &str {
+    name.split_once('@').map_or(name, |(name, _)| name)
 }
 
 /// A name as its source gives it, without the hash that the compiler appends.
@@ -103,4 +109,21 @@ fn location(at: addr2line::Location<'_>) -> Option<Location> {
         line: at.line.and_then(known),
         column: at.column.and_then(known),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_stand_as_the_source_gives_them() {
+        let named = |name| demangle(without_version(name));
+        assert_eq!(named("_ZN5order4pool7acquire17h05af221e174051e9E"), "order::pool::acquire");
+        assert_eq!(
+            named("_ZNSt6vectorIiSaIiEE9push_backERKi"),
+            "std::vector<int, std::allocator<int> >::push_back(int const&)"
+        );
+        assert_eq!(named("clock_nanosleep@@GLIBC_2.17"), "clock_nanosleep");
+        assert_eq!(named("main"), "main");
+    }
 }
