@@ -127,7 +127,8 @@ pub(super) fn nature(detector: &str) -> Nature {
 }
 
 /// The likelier cause of two findings about the same parties comes first. Within a nature the
-/// more exact detector does.
+/// more exact detector does; workers that lack connections are why their queue fills, and not
+/// the other way round.
 fn precedence(detector: &str) -> (Nature, usize) {
     const EXACT_FIRST: &[&str] = &[
         "map-corruption",

@@ -162,6 +162,18 @@ mod tests {
     }
 
     #[test]
+    fn a_spin_drains_the_pool_and_that_fills_the_queue() {
+        let spin = finding("map-corruption", 0..2);
+        let pool = held_by(finding("connection-pool-exhaustion", 2..6), 0..2);
+        let queue = held_by(finding("thread-pool-exhaustion", 6..10), 0..6);
+        assert_eq!(
+            story(vec![queue, pool, spin]),
+            "map-corruption connection-pool-exhaustion<-map-corruption \
+             thread-pool-exhaustion<-connection-pool-exhaustion"
+        );
+    }
+
+    #[test]
     fn one_lock_seen_twice_is_one_story() {
         let stuck = owned_by(finding("stuck-lock-owner", 1..4), 0);
         let busy = owned_by(finding("lock-contention", 1..4), 0);

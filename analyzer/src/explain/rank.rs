@@ -18,8 +18,8 @@ pub(super) struct Ranked {
     pub score: u32,
 }
 
-/// All findings: roots first, then what follows from them, then what stands beside; among
-/// equals the weightier, then the likelier cause, then the higher score.
+/// All findings: roots first, then what follows from them, the nearest first, then what stands
+/// beside; among equals the weightier, then the likelier cause, then the higher score.
 pub(super) fn rank(diagnoses: &[Diagnosis], causes: &[Causes]) -> Vec<Ranked> {
     let mut ranking = Vec::new();
     for (index, (diagnosis, causes)) in diagnoses.iter().zip(causes).enumerate() {
@@ -35,7 +35,8 @@ pub(super) fn rank(diagnoses: &[Diagnosis], causes: &[Causes]) -> Vec<Ranked> {
     ranking.sort_by_key(|ranked| {
         let finding = &diagnoses[ranked.diagnosis].findings[ranked.finding];
         let weight = Reverse(weight(finding));
-        (ranked.role, weight, nature(finding.detector), Reverse(ranked.score))
+        let steps = steps(&causes[ranked.diagnosis], ranked.finding);
+        (ranked.role, steps, weight, nature(finding.detector), Reverse(ranked.score))
     });
     ranking
 }
@@ -71,6 +72,12 @@ fn role(diagnosis: &Diagnosis, causes: &Causes, finding: usize) -> Role {
         .zip(&causes.by_finding)
         .any(|(other, causes)| causes.is_empty() && weight(other) > Severity::Low);
     if slight && heavier { Role::Contributing } else { Role::Root }
+}
+
+/// How many causes stand, at most, between a finding and its root. Causes have no circles.
+fn steps(causes: &Causes, finding: usize) -> usize {
+    let above = causes.by_finding[finding].iter().map(|cause| steps(causes, cause.finding) + 1);
+    above.max().unwrap_or(0)
 }
 
 /// 100 x confidence x impact x how much was seen. The severity gives the impact its range; where

@@ -125,7 +125,7 @@ fn symptoms(causes: &Causes, root: usize) -> Vec<usize> {
 fn what_they_do(detector: &str) -> &'static str {
     match detector {
         "connection-pool-exhaustion" => "wait for a pooled connection",
-        "thread-pool-exhaustion" => "wait for a free worker",
+        "thread-pool-exhaustion" => "queue for a free worker",
         "lock-contention" | "stuck-lock-owner" => "wait for a lock",
         "deadlock" | "self-deadlock" | "lock-upgrade" => "wait for each other",
         "cpu-starvation" => "get too little CPU",
