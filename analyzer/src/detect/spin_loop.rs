@@ -178,6 +178,17 @@ mod tests {
     }
 
     #[test]
+    fn who_never_gave_the_cpu_away_wanted_it_whatever_the_queue_has_counted() {
+        let mut incident = walking(300, &[Some(recurring(1))]);
+        for dump in &mut incident.dumps {
+            dump.threads[0].voluntary_switches = Some(7);
+        }
+        assert_eq!(detect(&incident).len(), 1);
+        incident.dumps[2].threads[0].voluntary_switches = Some(8);
+        assert_eq!(detect(&incident), []);
+    }
+
+    #[test]
     fn frames_that_came_anew_are_not_the_same_call() {
         let incident = (0..3)
             .fold(Scene::of(Runtime::Rust), |scene, second| {

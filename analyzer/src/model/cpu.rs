@@ -21,6 +21,8 @@ pub struct CpuUse {
     pub used: Nanos,
     /// Time in the run queue: ready, and without a CPU. Absent when the source does not say.
     pub delayed: Option<Nanos>,
+    /// How often it gave the CPU away of itself, to wait for something.
+    pub waits: Option<u64>,
     /// The time between the dumps.
     pub over: Nanos,
     /// The most that any member used meanwhile, the runtime's helpers left out.
@@ -64,6 +66,7 @@ pub struct Cpu<'a> {
 struct Counters {
     used: Nanos,
     delayed: Option<Nanos>,
+    waits: Option<u64>,
     /// Whose counters these are, where it is not the member itself that the system counts.
     carrier: Option<MemberId>,
 }
@@ -143,7 +146,12 @@ impl<'a> Cpu<'a> {
             }
             _ => (thread, None),
         };
-        Some(Counters { used: counted.cpu?, delayed: counted.run_delay, carrier })
+        Some(Counters {
+            used: counted.cpu?,
+            delayed: counted.run_delay,
+            waits: counted.voluntary_switches,
+            carrier,
+        })
     }
 
     fn used(&self, member: MemberId, from: usize, to: usize) -> Option<CpuUse> {
@@ -157,6 +165,10 @@ impl<'a> Cpu<'a> {
             to,
             used: after.used.since(before.used),
             delayed: before.delayed.zip(after.delayed).map(|(before, after)| after.since(before)),
+            waits: before
+                .waits
+                .zip(after.waits)
+                .map(|(before, after)| after.saturating_sub(before)),
             over,
             most: match self.most.get(from) {
                 Some(&most) if to == from + 1 => most,

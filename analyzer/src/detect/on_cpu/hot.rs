@@ -43,7 +43,7 @@ pub(super) fn hot(incident: &Incident, cpu: &Cpu, member: MemberId) -> Option<Ho
     }
     let uses = cpu.uses(member);
     match cpu.whole_use(member) {
-        Some(whole) => by_wanted(&uses, whole).or_else(|| {
+        Some(whole) => by_wanted(incident, member, &uses, whole).or_else(|| {
             let comparable = whole.wanted().is_none() && is_runnable(incident, member, &seen);
             (comparable && is_beside(&uses)).then_some(Hot::Beside(whole))
         }),
@@ -52,10 +52,21 @@ pub(super) fn hot(incident: &Incident, cpu: &Cpu, member: MemberId) -> Option<Ho
     }
 }
 
-fn by_wanted(uses: &[CpuUse], whole: CpuUse) -> Option<Hot> {
-    let at_least = |used: &CpuUse, share| used.wanted().is_some_and(|wanted| wanted >= share);
+fn by_wanted(incident: &Incident, member: MemberId, uses: &[CpuUse], whole: CpuUse) -> Option<Hot> {
+    let at_least = |used: &CpuUse, share| {
+        used.wanted().is_some_and(|wanted| wanted >= share) || never_waited(incident, member, used)
+    };
     let throughout = uses.iter().all(|used| at_least(used, WANTED_EACH));
     (at_least(&whole, WANTED) && throughout).then_some(Hot::Wanted(whole))
+}
+
+/// Runnable before and after, and it never gave the CPU away in between: then it had one or stood
+/// in the queue for one. The kernel counts time in the queue when it is over, so on a starved
+/// machine the counter of a thread that still stands there lags behind.
+fn never_waited(incident: &Incident, member: MemberId, used: &CpuUse) -> bool {
+    used.waits == Some(0)
+        && used.share() >= LEAST_SHARE
+        && is_runnable(incident, member, &[used.from, used.to])
 }
 
 fn is_beside(uses: &[CpuUse]) -> bool {
