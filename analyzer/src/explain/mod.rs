@@ -1,8 +1,8 @@
 //! Findings -> a ranked story: the cause first, what it causes after it.
 //!
-//! Four questions, one file each: which finding follows from which ([`cause`]), who waits and is
-//! in none ([`bystander`]), which matters most ([`rank`]), and what the answer is in one sentence
-//! ([`verdict`]). The rest translates the numbers of the model into the names of a report.
+//! Four questions, one file each: which finding follows from which (`cause`), who waits and is
+//! in none (`bystander`), which matters most (`rank`), and what the answer is in one sentence
+//! (`verdict`). The rest translates the numbers of the model into the names of a report.
 
 mod bystander;
 mod cause;
