@@ -175,7 +175,7 @@ impl Incident {
         let mut told =
             (0..self.dumps.len()).filter_map(|dump| Some((dump, self.thread(id, dump)?.cpu?)));
         let (first, before) = told.next()?;
-        let (last, after) = told.last()?;
+        let (last, after) = told.next_back()?;
         Some((after.since(before), self.between(first, last, id)?))
     }
 

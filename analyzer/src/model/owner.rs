@@ -230,7 +230,7 @@ fn in_its_own_way(dump: &Dump, stacks: Stacks, queue: &Queue) -> Option<usize> {
         queue.gates.iter().map(Gate::user).filter(|user| !user.is_empty()).collect();
     let uses = |call: &&Call| users.contains(FunctionName::of(&call.function).owner);
     let could_hold = |(index, thread): (usize, &Thread)| {
-        !queue.waiters.binary_search(&index).is_ok() && stacks.of(thread).any(|call| uses(&call))
+        queue.waiters.binary_search(&index).is_err() && stacks.of(thread).any(|call| uses(&call))
     };
     if queue.kind != LockKind::RwLock || dump.threads.iter().enumerate().any(could_hold) {
         return None;
