@@ -305,6 +305,15 @@ mod tests {
     }
 
     #[test]
+    fn one_who_suffers_is_one() {
+        let pool = held_by(finding("connection-pool-exhaustion", 4..5), 0..2);
+        let report = report(&ten_threads(3), vec![pool, finding("spin-loop", 0..2)]);
+        assert!(
+            report.verdict.headline.ends_with("behind it 1 thread waits for a pooled connection")
+        );
+    }
+
+    #[test]
     fn severe_but_unsure_is_suspect() {
         let unsure = Finding { confidence: 0.4, ..finding("spin-loop", 0..2) };
         assert_eq!(report(&ten_threads(3), vec![unsure]).verdict.status, Status::Suspect);

@@ -93,15 +93,20 @@ fn effects(diagnosis: &Diagnosis, causes: &Causes, root: usize) -> Vec<String> {
         let finding = &diagnosis.findings[symptom];
         let new = &sufferers(finding) - &told;
         if !new.is_empty() {
-            phrases.push(format!("{} {}", count(incident, &new), what_they_do(finding.detector)));
+            let doing = agreeing(new.len(), what_they_do(finding.detector));
+            phrases.push(format!("{} {doing}", count(incident, &new)));
         }
         told.extend(new);
     }
     let rest = &causes.behind[root] - &told;
     match (rest.is_empty(), phrases.is_empty()) {
         (true, _) => {}
-        (false, true) => phrases.push(format!("{} wait", count(incident, &rest))),
-        (false, false) => phrases.push(format!("{} more wait", rest.len())),
+        (false, true) => {
+            phrases.push(format!("{} {}", count(incident, &rest), agreeing(rest.len(), "wait")));
+        }
+        (false, false) => {
+            phrases.push(format!("{} more {}", rest.len(), agreeing(rest.len(), "wait")));
+        }
     }
     phrases
 }
@@ -120,6 +125,15 @@ fn symptoms(causes: &Causes, root: usize) -> Vec<usize> {
         next += 1;
     }
     reached.split_off(1)
+}
+
+/// A phrase that begins with a verb, for so many who do it.
+fn agreeing(number: usize, phrase: &str) -> String {
+    match (number, phrase.split_once(' ')) {
+        (1, Some((verb, rest))) => format!("{verb}s {rest}"),
+        (1, None) => format!("{phrase}s"),
+        _ => phrase.to_owned(),
+    }
 }
 
 fn what_they_do(detector: &str) -> &'static str {
