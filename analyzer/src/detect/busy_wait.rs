@@ -17,7 +17,8 @@ try-lock, a yield in a loop. While it waits it takes a CPU from those who could 
 - The same as for `spin-loop`: it wants a CPU in every interval, in the same call in every dump.
 - And the loop is a wait: its functions give a spin hint (`spin_loop`, `onSpinWait`), yield, try to
   take a lock or a word (`try_lock`, `compare_exchange`), or are named for it (`SpinLock.lock`,
-  `wait_until`); or looks at the registers show that nothing changes but the place in the code.
+  `wait_until`); or looks at the registers show that nothing changes but the place in the code, as
+  in a loop that reads a flag. A link that leads to itself, followed for ever, looks the same.
 
 ## Limits
 
@@ -50,8 +51,12 @@ fn finding(incident: &Incident, waiting: &[&Candidate]) -> Finding {
         grade: belief.grade,
         confidence: belief.confidence.min(belief.grade.cap()),
         headline: format!(
-            "{who} {} CPU in {place}, waiting for something that does not come",
-            on_cpu::verb(&members, "burns", "burn")
+            "{who} {} CPU in {place}, {}",
+            on_cpu::verb(&members, "burns", "burn"),
+            match waiting.iter().any(|candidate| candidate.wait.is_some()) {
+                true => "waiting for something that does not come",
+                false => "where nothing changes",
+            }
         ),
         detail: format!(
             "{} The loop asks again and again for something that another thread was to do, and \
