@@ -28,13 +28,14 @@ is `lock-upgrade`.)
 ## Evidence
 
 - A thread that waits for a lock whose owner it is, by the runtime or the lock's own memory: proof.
-- The same with an inferred owner: as good as the number of dumps that show it.
+- The same with an inferred owner, in every dump.
 
 ## Limits
 
 - Locks that one owner may take again (JVM monitors, reentrant locks) do not come here.
-- The owner of a plain Rust or Go mutex is nowhere in memory; who waits cannot be told from who
-  holds by machine code, so most of these show as a lock whose owner is unknown.
+- The owner of a plain Rust or Go mutex is nowhere in memory. It is inferred when the one that
+  waits was called from another function of the type that uses the lock, everyone else in sight
+  who uses that type waits too, and nothing of it moves between the dumps. One dump says nothing.
 
 ## What to do
 
@@ -84,9 +85,20 @@ fn lock_upgrades(incident: &Incident) -> Vec<Finding> {
 fn of_one(incident: &Incident, upgrades: bool) -> Vec<Finding> {
     let cycles = cycles(incident);
     let own = cycles.iter().filter(|cycle| cycle.members.len() == 1);
+    let own = own.filter(|cycle| upgrades || is_sure(incident, cycle));
     own.filter(|cycle| is_upgrade(incident, cycle) == upgrades)
         .map(|cycle| finding(incident, cycle, upgrades))
         .collect()
+}
+
+/// A queue before a mutex moves within moments: that its one waiter is its owner is inferred only
+/// of one that stays, in every dump.
+fn is_sure(incident: &Incident, cycle: &SeenCycle) -> bool {
+    let stays = || {
+        let activation = incident.same_activation(cycle.members[0]);
+        cycle.dumps.len() == incident.dumps.len() && activation.is_some_and(|one| one.whole)
+    };
+    cycle.source() != OwnerSource::Inferred || stays()
 }
 
 fn is_upgrade(incident: &Incident, cycle: &SeenCycle) -> bool {
@@ -238,6 +250,20 @@ mod tests {
         assert!(lock_upgrades(&incident).is_empty());
         let findings = self_deadlocks(&incident);
         assert_eq!((findings.len(), findings[0].grade), (1, Grade::Proof));
+    }
+
+    #[test]
+    fn the_only_user_of_a_mutex_that_waits_for_it_in_every_dump_holds_it() {
+        let draw = |dump: &mut Moment| {
+            let lock = dump.lock(LockKind::Mutex, 0x10);
+            let stack = ["shop::Stock::total:9", "shop::Stock::add:5", "shop::serve:2"];
+            dump.thread("t", &stack).waits(lock, WaitFor::Exclusive);
+        };
+        let lasting = Scene::of(Runtime::Rust).dump(0, draw).dump(1, draw).incident();
+        let findings = self_deadlocks(&lasting);
+        assert_eq!((findings.len(), findings[0].grade), (1, Grade::Repeat));
+        let once = Scene::of(Runtime::Rust).dump(0, draw).incident();
+        assert!(self_deadlocks(&once).is_empty());
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Locks that somebody waits for, each over all dumps.
 
-use sigquit_dump::{Lock, LockId, NoticeKind, OwnerSource, Runtime, WaitFor};
+use sigquit_dump::{Lock, LockId, LockKind, NoticeKind, OwnerSource, Runtime, WaitFor};
 
 use super::idle::Idle;
 use super::incident::{Incident, MemberId};
@@ -86,6 +86,19 @@ impl Contention {
     }
 }
 
+/// Whether it is a lock that its owner leaves when it is done, so that the next may enter. Who
+/// waits for the end of a thread stands in no queue.
+fn is_door(kind: LockKind) -> bool {
+    matches!(
+        kind,
+        LockKind::Mutex
+            | LockKind::RwLock
+            | LockKind::Monitor
+            | LockKind::Synchronizer
+            | LockKind::ClassInitialisation
+    )
+}
+
 fn sorted(members: impl Iterator<Item = MemberId>) -> Vec<MemberId> {
     let mut members: Vec<MemberId> = members.collect();
     members.sort_unstable();
@@ -100,7 +113,9 @@ impl Incident {
         let mut found: Vec<Contention> = Vec::new();
         for dump in 0..self.dumps.len() {
             let dead = self.dead(dump);
-            let sights = self.wait_for(dump).wanted().map(|lock| self.sight(dump, lock));
+            let locks = self.wait_for(dump).wanted();
+            let locks = locks.filter(|&lock| is_door(self.dumps[dump].lock(lock).kind));
+            let sights = locks.map(|lock| self.sight(dump, lock));
             let is_alive = |sight: &Sight| {
                 let owners = sight.owners.iter().map(|(owner, _)| owner);
                 !owners.chain(&sight.waiters).any(|member| dead.binary_search(member).is_ok())
@@ -191,6 +206,18 @@ mod tests {
             .dump(1, |dump| queue(dump, 0x90, "a", &["b", "c"]))
             .incident();
         assert_eq!(told(&native).len(), 2);
+    }
+
+    #[test]
+    fn who_waits_for_the_end_of_a_thread_stands_in_no_queue() {
+        let incident = Scene::of(Runtime::Rust)
+            .dump(0, |dump| {
+                let end = dump.lock(LockKind::Unknown, 0x10);
+                dump.thread("worker", &["app::work"]).holds(end);
+                dump.thread("main", &["app::main"]).waits(end, WaitFor::Exclusive);
+            })
+            .incident();
+        assert!(told(&incident).is_empty());
     }
 
     #[test]

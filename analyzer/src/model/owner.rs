@@ -11,9 +11,9 @@
 //! owner     net.(*conn).Read < main.(*Ledger).flush < main.(*Ledger).Append at line 27
 //! ```
 //!
-//! *In its own way.* A writer waits until the readers of a read-write lock leave, and everyone in
-//! sight who uses the lock waits for it. So a waiter must hold it for reading: the writer that is
-//! called from another function of the same type.
+//! *In its own way.* Everyone in sight who uses the lock waits for it. So a waiter must hold it: the
+//! one that was called from another function of the same type. Of a read-write lock it is the
+//! writer that has come past all other writers, and it holds the lock for reading.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -84,19 +84,15 @@ struct Queue<'a> {
 /// Where a thread came to wait for a lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Gate<'a> {
-    /// The innermost function that is not there to lock something.
+    /// The innermost function that is not there to lock something, as printed: a closure is
+    /// another function than the one that wrote it.
     function: &'a str,
+    /// The type, or the module, whose code uses the lock.
+    user: &'a str,
     /// The line at which it is.
     line: Option<u32>,
     /// What it called on the way to the wait.
     through: Option<&'a str>,
-}
-
-impl Gate<'_> {
-    /// The type, or the module, whose code uses the lock.
-    fn user(&self) -> &str {
-        FunctionName::of(self.function).owner
-    }
 }
 
 /// The gate at which a thread waits: its innermost call beyond the runtime's own, and beyond
@@ -106,7 +102,8 @@ fn gate<'a>(calls: impl Iterator<Item = &'a Call>) -> Option<Gate<'a>> {
     for call in calls {
         if call.origin != Origin::Runtime && !only_locks(&call.function) {
             return Some(Gate {
-                function: &call.function,
+                function: &call.printed,
+                user: FunctionName::of(&call.function).owner,
                 line: call.line(),
                 through: through.map(|call| call.function.as_str()),
             });
@@ -201,7 +198,7 @@ fn gates_by_call<'q, 'a>(
             }
         }
     }
-    let of = |call: &Call| by_function.get(call.function.as_str()).copied().flatten();
+    let of = |call: &Call| by_function.get(call.printed.as_str()).copied().flatten();
     (0..).map(CallId).zip(calls).filter_map(|(id, call)| Some((id, of(call)?))).collect()
 }
 
@@ -224,26 +221,28 @@ fn is_past(gate: &Gate, here: &Call, within: Option<&Call>) -> bool {
 const LOCKS_FOR_WRITING: &[&str] = &["sync.(*RWMutex).Lock"];
 const BEHIND_OTHER_WRITERS: &[&str] = &["*sync.(*Mutex).*"];
 
-/// The writer that holds the lock for reading itself, as far as everyone in sight tells.
+/// The waiter that holds the lock itself, as far as everyone in sight tells.
 fn in_its_own_way(dump: &Dump, stacks: Stacks, queue: &Queue) -> Option<usize> {
     let users: HashSet<&str> =
-        queue.gates.iter().map(Gate::user).filter(|user| !user.is_empty()).collect();
+        queue.gates.iter().map(|gate| gate.user).filter(|user| !user.is_empty()).collect();
     let uses = |call: &&Call| users.contains(FunctionName::of(&call.function).owner);
     let could_hold = |(index, thread): (usize, &Thread)| {
         queue.waiters.binary_search(&index).is_err() && stacks.of(thread).any(|call| uses(&call))
     };
-    if queue.kind != LockKind::RwLock || dump.threads.iter().enumerate().any(could_hold) {
+    let once_only = matches!(queue.kind, LockKind::RwLock | LockKind::Mutex);
+    if !once_only || dump.threads.iter().enumerate().any(could_hold) {
         return None;
     }
-    let upgrades = |&&index: &&usize| {
+    let holds_it = |&&index: &&usize| {
         let thread = &dump.threads[index];
         let functions: HashSet<&str> =
             stacks.of(thread).filter(uses).map(|call| call.function.as_str()).collect();
-        wants_alone(thread) && is_first_writer(stacks.of(thread)) && functions.len() > 1
+        let comes_first = queue.kind == LockKind::Mutex || is_first_writer(stacks.of(thread));
+        wants_alone(thread) && comes_first && functions.len() > 1
     };
-    let mut writers = queue.waiters.iter().filter(upgrades);
-    let writer = writers.next()?;
-    writers.next().is_none().then_some(*writer)
+    let mut candidates = queue.waiters.iter().filter(holds_it);
+    let candidate = candidates.next()?;
+    candidates.next().is_none().then_some(*candidate)
 }
 
 fn wants_alone(thread: &Thread) -> bool {
@@ -270,8 +269,7 @@ fn unite_nameless_locks(dump: &mut Dump, stacks: Stacks) {
         let Some(lock) = dump.locks.get(wait.lock.0 as usize) else { continue };
         let Some(gate) = gate(stacks.of(thread)) else { continue };
         if wait.wait_for.needs_owner_to_leave() && has_hidden_owner(lock.kind) {
-            let user = FunctionName::of(gate.function).owner;
-            by_user.entry((lock.kind, user)).or_default().push(wait.lock);
+            by_user.entry((lock.kind, gate.user)).or_default().push(wait.lock);
         }
     }
     let mut same: HashMap<LockId, LockId> = HashMap::new();
@@ -418,6 +416,30 @@ mod tests {
             dump.thread("busy", &["main.parse:3", "main.(*Prices).All:70"]);
         });
         assert!(owners(&incident, "upgrader").is_empty());
+    }
+
+    #[test]
+    fn a_mutex_whose_only_user_in_sight_waits_for_it_is_held_by_that_one() {
+        let stack = [MUTEX, "main.(*Stock).Total:9", "main.(*Stock).Add:5", "main.serve:2"];
+        let incident = incident(|dump| {
+            let lock = dump.lock(LockKind::Mutex, 0x10);
+            dump.thread("w", &stack).waits(lock, WaitFor::Exclusive);
+            dump.thread("elsewhere", &["main.parse:3", "main.serve:2"]);
+        });
+        assert_eq!(owners(&incident, "w"), ["w"]);
+    }
+
+    #[test]
+    fn a_closure_is_not_behind_the_gate_of_the_function_that_wrote_it() {
+        let incident = Scene::of(Runtime::Rust)
+            .dump(0, |dump| {
+                let lock = dump.lock(LockKind::Mutex, 0x10);
+                dump.thread("w", &["bank::Account::lock:22", "bank::run::{{closure}}:60"])
+                    .waits(lock, WaitFor::Exclusive);
+                dump.thread("main", &["std::thread::sleep", "bank::run:70"]);
+            })
+            .incident();
+        assert!(owners(&incident, "w").is_empty());
     }
 
     #[test]

@@ -78,17 +78,18 @@ impl Incident {
         Some((FunctionName::of(borrow).owner, gate))
     }
 
-    /// Each function that borrows, with the first line at which it does.
+    /// Each function that borrows, as printed (a closure is another function than the one that
+    /// wrote it), with the first line at which it does.
     fn gates<'a>(&'a self, gates: &[Gate<'a>]) -> HashMap<CallId, Gate<'a>> {
         let mut first: HashMap<&str, Gate> = HashMap::new();
         for gate in gates {
-            let known = first.entry(&gate.caller.function).or_insert(*gate);
+            let known = first.entry(&gate.caller.printed).or_insert(*gate);
             if gate.caller.line() < known.caller.line() {
                 *known = *gate;
             }
         }
         let calls = (0..).map(CallId).zip(self.all_calls());
-        calls.filter_map(|(id, call)| Some((id, *first.get(call.function.as_str())?))).collect()
+        calls.filter_map(|(id, call)| Some((id, *first.get(call.printed.as_str())?))).collect()
     }
 
     /// Who has borrowed. A resource's own functions tell that, and not from which pool it is:
