@@ -1,0 +1,148 @@
+use std::collections::BTreeSet;
+use std::env;
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::record::record;
+use crate::report::{Report, analyze, members, tid, tids};
+use crate::running::Running;
+
+/// Enough dumps for what needs repetition, close together so that the tests do not take long.
+const SERIES: [(&str, &str); 2] = [("SIGQUIT_DUMPS", "3"), ("SIGQUIT_INTERVAL", "0.5")];
+
+/// Brings a victim into its condition, has it dumped once, and returns what it says of itself
+/// afterwards, and what the analyzer says of it.
+fn diagnose(victim: &str, word: &str) -> (Value, Report) {
+    diagnose_with(victim, word, |running| running.quit().unwrap())
+}
+
+fn diagnose_with(victim: &str, word: &str, ask: impl FnOnce(&Running)) -> (Value, Report) {
+    let folder = tempfile::tempdir().unwrap();
+    let program = env!("CARGO_BIN_EXE_victim");
+    let mut running = Running::start(program, victim, folder.path(), &SERIES).unwrap();
+    running.wait_for(word).unwrap();
+    ask(&running);
+    running.wait_for_incidents(1).unwrap();
+    if env::var_os("RECORD").is_some() {
+        record(&running.dumps(), &Path::new("../fixtures/sigquit").join(victim));
+    }
+    (running.truth().unwrap(), analyze(&running.dumps()))
+}
+
+fn assert_healthy(report: &Report) {
+    assert_eq!(report.0["verdict"]["status"], "healthy", "{report}");
+    let quiet = |finding: &Value| finding["severity"] == "low" || finding["severity"] == "info";
+    assert!(report.all_findings().iter().all(quiet), "{report}");
+}
+
+fn mentions(finding: &Value, field: &str, what: &str) -> bool {
+    finding[field].to_string().contains(what)
+}
+
+#[test]
+fn order_service_names_the_map_first_and_the_pool_after_it() {
+    let (truth, report) = diagnose("order-service", "stuck");
+
+    let root = *report.roots().first().expect("there is a cause");
+    assert!(
+        ["map-corruption", "spin-loop"].map(Value::from).contains(&root["detector"]),
+        "{report}"
+    );
+    let spinning: BTreeSet<String> = report
+        .findings("map-corruption")
+        .into_iter()
+        .chain(report.findings("spin-loop"))
+        .flat_map(members)
+        .collect();
+    assert_eq!(spinning, tids(&truth["spinning"]), "{report}");
+    assert!(mentions(root, "frames", "ChainedMap"), "{report}");
+    assert!(mentions(root, "frames", "::get"), "{report}");
+
+    let pool = report.finding("connection-pool-exhaustion");
+    assert_eq!(pool["role"], "symptom", "{report}");
+    assert!(report.is_caused_by(pool, root), "{report}");
+    assert!(members(pool).is_disjoint(&spinning), "{report}");
+    assert!(mentions(&report.0, "findings", "RequestQueue"), "the queue is named: {report}");
+}
+
+#[test]
+fn lock_convoy_is_contention_and_its_waiters_are_workers() {
+    let (truth, report) = diagnose("lock-convoy", "ready");
+    let contention = report.finding("lock-contention");
+    let waiters = members(contention);
+    assert!(!waiters.is_empty() && waiters.is_subset(&tids(&truth["workers"])), "{report}");
+    assert_eq!(contention["role"], "root", "{report}");
+    assert!(report.findings("stuck-lock-owner").is_empty(), "{report}");
+    assert!(report.findings("deadlock").is_empty(), "{report}");
+}
+
+#[test]
+fn stuck_owner_is_named_and_called_inferred() {
+    let (truth, report) = diagnose("stuck-owner", "ready");
+    let stuck = report.finding("stuck-lock-owner");
+    assert_eq!(stuck["owner"]["id"], tid(&truth["owner"]).as_str(), "{report}");
+    assert_eq!(stuck["owner_source"], "inferred", "{report}");
+    let waiters = members(stuck);
+    assert!(waiters.is_superset(&tids(&truth["waiters"])), "{report}");
+    assert!(report.findings("deadlock").is_empty(), "{report}");
+}
+
+#[test]
+fn deadlock_is_exactly_the_cycle() {
+    let (truth, report) = diagnose("deadlock", "ready");
+    let deadlock = report.finding("deadlock");
+    assert_eq!(members(deadlock), tids(&truth["cycle"]), "{report}");
+    assert_eq!(deadlock["role"], "root", "{report}");
+    let idle = tids(&truth["idle"]);
+    assert!(report.all_findings().iter().all(|finding| members(finding).is_disjoint(&idle)));
+}
+
+#[test]
+fn self_deadlock_is_one_thread() {
+    let (truth, report) = diagnose("self-deadlock", "ready");
+    let member = BTreeSet::from([tid(&truth["member"])]);
+    assert_eq!(members(report.finding("self-deadlock")), member, "{report}");
+}
+
+#[test]
+fn healthy_is_healthy() {
+    let (_, report) = diagnose("healthy", "ready");
+    assert_healthy(&report);
+}
+
+#[test]
+fn busy_and_progressing_is_healthy() {
+    let (truth, report) = diagnose("busy-progressing", "ready");
+    let finished = |thread: &Value| thread["finished"].as_u64() > Some(0);
+    assert!(truth["threads"].as_array().unwrap().iter().all(finished));
+    assert_healthy(&report);
+}
+
+#[test]
+fn pool_leak_has_no_holder_in_sight() {
+    let (truth, report) = diagnose("pool-leak", "ready");
+    let exhausted = report.finding("connection-pool-exhaustion");
+    assert_eq!(members(exhausted), tids(&truth["waiters"]), "{report}");
+    assert_eq!(exhausted["role"], "root", "{report}");
+    assert!(exhausted["owner"].is_null(), "{report}");
+    let said = ["headline", "detail", "evidence"];
+    assert!(said.iter().any(|field| mentions(exhausted, field, "no holder")), "{report}");
+}
+
+#[test]
+fn busy_wait_is_those_who_spin() {
+    let (truth, report) = diagnose("busy-wait", "ready");
+    let waiting: BTreeSet<String> =
+        report.findings("busy-wait").into_iter().flat_map(members).collect();
+    assert_eq!(waiting, tids(&truth["spinning"]), "{report}");
+}
+
+#[test]
+fn panic_is_who_and_what_and_who_waits() {
+    let (truth, report) = diagnose_with("panic", "ready", |_| {});
+    let panic = report.finding("panic");
+    assert!(members(panic).contains(&tid(&truth["panicked"])), "{report}");
+    let message = truth["message"].as_str().unwrap();
+    assert!(mentions(&report.0, "findings", message), "{report}");
+}

@@ -1,0 +1,18 @@
+//! Whole-system tests, in one binary: one module a topic.
+
+/// A victim hangs, the agent dumps, the analyzer names the culprit.
+mod end_to_end;
+/// Dumps made up by dice, for the properties below.
+mod generate;
+/// Every dump under `fixtures/`, and the report that we owe it.
+mod golden;
+/// The victim lives on, however often it is asked.
+mod heartbeat;
+/// Keeps the dumps of a victim as a fixture.
+mod record;
+/// What `sigquit analyze` says, as the other modules ask it.
+mod report;
+/// Properties of the file format: what was written is read, and nothing that is read harms.
+mod roundtrip;
+#[path = "../fixtures/programs/running.rs"]
+mod running;

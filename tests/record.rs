@@ -1,0 +1,45 @@
+use std::fs;
+use std::path::Path;
+
+use sigquit_dump::{Dump, Symbol, read, write};
+
+use crate::running::files;
+
+/// Keeps the dumps that lie under one folder in another, one file each, without what they say
+/// of the machine. What lay there before is replaced.
+pub fn record(dumps: &Path, fixture: &Path) {
+    if fixture.exists() {
+        fs::remove_dir_all(fixture).unwrap();
+    }
+    fs::create_dir_all(fixture).unwrap();
+    for file in files(dumps) {
+        let Ok((dumps, _)) = read(&fs::read(&file).unwrap()) else { continue };
+        for mut dump in dumps {
+            let index = dump.series.as_ref().map_or(1, |series| series.index);
+            forget_machine(&mut dump);
+            let file = fs::File::create(fixture.join(format!("dump-{index}.sigquit"))).unwrap();
+            write(&dump, std::io::BufWriter::new(file)).unwrap();
+        }
+    }
+}
+
+fn forget_machine(dump: &mut Dump) {
+    dump.process.host = Some("shop-1".to_owned());
+    let executable = dump.process.executable.replace("/srv/victim".to_owned());
+    for module in &mut dump.modules {
+        if Some(&module.path) == executable.as_ref() {
+            module.path = "/srv/victim".to_owned();
+        }
+    }
+    dump.frames.iter_mut().flat_map(|frame| &mut frame.symbols).for_each(forget_home);
+}
+
+/// Leaves of a source file's path what is the same wherever it is compiled.
+fn forget_home(symbol: &mut Symbol) {
+    const KNOWN: [&str; 4] = ["/fixtures/programs/", "/agent/", "/registry/src/", "/rustc/"];
+    let Some(location) = &mut symbol.location else { return };
+    let known = KNOWN.iter().find_map(|known| location.file.find(known));
+    if let Some(at) = known {
+        location.file.replace_range(..=at, "");
+    }
+}
