@@ -1,6 +1,7 @@
 //! The process as a whole.
 
 use std::fs;
+use std::sync::LazyLock;
 
 use sigquit_dump::{Memory, Nanos, Process, Runtime};
 
@@ -39,11 +40,16 @@ fn command_line() -> Option<Vec<String>> {
     Some(read("/proc/self/cmdline")?.split_terminator('\0').map(str::to_owned).collect())
 }
 
+/// Computed once: it tells two processes apart, so it must be the same in every dump, and the
+/// clocks from which it is computed are not read at the same instant.
 fn started() -> Option<Nanos> {
-    let text = read("/proc/self/stat")?;
-    let (_, started) = stat::parse(&text)?;
-    let age = clock::since_boot().since(stat::ticks(started, clock::tick()));
-    Some(clock::now().since(age))
+    static STARTED: LazyLock<Option<Nanos>> = LazyLock::new(|| {
+        let text = read("/proc/self/stat")?;
+        let (_, started) = stat::parse(&text)?;
+        let age = clock::since_boot().since(stat::ticks(started, clock::tick()));
+        Some(clock::now().since(age))
+    });
+    *STARTED
 }
 
 fn cpus_allowed() -> Option<u32> {
