@@ -226,6 +226,23 @@ mod tests {
     }
 
     #[test]
+    fn workers_that_one_function_starts_with_all_others_are_known_by_what_they_run() {
+        const START: &str = "shop::threads::start:4";
+        let draw = |dump: &mut Moment| {
+            for number in 0..6 {
+                let started = |stack: &[&'static str]| [stack, &[START]].concat();
+                dump.thread(&format!("client-{number}"), &started(&PUSHING))
+                    .is(ThreadState::Waiting);
+                dump.thread(&format!("request-{number}"), &started(&SERVING));
+                dump.thread(&format!("warm-up-{number}"), &started(&["shop::prices::fill:9"]));
+            }
+        };
+        let incident = Scene::of(Runtime::Rust).dump(0, draw).dump(1, draw).incident();
+        let workers = incident.names(&detect(&incident)[0].holders);
+        assert!(workers.len() == 6 && workers[0] == "request-0", "{workers:?}");
+    }
+
+    #[test]
     fn a_queue_at_whose_other_end_somebody_waits_is_not_full() {
         let draw = |dump: &mut Moment| service(dump, &POPPING);
         let incident = Scene::of(Runtime::Rust).dump(0, draw).dump(1, draw).incident();

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::activity::Activity;
-use super::call::Origin;
+use super::call::{Call, Origin};
 use super::incident::{Incident, MemberId};
 use super::name::FunctionName;
 use super::pool;
@@ -96,7 +96,7 @@ impl Incident {
     }
 
     /// The crew that was to take the work: all busy, handing nothing over itself, and begun in
-    /// the code that uses the queue, or else the only crew that is all busy.
+    /// the code that uses the queue or else inside of it, or else the only crew that is all busy.
     pub fn takers(&self, sight: &QueueUse, dump: usize) -> Vec<MemberId> {
         let busy = |members: &Vec<MemberId>| {
             members.iter().all(|&member| {
@@ -104,16 +104,18 @@ impl Incident {
             })
         };
         let crews: Vec<Vec<MemberId>> = self.crews(dump).into_values().filter(busy).collect();
-        let near = |members: &&Vec<MemberId>| {
-            members.iter().any(|&member| {
-                let begun = self.application_calls(member, dump).last();
-                begun.is_some_and(|call| {
-                    let owner = FunctionName::of(&call.function).owner;
-                    sight.users.iter().any(|user| user == owner)
-                })
-            })
+        let uses = |call: &Call| {
+            let owner = FunctionName::of(&call.function).owner;
+            sight.users.iter().any(|user| user == owner)
         };
-        let nearest: Vec<&Vec<MemberId>> = crews.iter().filter(near).collect();
+        // What starts threads for the whole program is often one function of its own, and says
+        // nothing of whose threads they are: what else is on the stack then does.
+        let begun =
+            |&member: &MemberId| self.application_calls(member, dump).last().is_some_and(uses);
+        let inside = |&member: &MemberId| self.application_calls(member, dump).any(uses);
+        let begun_near: Vec<_> = crews.iter().filter(|crew| crew.iter().any(begun)).collect();
+        let inside_near: Vec<_> = crews.iter().filter(|crew| crew.iter().any(inside)).collect();
+        let nearest = if begun_near.is_empty() { inside_near } else { begun_near };
         match (&nearest[..], &crews[..]) {
             ([one], _) => (*one).clone(),
             ([], [one]) => one.clone(),
