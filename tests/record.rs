@@ -36,10 +36,16 @@ fn forget_machine(dump: &mut Dump) {
 
 /// Leaves of a source file's path what is the same wherever it is compiled.
 fn forget_home(symbol: &mut Symbol) {
-    const KNOWN: [&str; 4] = ["/fixtures/programs/", "/agent/", "/registry/src/", "/rustc/"];
     let Some(location) = &mut symbol.location else { return };
-    let known = KNOWN.iter().find_map(|known| location.file.find(known));
-    if let Some(at) = known {
-        location.file.replace_range(..=at, "");
+    let of_package = location.file.split_once("/registry/src/").and_then(|(_, rest)| {
+        let (_registry, file) = rest.split_once('/')?;
+        Some(file.to_owned())
+    });
+    let of_project = ["/fixtures/programs/", "/agent/"].iter().find_map(|folder| {
+        let at = location.file.find(folder)?;
+        Some(location.file[at + 1..].to_owned())
+    });
+    if let Some(file) = of_package.or(of_project) {
+        location.file = file;
     }
 }
