@@ -119,6 +119,7 @@ fn panic_is_who_and_what_and_who_waits() {
     let (truth, report) = diagnose_with("panic", "ready", |_| {});
     let panic = report.finding("panic");
     assert!(members(panic).contains(&tid(&truth["panicked"])), "{report}");
+    assert_eq!(panic["frames"][0], "victim::panic::balance", "{report}");
     let message = truth["message"].as_str().unwrap();
     assert!(mentions(&report.0, "findings", message), "{report}");
 }

@@ -60,7 +60,9 @@ const RAISING: &[&str] = &[
     "internal/sync.throw",
     "internal/runtime/maps.fatal",
     "core::panicking::*",
-    "std::panicking::*",
+    "std::panicking::begin_panic*",
+    "std::panicking::panic_*",
+    "std::panicking::rust_panic*",
     "std::rt::panic_fmt",
     "rust_begin_unwind",
     "__rust_end_short_backtrace",
@@ -101,6 +103,25 @@ mod tests {
         ] {
             assert_eq!(Statement::of(&notice(kind, message)), expected, "{message}");
         }
+    }
+
+    #[test]
+    fn what_catches_panics_at_the_root_of_every_rust_thread_raises_none() {
+        let stack = [
+            "core::panicking::panic_fmt",
+            "shop::books::settle",
+            "std::panicking::catch_unwind::do_call",
+            "std::panicking::catch_unwind",
+            "std::panic::catch_unwind",
+        ];
+        let incident = Scene::of(Runtime::Rust)
+            .dump(0, |dump| {
+                dump.thread("1", &stack);
+            })
+            .incident();
+        let calls = incident.calls(incident.named("1"), 0);
+        let first = beneath_raising(calls).next().map(|call| call.function.as_str());
+        assert_eq!(first, Some("shop::books::settle"));
     }
 
     #[test]
