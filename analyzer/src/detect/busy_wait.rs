@@ -17,8 +17,9 @@ try-lock, a yield in a loop. While it waits it takes a CPU from those who could 
 - The same as for `spin-loop`: it wants a CPU in every interval, in the same call in every dump.
 - And the loop is a wait: its functions give a spin hint (`spin_loop`, `onSpinWait`), yield, try to
   take a lock or a word (`try_lock`, `compare_exchange`), or are named for it (`SpinLock.lock`,
-  `wait_until`); or looks at the registers show that nothing changes but the place in the code, as
-  in a loop that reads a flag. A link that leads to itself, followed for ever, looks the same.
+  `wait_until`); or three dumps meet it at one line that looks at an atomic word; or looks at the
+  registers show that nothing changes but the place in the code, as in a loop that reads a flag. A
+  link that leads to itself, followed for ever, looks the same.
 
 ## Limits
 
@@ -81,7 +82,7 @@ fn severity(waiting: usize, confidence: f64) -> Severity {
 
 #[cfg(test)]
 mod tests {
-    use sigquit_dump::{Nanos, Runtime, ThreadState};
+    use sigquit_dump::{Location, Nanos, Runtime, ThreadState};
 
     use super::*;
     use crate::detect::Grade;
@@ -125,6 +126,33 @@ mod tests {
             dump.thread("w", &["runtime.Gosched:338", "main.compress:80", "main.serve:9"]);
         });
         assert_eq!(found(&incident), [[""; 0]; 0]);
+    }
+
+    #[test]
+    fn who_is_met_at_the_same_look_in_every_dump_does_nothing_but_look() {
+        let loads: &[&str] = &["sync/atomic.(*Bool).Load:19", "main.await:67"];
+        let incident = three(Runtime::Go, |dump, second| {
+            dump.thread("looks", loads);
+            let works: &[&str] =
+                if second == 1 { &["main.parse:9", "main.await:68"] } else { loads };
+            dump.thread("works", works);
+        });
+        assert_eq!(found(&incident), [["looks"]]);
+    }
+
+    #[test]
+    fn a_thread_in_a_native_yield_without_counters_is_ready_to_run() {
+        let incident = three(Runtime::Jvm, |dump, _| {
+            let stack = ["java.lang.Thread.yield", "shop.Ticket.take:48", "shop.Main.run:3"];
+            dump.thread("w", &stack);
+            let leaf = dump.dump.threads[0]
+                .stack
+                .map(|stack| dump.dump.stacks[stack.0 as usize].frames[0]);
+            let frame = &mut dump.dump.frames[leaf.expect("it has frames").0 as usize];
+            frame.symbols[0].location =
+                Some(Location { file: "Native Method".into(), ..Location::default() });
+        });
+        assert_eq!(found(&incident), [["w"]]);
     }
 
     fn native(stack: &[&str], looks: Option<sigquit_dump::RegisterSamples>) -> Incident {

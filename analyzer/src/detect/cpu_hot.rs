@@ -49,24 +49,13 @@ fn finding(incident: &Incident, hot: &[&Candidate]) -> Finding {
     let members: Vec<MemberId> = hot.iter().map(|candidate| candidate.member).collect();
     let progresses = hot.iter().all(|one| matches!(one.progress, Progress::Moves(_)));
     let counted = hot.iter().all(|candidate| candidate.hot.is_counted());
-    let who = phrase::count(incident, &members);
-    let are = on_cpu::verb(&members, "is", "are");
     let told = &hot[..hot.len().min(TOLD)];
     Finding {
         detector: DETECTOR.name,
         severity: if progresses { Severity::Info } else { Severity::Low },
         grade: if counted { Grade::Counter } else { Grade::Repeat },
         confidence: if counted { 0.9 } else { 0.5 },
-        headline: match progresses {
-            true => format!(
-                "{who} {are} CPU-bound and {} to progress",
-                on_cpu::verb(&members, "seems", "seem")
-            ),
-            false => format!(
-                "{who} {are} CPU-bound; whether {} is not known",
-                on_cpu::verb(&members, "it progresses", "they progress")
-            ),
-        },
+        headline: headline(incident, hot, progresses),
         detail: detail(incident, hot, progresses),
         next_step: match progresses {
             true => {
@@ -80,6 +69,30 @@ fn finding(incident: &Incident, hot: &[&Candidate]) -> Finding {
         evidence: on_cpu::evidence(incident, told),
         members,
         ..Finding::default()
+    }
+}
+
+/// Whoever never moved is named, with the place: work seldom stands still.
+fn headline(incident: &Incident, hot: &[&Candidate], progresses: bool) -> String {
+    let members: Vec<MemberId> = hot.iter().map(|candidate| candidate.member).collect();
+    let who = phrase::count(incident, &members);
+    let are = on_cpu::verb(&members, "is", "are");
+    if progresses {
+        let seem = on_cpu::verb(&members, "seems", "seem");
+        return format!("{who} {are} CPU-bound and {seem} to progress");
+    }
+    let unmoved: Vec<&Candidate> = hot.iter().copied().filter(|one| one.is_unmoved()).collect();
+    let stuck: Vec<MemberId> = unmoved.iter().map(|candidate| candidate.member).collect();
+    let of_those = |ids| on_cpu::verb(ids, "it progresses", "they progress");
+    match stuck.is_empty() {
+        true => format!("{who} {are} CPU-bound; whether {} is not known", of_those(&members)),
+        false => format!(
+            "{} {} CPU at one place in every dump, in {}; whether {} is not known",
+            phrase::those(incident, &stuck),
+            on_cpu::verb(&stuck, "burns", "burn"),
+            on_cpu::places(incident, &unmoved),
+            of_those(&stuck),
+        ),
     }
 }
 
@@ -139,8 +152,27 @@ mod tests {
         let finding = detect(&incident).pop().expect("w is hot");
         assert_eq!(incident.names(&finding.members), ["w"]);
         assert_eq!(finding.severity, Severity::Low);
-        assert!(finding.headline.contains("whether it progresses is not known"));
+        assert_eq!(finding.headline, "1 thread is CPU-bound; whether it progresses is not known");
         assert!(finding.detail.contains("helpers") && finding.detail.contains("2.0 s"));
+    }
+
+    #[test]
+    fn who_never_moves_is_named_with_the_place() {
+        let incident = (0..3)
+            .fold(Scene::of(Runtime::Jvm), |scene, at| {
+                scene.dump(5 * at, |dump| {
+                    dump.thread("report", &["shop.Report.sum:7", "shop.Main.run:1"]).cpu =
+                        Some(Nanos::from_millis(4900 * at));
+                })
+            })
+            .incident();
+        let finding = detect(&incident).pop().expect("it is hot");
+        assert_eq!(finding.severity, Severity::Low);
+        assert_eq!(
+            finding.headline,
+            "\"report\" burns CPU at one place in every dump, in Report.sum; whether it progresses \
+             is not known"
+        );
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! A panic or a fatal error: who, where, and who else was there.
 
-use sigquit_dump::Notice;
+use sigquit_dump::{Notice, Runtime};
 
 use super::{Detector, Evidence, Finding, Grade, Severity, phrase};
 use crate::model::{Call, Incident, MemberId, Origin, Statement};
@@ -51,6 +51,15 @@ fn detect(incident: &Incident) -> Vec<Finding> {
     findings
 }
 
+/// What ends the whole process is worse than what ends one thread.
+fn severity(incident: &Incident, statement: Statement) -> Severity {
+    match statement {
+        Statement::Fatal => Severity::Critical,
+        Statement::Panic if incident.process.runtime == Runtime::Go => Severity::Critical,
+        _ => Severity::High,
+    }
+}
+
 fn finding(incident: &Incident, dump: usize, notice: &Notice, statement: Statement) -> Finding {
     let failed = notice.threads.iter().find_map(|&one| incident.member_of(dump, one as usize));
     let calls = calls(incident, dump, notice, failed);
@@ -59,10 +68,7 @@ fn finding(incident: &Incident, dump: usize, notice: &Notice, statement: Stateme
     let victims = failed.map_or(Vec::new(), |one| behind(incident, dump, one));
     Finding {
         detector: DETECTOR.name,
-        severity: match statement {
-            Statement::Fatal => Severity::Critical,
-            _ => Severity::High,
-        },
+        severity: severity(incident, statement),
         grade: Grade::Proof,
         confidence: Grade::Proof.cap(),
         headline: headline(incident, notice, statement, failed, place.copied()),
@@ -208,7 +214,7 @@ fn evidence(
 mod tests {
     use super::*;
     use crate::model::scene::{Draw, Scene};
-    use sigquit_dump::{LockKind, NoticeKind, Runtime, WaitFor};
+    use sigquit_dump::{LockKind, NoticeKind, WaitFor};
 
     #[test]
     fn a_panic_is_told_with_its_place_its_chain_and_who_waits_for_its_lock() {

@@ -324,7 +324,10 @@ mod tests {
         let hot = weighing(finding("cpu-hot", 0..1), Severity::Low);
         let report = report(&ten_threads(3), vec![hot]);
         assert_eq!(report.verdict.status, Status::Healthy);
-        assert_eq!(report.verdict.headline, "nothing of weight seen in 3 dumps of 10 threads");
+        assert_eq!(
+            report.verdict.headline,
+            "nothing of weight seen in 3 dumps of 10 threads; but It is cpu-hot"
+        );
         assert_eq!(report.findings[0].role, Role::Root);
     }
 

@@ -38,7 +38,7 @@ fn of(candidate: &Candidate) -> Belief {
     let confidence = match candidate.wait {
         Some(WaitSign::Hint | WaitSign::Name) if often => 0.8,
         Some(WaitSign::Hint | WaitSign::Name) => 0.65,
-        Some(WaitSign::Attempt | WaitSign::Yield) if often => 0.65,
+        Some(WaitSign::Attempt | WaitSign::Yield | WaitSign::Look) if often => 0.65,
         _ => 0.55,
     };
     Belief { grade: grade(candidate.hot), confidence, is_seen: false }

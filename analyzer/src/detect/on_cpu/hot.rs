@@ -5,6 +5,7 @@ use crate::model::{Cpu, CpuUse, Incident, MemberId};
 use sigquit_dump::ThreadState;
 
 use super::thresholds::{BESIDE_MOST, LEAST_SHARE, WANTED, WANTED_EACH};
+use super::wait_loop::is_yield;
 
 /// That a member is hot, and how that is known.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -81,13 +82,13 @@ fn is_runnable(incident: &Incident, member: MemberId, dumps: &[usize]) -> bool {
     })
 }
 
-/// A runtime calls threads runnable that wait in foreign code, and the thread that writes the
+/// A runtime calls threads runnable that wait in foreign code other than a yield, and the thread that writes the
 /// dump; both can be told by their frames.
 fn is_computing(incident: &Incident, member: MemberId, dumps: &[usize]) -> bool {
     dumps.iter().all(|&dump| {
         let mut calls = incident.calls(member, dump);
         let leaf = calls.next();
-        leaf.is_some_and(|leaf| !leaf.is_foreign())
+        leaf.is_some_and(|leaf| !leaf.is_foreign() || is_yield(&leaf.function))
             && !incident.activity(member, dump).is_wait()
             && !incident.calls(member, dump).any(|call| WRITES_DUMPS.contains(&&*call.function))
     })

@@ -69,6 +69,15 @@ pub(super) struct Candidate {
     pub wait: Option<WaitSign>,
 }
 
+impl Candidate {
+    /// Its whole stack was the same, to the line, in enough dumps to mean something.
+    pub fn is_unmoved(&self) -> bool {
+        let stays =
+            |activation: &Activation| activation.whole && activation.above.len() >= SAME_DUMPS;
+        !matches!(self.progress, Progress::Moves(_)) && self.activation.as_ref().is_some_and(stays)
+    }
+}
+
 /// Finds everyone who is on a CPU throughout, and puts each into one class.
 pub(super) fn classify(incident: &Incident) -> OnCpu {
     let cpu = Cpu::of(incident);
@@ -147,11 +156,13 @@ fn is_wait(incident: &Incident, candidate: &Candidate) -> bool {
     match candidate.progress {
         Progress::Recurs(looks) => {
             activation.most_above() <= NEAR_LEAF
-                && (candidate.wait.is_some() || looks.is_constant())
+                && (candidate.wait > Some(WaitSign::Look) || looks.is_constant())
         }
         Progress::Moves(looks) => named && looks.most_places <= TIGHT_LOOP,
         // A goroutine that yields is queued right there until its turn comes: where it is met
         // says nothing of how much it works in between.
+        // Work that looks at a word now and then is not met at the look in every dump.
+        Progress::Unknown if candidate.wait == Some(WaitSign::Look) => candidate.is_unmoved(),
         Progress::Unknown if incident.process.runtime == Runtime::Go => {
             named || candidate.wait == Some(WaitSign::Attempt)
         }

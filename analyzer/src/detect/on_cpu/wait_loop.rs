@@ -6,6 +6,8 @@ use crate::model::{FunctionName, words};
 /// What makes a function a part of a wait loop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::detect) enum WaitSign {
+    /// It looks at a word that others change. Honest work does that in passing.
+    Look,
     /// It gives the CPU away and is at once ready again. Honest work does that too.
     Yield,
     /// It tries to take something that another has: a compare-and-swap, a try-lock.
@@ -24,8 +26,10 @@ pub(super) fn wait_sign(function: &str) -> Option<WaitSign> {
         Some(WaitSign::Yield)
     } else if has_phrase(function, ATTEMPTS) {
         Some(WaitSign::Attempt)
+    } else if names_a_wait(function) {
+        Some(WaitSign::Name)
     } else {
-        names_a_wait(function).then_some(WaitSign::Name)
+        matches_any(LOOKS, function).then_some(WaitSign::Look)
     }
 }
 
@@ -55,6 +59,18 @@ const YIELDS: &[&str] = &[
     "java.lang.Thread.yield0",
     "runtime.Gosched",
     "runtime.osyield*",
+];
+
+const LOOKS: &[&str] = &[
+    "sync/atomic.Load*",
+    "sync/atomic.(*).Load*",
+    "internal/runtime/atomic.Load*",
+    "core::sync::atomic::Atomic*::load",
+    "core::sync::atomic::atomic_load",
+    "java.util.concurrent.atomic.Atomic*.get",
+    "java.util.concurrent.atomic.Atomic*.getPlain",
+    "java.util.concurrent.atomic.Atomic*.getOpaque",
+    "java.util.concurrent.atomic.Atomic*.getAcquire",
 ];
 
 /// Loops that are meant to burn a CPU, for the sake of latency.
@@ -131,6 +147,8 @@ mod tests {
             ("cart.Bus.spin", WaitSign::Name),
             ("order::start::wait_until_ready", WaitSign::Name),
             ("order::start::busy_wait_for", WaitSign::Name),
+            ("sync/atomic.(*Bool).Load", WaitSign::Look),
+            ("java.util.concurrent.atomic.AtomicBoolean.get", WaitSign::Look),
         ] {
             assert_eq!(wait_sign(function), Some(expected), "{function}");
         }
@@ -145,6 +163,8 @@ mod tests {
             "order::waiter_count",
             "main.(*Mutex).Lock",
             "order::casual",
+            "java.util.concurrent.atomic.AtomicLong.getAndIncrement",
+            "main.(*Config).Load",
             "sorted",
         ] {
             assert_eq!(wait_sign(function), None, "{function}");
