@@ -7,6 +7,7 @@ use sigquit_dump::{Dump, Kind, Stack, Thread, ThreadState, Truncation, Warning};
 use super::super::Line;
 use super::super::foreign::{NotUnderstood, is_log_line};
 use super::super::intern::Interned;
+use super::class_wait;
 use super::deadlock::{Names, Section};
 use super::header::{self, Header};
 use super::locks::{Locks, own};
@@ -25,6 +26,8 @@ pub(super) struct Building<'t> {
     locks: Locks,
     open: Option<Open<'t>>,
     deadlocks: Vec<Section<'t>>,
+    /// Threads in which the VM itself waits.
+    waits_in_vm: Vec<u32>,
     place: Place,
     /// The tail has been seen: a thread after it belongs to another dump.
     pub ended: bool,
@@ -55,6 +58,7 @@ impl<'t> Building<'t> {
             locks: Locks::default(),
             open: None,
             deadlocks: Vec::new(),
+            waits_in_vm: Vec::new(),
             place: Place::Threads,
             ended: false,
             has_tail,
@@ -153,6 +157,8 @@ impl<'t> Building<'t> {
             "" => header::state(open.header.doing),
             state => thread::state(state),
         };
+        let waits_in_vm = class_wait::waits_in_vm(state, open.header.doing);
+        let state = if waits_in_vm { ThreadState::Waiting } else { state };
         let runtime_helper = !open.header.has_stack || known::is_own_thread(&open.name);
         let thread = Thread {
             name: open.name.into_owned(),
@@ -169,6 +175,9 @@ impl<'t> Building<'t> {
             ..Thread::default()
         };
         self.add(thread, open.stack);
+        if waits_in_vm {
+            self.waits_in_vm.push(self.dump.threads.len() as u32 - 1);
+        }
         if let Some((number, calls)) = open.mounted {
             let virtual_thread = Thread {
                 kind: Kind::VirtualThread,
@@ -206,6 +215,8 @@ impl<'t> Building<'t> {
                 section.resolve(&mut self.dump, &mut self.locks, &names);
             }
         }
+        self.waits_in_vm.retain(|&thread| self.dump.threads[thread as usize].wait.is_none());
+        class_wait::resolve(&mut self.dump, &mut self.locks, &self.waits_in_vm);
         self.locks.find_initialisers(&mut self.dump);
         warnings.extend(self.not_understood.warning());
         if self.lacks_tail() {

@@ -31,7 +31,7 @@ impl Locks {
     }
 
     /// The lock that a class holds while it is initialised.
-    fn of_class(&mut self, dump: &mut Dump, class: &str) -> LockId {
+    pub fn of_class(&mut self, dump: &mut Dump, class: &str) -> LockId {
         if let Some(&known) = self.by_class.get(class) {
             return known;
         }
@@ -94,11 +94,8 @@ impl Locks {
             let locks = calls.iter().map(|id| frames.get(id.0 as usize).copied().flatten());
             found.extend((0..).zip(locks).filter_map(|(depth, lock)| Some((index, depth, lock?))));
         }
-        let source = OwnerSource::Inferred;
         for (thread, depth, lock) in found {
-            dump.locks[lock.0 as usize].owners.push(Owner { thread, source });
-            let hold = Hold { lock, frame: Some(depth), source };
-            dump.threads[thread as usize].holds.push(hold);
+            own_class(dump, lock, thread, Some(depth));
         }
     }
 
@@ -136,6 +133,13 @@ impl Locks {
         };
         Some(Wait { lock, wait_for })
     }
+}
+
+/// Records who initialises a class.
+pub(super) fn own_class(dump: &mut Dump, lock: LockId, thread: u32, frame: Option<u32>) {
+    let source = OwnerSource::Inferred;
+    dump.locks[lock.0 as usize].owners.push(Owner { thread, source });
+    dump.threads[thread as usize].holds.push(Hold { lock, frame, source });
 }
 
 /// Records who owns the locks that a thread holds.

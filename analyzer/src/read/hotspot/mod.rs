@@ -22,6 +22,7 @@
 //! ```
 
 mod building;
+mod class_wait;
 mod deadlock;
 mod failure;
 mod frame;
