@@ -87,9 +87,12 @@ fn headline(incident: &Incident, hot: &[&Candidate], progresses: bool) -> String
     match stuck.is_empty() {
         true => format!("{who} {are} CPU-bound; whether {} is not known", of_those(&members)),
         false => format!(
-            "{} {} CPU at one place in every dump, in {}; whether {} is not known",
+            "{} {} at one place in every dump, in {}; whether {} is not known",
             phrase::those(incident, &stuck),
-            on_cpu::verb(&stuck, "burns", "burn"),
+            match unmoved.iter().all(|candidate| candidate.hot.is_counted()) {
+                true => on_cpu::verb(&stuck, "burns CPU", "burn CPU"),
+                false => on_cpu::verb(&stuck, "is ready to run", "are ready to run"),
+            },
             on_cpu::places(incident, &unmoved),
             of_those(&stuck),
         ),

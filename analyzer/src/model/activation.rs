@@ -153,7 +153,13 @@ impl Incident {
             matches!(place.function, "runtime.goexit" | "runtime.main")
                 || creator.is_some_and(|creator| is_go_statement(self.call(place.call), creator))
         };
-        let begin = places.iter().take_while(|place| is_begin(place)).count();
+        let mut begin = places.iter().take_while(|place| is_begin(place)).count();
+        // What a `go` statement is compiled to calls the program's function. What calls nothing,
+        // or the library, is that function itself, written on the line of the statement.
+        let calls_on = |place: &Place| self.call(place.call).origin != Origin::Runtime;
+        if begin > 0 && !places.get(begin).is_some_and(calls_on) && calls_on(&places[begin - 1]) {
+            begin -= 1;
+        }
         places.drain(..begin);
     }
 

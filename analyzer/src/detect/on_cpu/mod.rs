@@ -140,7 +140,33 @@ fn wait_sign(incident: &Incident, activation: &Activation) -> Option<WaitSign> {
     };
     let hinted = activation.above.iter().filter_map(in_dump).max();
     let in_all = activation.above.iter().map(in_dump).min().flatten();
-    hinted.filter(|&sign| sign == WaitSign::Hint).or(named.max(in_all))
+    let sign = hinted.filter(|&sign| sign == WaitSign::Hint).or(named.max(in_all));
+    let look = only_looks(incident, activation).then_some(WaitSign::Look);
+    sign.filter(|&sign| sign > WaitSign::Look).or(look)
+}
+
+/// It is met at one line, or in the look at a word that this line takes, and nowhere else. Work
+/// that looks now and then is met at its work.
+fn only_looks(incident: &Incident, activation: &Activation) -> bool {
+    let is_look = |call: &Call| wait_loop::wait_sign(&call.function) == Some(WaitSign::Look);
+    let is_own = |call: &&Call| call.origin == Origin::Application;
+    let sights: Vec<(Option<&Call>, usize)> = activation
+        .above
+        .iter()
+        .map(|&(dump, _)| {
+            let own = incident.calls(activation.member, dump).find(is_own);
+            let inner = incident.calls(activation.member, dump).take_while(|call| !is_own(call));
+            let inner: Vec<&Call> = inner.filter(|call| !is_preemption(&call.function)).collect();
+            (own.filter(|_| inner.iter().all(|call| is_look(call))), inner.len())
+        })
+        .collect();
+    let same_line = sights.windows(2).all(|pair| pair[0].0.is_some() && pair[0].0 == pair[1].0);
+    sights.len() >= SAME_DUMPS && same_line && sights.iter().any(|&(_, looks)| looks > 0)
+}
+
+/// How Go stops a goroutine at any instruction.
+fn is_preemption(function: &str) -> bool {
+    function.starts_with("runtime.asyncPreempt")
 }
 
 /// A loop that waits.
@@ -161,8 +187,7 @@ fn is_wait(incident: &Incident, candidate: &Candidate) -> bool {
         Progress::Moves(looks) => named && looks.most_places <= TIGHT_LOOP,
         // A goroutine that yields is queued right there until its turn comes: where it is met
         // says nothing of how much it works in between.
-        // Work that looks at a word now and then is not met at the look in every dump.
-        Progress::Unknown if candidate.wait == Some(WaitSign::Look) => candidate.is_unmoved(),
+        Progress::Unknown if candidate.wait == Some(WaitSign::Look) => true,
         Progress::Unknown if incident.process.runtime == Runtime::Go => {
             named || candidate.wait == Some(WaitSign::Attempt)
         }
