@@ -326,7 +326,7 @@ mod tests {
         assert_eq!(report.verdict.status, Status::Healthy);
         assert_eq!(
             report.verdict.headline,
-            "nothing of weight seen in 3 dumps of 10 threads; but It is cpu-hot"
+            "nothing of weight seen in 3 dumps of 10 threads; It is cpu-hot"
         );
         assert_eq!(report.findings[0].role, Role::Root);
     }

@@ -213,7 +213,7 @@ fn nothing_wrong(inputs: &[InputReport], diagnoses: &[Diagnosis], ranking: &[Ran
     }
     if let Some(least) = ranking.iter().find(|one| weight(finding(diagnoses, one)) == Severity::Low)
     {
-        sentence += &format!("; but {}", sentence_body(&finding(diagnoses, least).headline));
+        sentence += &format!("; {}", sentence_body(&finding(diagnoses, least).headline));
     }
     if diagnoses.iter().any(|diagnosis| diagnosis.incident.dumps.len() == 1) {
         sentence += "; one dump cannot show who spins or is stuck";
