@@ -12,6 +12,7 @@ use super::super::intern::Interned;
 use super::frame::{self, Call};
 use super::header::{self, Header};
 use super::locks::Locks;
+use super::objects::Objects;
 use super::race::{self, Race};
 use super::saying::{self, Saying};
 use super::wait;
@@ -44,6 +45,7 @@ struct Open<'t> {
     /// The calls nearest the leaf, and the certain first arguments of all.
     calls: Vec<Call<'t>>,
     shown: Vec<u64>,
+    objects: Objects<'t>,
     /// The line of a function whose place has not come yet.
     pending: Option<Pending<'t>>,
     creator: Option<FrameId>,
@@ -266,7 +268,7 @@ impl<'t> Building<'t> {
             ..Thread::default()
         });
         let wanted = wait::may_wait(header.state).then(|| wait::wanted(&open.calls)).flatten();
-        self.locks.note(thread, wanted, &open.frames, open.shown);
+        self.locks.note(thread, wanted, &open.frames, open.shown, open.objects);
     }
 
     /// What was said before a goroutine is about it.
@@ -328,6 +330,7 @@ impl<'t> Building<'t> {
 impl<'t> Open<'t> {
     fn push(&mut self, frame: FrameId, call: Call<'t>) {
         self.frames.push(frame);
+        self.objects.note(&call);
         if self.calls.len() < NEAREST {
             self.calls.push(call);
         }

@@ -96,6 +96,11 @@ impl Call<'_> {
         hexadecimal(self.first_text()?.trim_end_matches('?'))
     }
 
+    /// Every argument, or part of one, whose value is certain.
+    pub fn certain(&self) -> impl Iterator<Item = u64> {
+        self.arguments.split([',', '{', '}', ' ']).filter_map(hexadecimal)
+    }
+
     fn first_text(&self) -> Option<&str> {
         Some(self.arguments.split([',', '}']).next()?.trim_start_matches('{'))
     }

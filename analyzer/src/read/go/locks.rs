@@ -7,6 +7,7 @@ use sigquit_dump::{
     WaitFor,
 };
 
+use super::objects::{self, Objects};
 use super::wait::Wanted;
 
 /// What the goroutines of one dump want and show, until all of them are known.
@@ -15,6 +16,8 @@ pub(super) struct Locks<'t> {
     wants: Vec<Want<'t>>,
     /// For each goroutine the certain first arguments of its calls.
     shown: Vec<Vec<u64>>,
+    /// For each goroutine what it has in hand.
+    objects: Vec<Objects<'t>>,
 }
 
 #[derive(Debug)]
@@ -33,8 +36,10 @@ impl<'t> Locks<'t> {
         wanted: Option<Wanted<'t>>,
         frames: &[FrameId],
         shown: Vec<u64>,
+        objects: Objects<'t>,
     ) {
         self.shown.push(shown);
+        self.objects.push(objects);
         if let Some(wanted) = wanted {
             let caller = wanted.caller.and_then(|(place, _)| frames.get(place).copied());
             self.wants.push(Want { thread, wanted, caller });
@@ -61,6 +66,7 @@ impl<'t> Locks<'t> {
             }
         }
         self.find_owners(dump, &callers);
+        self.find_by_object(dump);
     }
 
     /// A receiver that may be stale is believed when it is the address of a lock of that kind
@@ -102,6 +108,20 @@ impl<'t> Locks<'t> {
                 let holds = &mut dump.threads[thread as usize].holds;
                 holds.push(Hold { lock, frame: Some(depth), source });
             }
+        }
+    }
+}
+
+impl Locks<'_> {
+    fn find_by_object(&self, dump: &mut Dump) {
+        let seekers = self.wants.iter().map(|want| {
+            let caller = want.wanted.caller.as_ref();
+            (want.thread, caller.map(|&(_, call)| call))
+        });
+        let source = OwnerSource::Inferred;
+        for (lock, thread) in objects::owners(dump, &self.objects, seekers) {
+            dump.locks[lock.0 as usize].owners.push(Owner { thread, source });
+            dump.threads[thread as usize].holds.push(Hold { lock, frame: None, source });
         }
     }
 }

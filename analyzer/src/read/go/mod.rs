@@ -21,6 +21,7 @@ mod building;
 mod frame;
 mod header;
 mod locks;
+mod objects;
 mod race;
 mod saying;
 mod wait;
