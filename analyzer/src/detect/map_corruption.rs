@@ -1,5 +1,7 @@
 //! `map-corruption`: threads caught in a map that several threads changed at once.
 
+use sigquit_dump::Runtime;
+
 use super::on_cpu::{self, BrokenMap, Candidate, OnCpu};
 use super::{Detector, Finding, Grade, Severity, phrase};
 use crate::model::{Incident, MemberId};
@@ -76,14 +78,24 @@ fn finding(incident: &Incident, on_cpu: &OnCpu, map: &BrokenMap) -> Finding {
             occupied(&caught),
         ),
         next_step: format!(
-            "Restart this process: nothing else ends it. Then make {types} fit for many threads \
-             (ConcurrentHashMap, DashMap, RwLock<HashMap>, sync.Map), with computeIfAbsent or \
-             entry() where the code checks first and inserts after."
+            "Restart this process: nothing else ends it. Then put {} in the place of {types}, \
+             also where the code checks first and inserts after: two calls are a race on any map.",
+            replacement(incident.process.runtime)
         ),
         frames: on_cpu::frames(incident, &caught),
         evidence: on_cpu::evidence(incident, &caught),
         members,
         ..Finding::default()
+    }
+}
+
+/// A map for many threads, and its way to check and insert in one step.
+fn replacement(runtime: Runtime) -> &'static str {
+    match runtime {
+        Runtime::Jvm => "a ConcurrentHashMap with computeIfAbsent",
+        Runtime::Go => "a map behind a sync.Mutex, or a sync.Map with LoadOrStore,",
+        Runtime::Rust => "an RwLock<HashMap> or a DashMap with entry()",
+        Runtime::Native | Runtime::Unknown => "a map behind a lock",
     }
 }
 
@@ -133,7 +145,7 @@ fn occupied(caught: &[&Candidate]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use sigquit_dump::{Nanos, RegisterSamples, Runtime};
+    use sigquit_dump::{Nanos, RegisterSamples};
 
     use super::*;
     use crate::model::scene::{Scene, progressing, recurring};

@@ -57,6 +57,9 @@ impl Group {
                 format!("{} ({})", one(&first.to_string()), self.count)
             }
             Some((first, last)) if first == last => one(&first.to_string()),
+            Some((first, last)) if self.count == 2 => {
+                format!("{}, {}", one(&first.to_string()), one(&last.to_string()))
+            }
             Some((first, last)) => {
                 format!(
                     "{} .. {} ({})",
@@ -130,11 +133,11 @@ mod tests {
     #[test]
     fn names_that_differ_in_a_number_are_one_word() {
         check(&["request-3", "request-1", "request-2"], "request-1 .. request-3 (3)");
-        check(&["qtp12-9", "qtp12-10"], "qtp12-9 .. qtp12-10 (2)");
-        check(&["a1b", "a2b", "a4b"], "a1b .. a2b (2), a4b");
+        check(&["qtp12-9", "qtp12-10"], "qtp12-9, qtp12-10");
+        check(&["a1b", "a2b", "a4b"], "a1b, a2b, a4b");
         check(
             &["http-8080-exec-2 #x", "http-8080-exec-1 #x"],
-            "http-8080-exec-1 #x .. http-8080-exec-2 #x (2)",
+            "http-8080-exec-1 #x, http-8080-exec-2 #x",
         );
     }
 
@@ -144,7 +147,7 @@ mod tests {
         check(&["", ""], "thread 7 (2)");
         check(&["w-01", "w-02"], "w-01, w-02");
         check(&["99999999999999999999999"], "99999999999999999999999");
-        check(&["é1", "é2", "1", ""], "é1 .. é2 (2), 1, thread 7");
+        check(&["é1", "é2", "1", ""], "é1, é2, 1, thread 7");
     }
 
     #[test]

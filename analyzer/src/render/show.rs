@@ -364,7 +364,7 @@ mod tests {
         let expected = "\
 p1.1: pid 7, 4 threads and tasks
 
-pay-1 .. pay-2 (2)  blocked  cpu 1.500 to 3.000 s
+pay-1, pay-2  blocked  cpu 1.500 to 3.000 s
     - waits to own mutex 0x70, owned by owner (tracked) (all)
     at Mutex::lock (shop.rs:3) [inlined]
     at shop::pay (shop.rs:9)
