@@ -6,6 +6,7 @@ use sigquit_dump::{Dump, Frame, Kind, Nanos, Process, Runtime, Stack, StackId, S
 
 use super::activity::{self, Activity};
 use super::call::{Call, CallId, Origin};
+use super::doubt;
 use super::idle::{self, Idle, Marks};
 use super::kin::are_kin;
 use super::native_wait;
@@ -222,12 +223,13 @@ fn finish(number: usize, mut incident: Incident) -> Incident {
     intern_calls(&mut incident);
     recognize_waits(&mut incident);
     find_members(&mut incident);
+    doubt::take_back(&mut incident);
     incident.wait_for = incident.dumps.iter().map(WaitForGraph::new).collect();
     incident
 }
 
 fn recognize_waits(incident: &mut Incident) {
-    let Incident { dumps, stacks, calls, .. } = incident;
+    let Incident { dumps, stacks, calls, marks, .. } = incident;
     for (dump, stacks) in dumps.iter_mut().zip(&*stacks) {
         let of_thread: Vec<_> = dump.threads.iter().map(|thread| thread.stack).collect();
         native_wait::recognize(dump, |thread| {
@@ -235,7 +237,7 @@ fn recognize_waits(incident: &mut Incident) {
             let ids = stack.map_or(&[][..], Vec::as_slice);
             ids.iter().map(|&(call, _)| calls[call.0 as usize].function.as_str())
         });
-        owner::infer(dump, Stacks { stacks, calls });
+        owner::infer(dump, Stacks { stacks, calls, marks });
     }
 }
 

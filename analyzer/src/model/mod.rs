@@ -8,6 +8,7 @@
 //! name         what a name says: type, method, words
 //! native_wait  futex waits read as the locks that they are
 //! owner        owners that no source names, inferred
+//! doubt        inferences that the other dumps do not bear out
 //! wait_for     who waits for whom: cycles, root blockers
 //! contention   the locks that are waited for, over the dumps
 //! idle         who is idle, and why
@@ -30,6 +31,7 @@ mod call;
 mod contention;
 mod cpu;
 mod crew;
+mod doubt;
 mod idle;
 mod incident;
 mod kin;

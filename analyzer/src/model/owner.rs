@@ -13,13 +13,15 @@
 //!
 //! *In its own way.* Everyone in sight who uses the lock waits for it. So a waiter must hold it: the
 //! one that was called from another function of the same type. Of a read-write lock it is the
-//! writer that has come past all other writers, and it holds the lock for reading.
+//! writer that has come past all other writers, and it holds the lock for reading. Of a JVM's lock,
+//! which code of any type may use, it is the only writer, when nobody else does anything at all.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use sigquit_dump::{Dump, Hold, LockId, LockKind, Owner, OwnerSource, Thread, WaitFor};
+use sigquit_dump::{Dump, Hold, LockId, LockKind, Owner, OwnerSource, Runtime, Thread, WaitFor};
 
 use super::call::{Call, CallId, Origin};
+use super::idle::{self, Marks};
 use super::name::{FunctionName, words};
 use super::pattern::matches_any;
 
@@ -28,6 +30,8 @@ use super::pattern::matches_any;
 pub(crate) struct Stacks<'a> {
     pub(crate) stacks: &'a [Vec<(CallId, u32)>],
     pub(crate) calls: &'a [Call],
+    /// For each call what the rules of idleness say of it.
+    pub(crate) marks: &'a [Marks],
 }
 
 impl<'a> Stacks<'a> {
@@ -37,6 +41,13 @@ impl<'a> Stacks<'a> {
         thread: &Thread,
     ) -> impl DoubleEndedIterator<Item = &'a Call> + ExactSizeIterator + Clone + use<'a> {
         self.ids(thread).iter().map(move |&(call, _)| &self.calls[call.0 as usize])
+    }
+
+    /// Whether a thread does something that is the program's.
+    fn acts(self, runtime: Runtime, thread: &Thread) -> bool {
+        let marks = self.ids(thread).iter().map(|&(call, _)| self.marks[call.0 as usize]);
+        let beyond_runtime = self.of(thread).any(|call| call.origin != Origin::Runtime);
+        beyond_runtime && idle::idle(runtime, thread, marks).is_none()
     }
 
     fn ids(self, thread: &Thread) -> &'a [(CallId, u32)] {
@@ -218,7 +229,8 @@ fn is_past(gate: &Gate, here: &Call, within: Option<&Call>) -> bool {
 
 /// Functions in which a writer waits that has come before all other writers, for the readers to
 /// leave; and those in which it still waits for the other writers.
-const LOCKS_FOR_WRITING: &[&str] = &["sync.(*RWMutex).Lock"];
+const LOCKS_FOR_WRITING: &[&str] =
+    &["sync.(*RWMutex).Lock", "*.ReentrantReadWriteLock$WriteLock.lock*"];
 const BEHIND_OTHER_WRITERS: &[&str] = &["*sync.(*Mutex).*"];
 
 /// The waiter that holds the lock itself, as far as everyone in sight tells.
@@ -226,19 +238,27 @@ fn in_its_own_way(dump: &Dump, stacks: Stacks, queue: &Queue) -> Option<usize> {
     let users: HashSet<&str> =
         queue.gates.iter().map(|gate| gate.user).filter(|user| !user.is_empty()).collect();
     let uses = |call: &&Call| users.contains(FunctionName::of(&call.function).owner);
-    let could_hold = |(index, thread): (usize, &Thread)| {
-        queue.waiters.binary_search(&index).is_err() && stacks.of(thread).any(|call| uses(&call))
+    let others = || {
+        let threads = dump.threads.iter().enumerate();
+        threads.filter(|(index, _)| queue.waiters.binary_search(index).is_err())
     };
+    let could_hold = |(_, thread): (usize, &Thread)| stacks.of(thread).any(|call| uses(&call));
     let once_only = matches!(queue.kind, LockKind::RwLock | LockKind::Mutex);
-    if !once_only || dump.threads.iter().enumerate().any(could_hold) {
+    if !once_only || others().any(could_hold) {
         return None;
     }
+    // A lock that its user knows by a field of another type: then nobody at all may be about.
+    let runtime = dump.process.runtime;
+    let alone = runtime == Runtime::Jvm
+        && queue.waiters.len() > 1
+        && !others().any(|(_, thread)| stacks.acts(runtime, thread))
+        && queue.waiters.iter().filter(|&&index| wants_alone(&dump.threads[index])).count() == 1;
     let holds_it = |&&index: &&usize| {
         let thread = &dump.threads[index];
         let functions: HashSet<&str> =
             stacks.of(thread).filter(uses).map(|call| call.function.as_str()).collect();
         let comes_first = queue.kind == LockKind::Mutex || is_first_writer(stacks.of(thread));
-        wants_alone(thread) && comes_first && functions.len() > 1
+        wants_alone(thread) && comes_first && (functions.len() > 1 || alone)
     };
     let mut candidates = queue.waiters.iter().filter(holds_it);
     let candidate = candidates.next()?;
@@ -291,7 +311,7 @@ mod tests {
     use super::*;
     use crate::model::Incident;
     use crate::model::scene::{Draw, Moment, Scene};
-    use sigquit_dump::{Lock, Runtime};
+    use sigquit_dump::{Lock, ThreadState};
 
     const MUTEX: &str = "sync.(*Mutex).Lock:46";
 
@@ -421,12 +441,48 @@ mod tests {
     #[test]
     fn a_mutex_whose_only_user_in_sight_waits_for_it_is_held_by_that_one() {
         let stack = [MUTEX, "main.(*Stock).Total:9", "main.(*Stock).Add:5", "main.serve:2"];
-        let incident = incident(|dump| {
+        let draw = |dump: &mut Moment| {
             let lock = dump.lock(LockKind::Mutex, 0x10);
             dump.thread("w", &stack).waits(lock, WaitFor::Exclusive);
             dump.thread("elsewhere", &["main.parse:3", "main.serve:2"]);
+        };
+        let lasting = Scene::of(Runtime::Go).dump(0, draw).dump(1, draw).incident();
+        assert_eq!(owners(&lasting, "w"), ["w"]);
+        assert!(owners(&incident(draw), "w").is_empty(), "one dump says nothing");
+        let moves = Scene::of(Runtime::Go).dump(0, draw).dump(1, |dump| {
+            dump.thread("w", &stack[1..]);
         });
-        assert_eq!(owners(&incident, "w"), ["w"]);
+        assert!(owners(&moves.incident(), "w").is_empty(), "it went on");
+    }
+
+    #[test]
+    fn a_lone_writer_behind_whom_all_others_wait_holds_it_for_reading() {
+        const WRITE: &str = "java.util.concurrent.locks.ReentrantReadWriteLock$WriteLock.lock:9";
+        const READ: &str = "java.util.concurrent.locks.ReentrantReadWriteLock$ReadLock.lock:9";
+        let draw = |busy: bool, writers: usize| {
+            move |dump: &mut Moment| {
+                let lock = dump.lock(LockKind::RwLock, 0x10);
+                for number in 0..writers {
+                    dump.thread(&format!("w{number}"), &[WRITE, "shop.Prices.load:30"])
+                        .waits(lock, WaitFor::Exclusive);
+                }
+                dump.thread("r", &[READ, "shop.Quote.of:31"]).waits(lock, WaitFor::Shared);
+                dump.thread("main", &["java.lang.Thread.sleep", "shop.Main.main:3"])
+                    .is(ThreadState::TimedWaiting);
+                if busy {
+                    dump.thread("busy", &["shop.Report.sum:4"]);
+                }
+            }
+        };
+        let lasting = |busy, writers| {
+            let scene = Scene::of(Runtime::Jvm).dump(0, draw(busy, writers));
+            scene.dump(1, draw(busy, writers)).incident()
+        };
+        assert_eq!(owners(&lasting(false, 1), "r"), ["w0"]);
+        assert!(owners(&lasting(true, 1), "r").is_empty(), "another may hold it");
+        assert!(owners(&lasting(false, 2), "r").is_empty(), "one of two writers");
+        let once = Scene::of(Runtime::Jvm).dump(0, draw(false, 1)).incident();
+        assert!(owners(&once, "r").is_empty(), "one dump says nothing");
     }
 
     #[test]

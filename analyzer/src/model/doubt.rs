@@ -1,0 +1,53 @@
+//! Inferences that only hold when every dump bears them out.
+//!
+//! That the one who waits for a lock holds it himself is inferred from one moment, in which nobody
+//! else is in sight who could. A queue before a busy lock looks like that for a moment too; but
+//! there everyone moves on.
+
+use sigquit_dump::{Dump, LockId, LockKind, OwnerSource, Runtime};
+
+use super::incident::{Incident, MemberId};
+
+/// Takes back that a member holds the lock for which it waits, unless it stays so in every dump.
+pub(super) fn take_back(incident: &mut Incident) {
+    let mut doubted: Vec<(usize, usize, LockId)> = Vec::new();
+    for id in incident.ids() {
+        let found = found(incident, id);
+        if !found.is_empty() && !is_borne_out(incident, id, found.len()) {
+            doubted.extend(found);
+        }
+    }
+    for (dump, thread, lock) in doubted {
+        let dump = &mut incident.dumps[dump];
+        dump.locks[lock.0 as usize].owners.retain(|owner| owner.thread as usize != thread);
+        dump.threads[thread].holds.retain(|hold| hold.lock != lock);
+    }
+}
+
+/// The dumps in which a member seems to hold the lock for which it waits, and as which thread.
+fn found(incident: &Incident, id: MemberId) -> Vec<(usize, usize, LockId)> {
+    let seen = incident.member(id).seen.iter().enumerate();
+    let seen = seen.filter_map(|(dump, &thread)| Some((dump, thread?)));
+    seen.filter_map(|(dump, thread)| {
+        own_wait(&incident.dumps[dump], thread).map(|lock| (dump, thread, lock))
+    })
+    .collect()
+}
+
+fn own_wait(dump: &Dump, thread: usize) -> Option<LockId> {
+    let id = dump.threads[thread].wait.as_ref()?.lock;
+    let lock = dump.lock(id);
+    let mut owners = lock.owners.iter();
+    let itself = owners
+        .any(|owner| owner.thread as usize == thread && owner.source == OwnerSource::Inferred);
+    let of_one_moment = match lock.kind {
+        LockKind::Mutex => true,
+        LockKind::RwLock => dump.process.runtime == Runtime::Jvm,
+        _ => false,
+    };
+    (itself && of_one_moment).then_some(id)
+}
+
+fn is_borne_out(incident: &Incident, id: MemberId, dumps: usize) -> bool {
+    dumps == incident.dumps.len() && incident.same_activation(id).is_some_and(|one| one.whole)
+}
