@@ -18,9 +18,11 @@ have (a lock, a pooled connection, the result of another task).
 ## Evidence
 
 - Members inside a function that hands work to a queue and waits because it is full, while nobody
-  waits at its other end. The workers are inferred from how members are named and where they began.
+  waits at its other end. The workers are inferred from how members are named and where they began;
+  where none are in sight this is low: a full queue may do no more than hold back those who fill it.
 - All workers of a pool, four at least, inside of tasks, most of them waiting for a lock, a pooled
-  resource or another task's result, in every dump.
+  resource or another task's result, in every dump. High where all of them wait for tasks, nothing
+  moves between the dumps, and nobody else is in a task: the pool waits for itself.
 
 ## Limits
 
@@ -52,6 +54,8 @@ fn full_queue(incident: &Incident, queue: &str, sights: &[QueueUse]) -> Option<F
     let (grade, confidence) = queue_length::sureness(&waiting);
     let submitters = &sights[newest].submitters;
     let workers = incident.takers(&sights[newest], newest);
+    // A queue whose workers are not in sight may just hold back those who fill it, as it should.
+    let severity = if workers.is_empty() { Severity::Low } else { severity };
     let who = phrase::count(incident, submitters);
     let verb = if submitters.len() == 1 { "waits" } else { "wait" };
     Some(Finding {
@@ -131,12 +135,24 @@ fn blocked_pool(incident: &Incident, name: &str, workers: Vec<MemberId>, dump: u
         blocked.len(),
         workers.len()
     );
+    let starves = several && starves_itself(incident, &workers);
+    let headline = match starves {
+        true => format!(
+            "{name} starves itself: all its {} workers wait for tasks that no worker is left to run",
+            workers.len()
+        ),
+        false => format!("no worker of {name} is idle: {text}"),
+    };
     Finding {
         detector: DETECTOR.name,
-        severity: Severity::Medium,
+        severity: if starves { Severity::High } else { Severity::Medium },
         grade,
-        confidence: if several { 0.7 } else { 0.5 },
-        headline: format!("no worker of {name} is idle: {text}"),
+        confidence: match (starves, several) {
+            (true, _) => 0.8,
+            (false, true) => 0.7,
+            (false, false) => 0.5,
+        },
+        headline,
         detail: format!(
             "Every worker of the pool is inside a task in every dump, {} of them in {}.",
             blocked.len(),
@@ -145,7 +161,7 @@ fn blocked_pool(incident: &Incident, name: &str, workers: Vec<MemberId>, dump: u
                 .and_then(|&worker| phrase::place(incident, worker, dump))
                 .unwrap_or_else(|| "a wait".into()),
         ),
-        next_step: next_step(),
+        next_step: if starves { next_step_of_starving() } else { next_step() },
         frames: frames(incident, &blocked, dump),
         members: workers.clone(),
         victims: Vec::new(),
@@ -162,6 +178,23 @@ fn blocked_pool(incident: &Incident, name: &str, workers: Vec<MemberId>, dump: u
     }
 }
 
+/// Whether all workers wait throughout, each in one call, for tasks that only a worker can do, and
+/// nobody anywhere is in a task but they: an idle worker of another pool would have taken a task
+/// of its own.
+fn starves_itself(incident: &Incident, workers: &[MemberId]) -> bool {
+    let stays = |&worker: &MemberId| {
+        incident.in_all_dumps(worker)
+            && incident.same_activation(worker).is_some_and(|activation| activation.whole)
+    };
+    let is_starved = |dump: usize| {
+        let at_work =
+            |id: MemberId| incident.runs_task(id, dump) && incident.idle(id, dump).is_none();
+        workers.iter().all(|&worker| incident.waits_for_task(worker, dump))
+            && !incident.shown(dump).any(|id| !workers.contains(&id) && at_work(id))
+    };
+    workers.iter().all(stays) && (0..incident.dumps.len()).all(is_starved)
+}
+
 fn frames(incident: &Incident, members: &[MemberId], dump: usize) -> Vec<String> {
     let first = members.first();
     first.map_or(Vec::new(), |&member| phrase::telling_frames(incident, member, dump))
@@ -170,6 +203,13 @@ fn frames(incident: &Incident, members: &[MemberId], dump: usize) -> Vec<String>
 fn next_step() -> String {
     "Look at what keeps the workers, not at the pool's size: the finding that this one follows \
      from, or what most of their stacks have in common."
+        .into()
+}
+
+fn next_step_of_starving() -> String {
+    "Restart the process, or raise the pool's size if that can be done while it runs. In the code, \
+     do not wait inside of a task for another task of the same pool: give those that are waited \
+     for a pool of their own, or chain them instead of waiting."
         .into()
 }
 
@@ -280,5 +320,46 @@ mod tests {
         let consuming =
             ["java.util.concurrent.LinkedBlockingQueue.take", "shop.Order.run", RUN_WORKER];
         assert!(detect(&pool(consuming, false)).is_empty());
+    }
+
+    /// Four workers in a task each, and somebody else; two dumps.
+    fn waiting_for(result: &str, other: &[&str]) -> Vec<Finding> {
+        let draw = |dump: &mut Moment| {
+            for number in 0..4 {
+                dump.thread(
+                    &format!("pool-1-thread-{number}"),
+                    &[result, "shop.Batch.run", RUN_WORKER],
+                )
+                .is(ThreadState::Waiting);
+            }
+            dump.thread("other", other);
+        };
+        detect(&Scene::of(Runtime::Jvm).dump(0, draw).dump(1, draw).incident())
+    }
+
+    #[test]
+    fn a_pool_whose_workers_wait_for_tasks_that_nobody_runs_starves_itself() {
+        const GET: &str = "java.util.concurrent.FutureTask.get";
+        let severity = |findings: Vec<Finding>| findings.first().map(|found| found.severity);
+        assert_eq!(severity(waiting_for(GET, &["shop.Main.main"])), Some(Severity::High));
+        let at_work = waiting_for(GET, &["shop.Price.of", RUN_WORKER]);
+        assert_eq!(severity(at_work), Some(Severity::Medium), "it may run what they wait for");
+        let of_a_peer =
+            waiting_for("java.util.concurrent.CompletableFuture.get", &["shop.Main.main"]);
+        assert_eq!(severity(of_a_peer), Some(Severity::Medium), "a peer's answer ends that");
+    }
+
+    #[test]
+    fn a_full_queue_without_workers_in_sight_holds_back_those_who_fill_it() {
+        let put = ["java.util.concurrent.ArrayBlockingQueue.put", "shop.Feed.run"];
+        let draw = |dump: &mut Moment| {
+            for number in 0..8 {
+                dump.thread(&format!("prod-{number}"), &put).is(ThreadState::Waiting);
+            }
+            dump.thread("cons", &["java.lang.Thread.sleep", "shop.Sink.run"])
+                .is(ThreadState::TimedWaiting);
+        };
+        let incident = Scene::of(Runtime::Jvm).dump(0, draw).dump(1, draw).incident();
+        assert_eq!(detect(&incident)[0].severity, Severity::Low);
     }
 }

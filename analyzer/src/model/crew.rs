@@ -51,6 +51,12 @@ impl Incident {
         }
     }
 
+    /// Whether a member waits for a task that only a worker can do.
+    pub fn waits_for_task(&self, member: MemberId, dump: usize) -> bool {
+        self.activity(member, dump) == Activity::Event
+            && self.calls(member, dump).any(|call| pool::is_task_result(&call.function))
+    }
+
     /// The queues for whose room somebody waits, by name, each with what every dump shows of it.
     pub fn full_queues(&self) -> Vec<(String, Vec<QueueUse>)> {
         let mut queues: BTreeMap<String, Vec<QueueUse>> = BTreeMap::new();

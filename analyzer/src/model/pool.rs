@@ -116,6 +116,18 @@ const RUNS_TASKS: &[&str] = &[
     "rayon_core::registry::*",
 ];
 
+/// Those of them that nothing but a worker brings, by running the task.
+const RESULTS_OF_TASKS: &[&str] = &[
+    "java.util.concurrent.FutureTask.get",
+    "java.util.concurrent.AbstractExecutorService.invoke*",
+    "com.google.common.util.concurrent.TrustedListenableFutureTask.get",
+];
+
+/// Whether a normalized function waits for a task that only a worker can do.
+pub(crate) fn is_task_result(function: &str) -> bool {
+    matches_any(RESULTS_OF_TASKS, function)
+}
+
 /// Whether a normalized function hands work to a queue that may be full.
 pub(crate) fn is_submit(function: &str) -> bool {
     matches_any(KNOWN_SUBMITS, function)
