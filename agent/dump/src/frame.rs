@@ -74,8 +74,9 @@ pub enum Trust {
 pub struct Stack {
     /// The frames, innermost first.
     pub frames: Vec<FrameId>,
-    /// For each frame its canonical frame address minus [`Thread::stack_pointer`]
-    /// (crate::Thread::stack_pointer), in bytes; empty where the source has no addresses.
+    /// For each frame its canonical frame address minus the thread's
+    /// [stack pointer](crate::Thread::stack_pointer), in bytes; empty where the source has no
+    /// addresses.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub frame_offsets: Vec<u32>,
     /// Why the stack ends before its root frame, when it does.

@@ -45,7 +45,7 @@ pub fn write(dump: &Dump, mut out: impl Write) -> io::Result<()> {
 }
 
 /// Writes the names that symbolizing found for a dump's frames, to be appended to what
-/// [`write`] left.
+/// [`write()`] left.
 ///
 /// # Errors
 /// Those of the writer.

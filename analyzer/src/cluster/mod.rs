@@ -2,7 +2,7 @@
 //!
 //! A cluster is exact: the same normalized functions in the same order, and the same kind of
 //! state. Lines are left out, so that it outlives a rebuild; what only one way of printing a
-//! stack shows (see [`hidden`]) is left out too, so that dumps of different tools agree.
+//! stack shows (see `hidden`) is left out too, so that dumps of different tools agree.
 
 mod hidden;
 mod signature;

@@ -23,7 +23,7 @@
 //! incident     the dumps of one process, and the questions that they answer
 //! ```
 //!
-//! What is particular to a runtime stands in lists of rules, as [`pattern`]s of names.
+//! What is particular to a runtime stands in lists of rules, as `pattern`s of names.
 
 mod activation;
 mod activity;
