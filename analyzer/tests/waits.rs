@@ -1,36 +1,11 @@
 //! Who waits for whom in real dumps, compared with what the programs themselves knew.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+mod truth;
 
 use serde_json::Value;
 use sigquit_analyzer::detect::Severity;
 use sigquit_analyzer::explain::{RankedFinding, Report, Role};
-use sigquit_analyzer::{analyze, read};
-
-/// A folder of samples beside the repository; says so when there is none.
-fn sample(name: &str) -> Option<PathBuf> {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let folder = here.ancestors().map(|folder| folder.join("shared/samples").join(name));
-    let found = folder.into_iter().find(|folder| folder.is_dir());
-    if found.is_none() {
-        println!("skipped: no shared/samples/{name} beside the repository");
-    }
-    found
-}
-
-fn report(folder: &Path, files: &[&str]) -> Report {
-    let read = |file: &&str| {
-        let bytes = fs::read(folder.join(file)).expect("the sample is there");
-        read::read(file, &bytes, None).expect("it holds a dump")
-    };
-    analyze(files.iter().map(read).collect())
-}
-
-fn truth(folder: &Path) -> Value {
-    let text = fs::read_to_string(folder.join("truth.json")).expect("every sample has its truth");
-    serde_json::from_str(&text).expect("JSON")
-}
+use truth::{report, sample, truth};
 
 fn finding<'a>(report: &'a Report, detector: &str) -> &'a RankedFinding {
     let found = report.findings.iter().find(|finding| finding.detector == detector);

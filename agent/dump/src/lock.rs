@@ -65,6 +65,25 @@ pub enum LockKind {
     Parker,
 }
 
+impl LockKind {
+    /// What to call one in a sentence.
+    pub fn noun(self) -> &'static str {
+        match self {
+            LockKind::Unknown | LockKind::Synchronizer => "lock",
+            LockKind::Futex => "futex",
+            LockKind::Mutex => "mutex",
+            LockKind::RwLock => "read-write lock",
+            LockKind::Monitor => "monitor",
+            LockKind::ClassInitialisation => "class initialisation lock",
+            LockKind::Condition => "condition",
+            LockKind::Semaphore => "semaphore",
+            LockKind::Channel => "channel",
+            LockKind::Once => "one-time initialisation",
+            LockKind::Parker => "parker",
+        }
+    }
+}
+
 /// A thread that holds a lock.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Owner {

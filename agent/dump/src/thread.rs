@@ -111,6 +111,18 @@ pub enum Kind {
     Task,
 }
 
+impl Kind {
+    /// What to call one in a sentence.
+    pub fn noun(self) -> &'static str {
+        match self {
+            Kind::Thread => "thread",
+            Kind::VirtualThread => "virtual thread",
+            Kind::Goroutine => "goroutine",
+            Kind::Task => "task",
+        }
+    }
+}
+
 /// What a thread does. Sources use many words; [`Thread::state_text`] keeps theirs.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,

@@ -1,6 +1,6 @@
 //! Phrases that findings share: members, locks and counts in words.
 
-use sigquit_dump::{Kind, Lock, LockKind, Nanos};
+use sigquit_dump::{Kind, Lock, Nanos};
 
 use super::LockOf;
 use crate::model::{Incident, MemberId, Origin};
@@ -13,7 +13,7 @@ const OWN_FRAMES: usize = 5;
 
 /// `3 threads`, `1 goroutine`: members by the word for their kind.
 pub(super) fn count(incident: &Incident, members: &[MemberId]) -> String {
-    let noun = members.first().map_or("thread", |&first| noun(incident.member(first).kind));
+    let noun = members.first().map_or("thread", |&first| incident.member(first).kind.noun());
     number(members.len(), noun)
 }
 
@@ -22,23 +22,14 @@ pub(super) fn number(count: usize, noun: &str) -> String {
     if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
 }
 
-fn noun(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Thread => "thread",
-        Kind::VirtualThread => "virtual thread",
-        Kind::Goroutine => "goroutine",
-        Kind::Task => "task",
-    }
-}
-
 /// One member: `request-1 (4711)`, `goroutine 12`, or the name alone where that is its id.
 pub(super) fn who(incident: &Incident, id: MemberId) -> String {
     let member = incident.member(id);
     match (member.name.trim(), member.kind) {
-        ("", kind) => format!("{} {}", noun(kind), member.id),
+        ("", kind) => format!("{} {}", kind.noun(), member.id),
         (name, _) if name == member.id.trim() => format!("\"{name}\""),
         (name, Kind::Thread) => format!("\"{name}\" ({})", member.id),
-        (name, kind) => format!("\"{name}\" ({} {})", noun(kind), member.id),
+        (name, kind) => format!("\"{name}\" ({} {})", kind.noun(), member.id),
     }
 }
 
@@ -64,7 +55,7 @@ pub(super) fn list(words: &[String]) -> String {
 pub(super) fn the_lock(lock: &Lock) -> String {
     let place = lock.address.map_or(String::new(), |address| format!(" {address:#x}"));
     let of_type = lock.type_name.as_ref().map_or(String::new(), |name| format!(" ({name})"));
-    format!("the {}{place}{of_type}", kind(lock.kind))
+    format!("the {}{place}{of_type}", lock.kind.noun())
 }
 
 /// A lock as a finding names it.
@@ -73,25 +64,8 @@ pub(super) fn lock_of(lock: &Lock) -> LockOf {
         id: lock
             .address
             .map_or_else(|| "address unknown".into(), |address| format!("{address:#x}")),
-        kind: kind(lock.kind).into(),
+        kind: lock.kind.noun().into(),
         type_name: lock.type_name.clone(),
-    }
-}
-
-fn kind(kind: LockKind) -> &'static str {
-    match kind {
-        LockKind::Unknown => "lock",
-        LockKind::Futex => "futex",
-        LockKind::Mutex => "mutex",
-        LockKind::RwLock => "read-write lock",
-        LockKind::Monitor => "monitor",
-        LockKind::Synchronizer => "lock",
-        LockKind::ClassInitialisation => "class initialisation lock",
-        LockKind::Condition => "condition",
-        LockKind::Semaphore => "semaphore",
-        LockKind::Channel => "channel",
-        LockKind::Once => "one-time initialisation",
-        LockKind::Parker => "parker",
     }
 }
 

@@ -24,17 +24,8 @@ pub(super) fn fold(members: &[MemberReport], most: usize) -> String {
 /// What a member is called: its name, and its number where a name is missing.
 pub(super) fn called(member: &MemberReport) -> String {
     match (member.name.is_empty(), member.kind) {
-        (false, Kind::Goroutine) | (true, _) => format!("{} {}", noun(member.kind), member.id),
+        (false, Kind::Goroutine) | (true, _) => format!("{} {}", member.kind.noun(), member.id),
         (false, _) => member.name.clone(),
-    }
-}
-
-fn noun(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Thread => "thread",
-        Kind::VirtualThread => "virtual thread",
-        Kind::Goroutine => "goroutine",
-        Kind::Task => "task",
     }
 }
 

@@ -1,8 +1,8 @@
 //! Frames and locks as lines of a stack.
 
 use sigquit_dump::{
-    Dump, Frame, Hold, Location, Lock, LockKind, OwnerSource, Reason, Symbol, Truncation, Trust,
-    Wait, WaitFor,
+    Dump, Frame, Hold, Location, Lock, OwnerSource, Reason, Symbol, Truncation, Trust, Wait,
+    WaitFor,
 };
 
 use super::plain::plain;
@@ -126,7 +126,7 @@ fn source(source: OwnerSource) -> &'static str {
 }
 
 fn lock_words(lock: &Lock) -> String {
-    let mut words = kind(lock.kind).to_owned();
+    let mut words = lock.kind.noun().to_owned();
     if let Some(address) = lock.address {
         words += &format!(" {address:#x}");
     }
@@ -134,21 +134,4 @@ fn lock_words(lock: &Lock) -> String {
         words += &format!(" ({})", plain(name));
     }
     words
-}
-
-fn kind(kind: LockKind) -> &'static str {
-    match kind {
-        LockKind::Unknown => "lock",
-        LockKind::Futex => "futex",
-        LockKind::Mutex => "mutex",
-        LockKind::RwLock => "read-write lock",
-        LockKind::Monitor => "monitor",
-        LockKind::Synchronizer => "synchronizer",
-        LockKind::ClassInitialisation => "class initialisation",
-        LockKind::Condition => "condition",
-        LockKind::Semaphore => "semaphore",
-        LockKind::Channel => "channel",
-        LockKind::Once => "once",
-        LockKind::Parker => "parker",
-    }
 }
