@@ -111,6 +111,8 @@ pub(super) fn figures(counts: &[usize]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use sigquit_dump::LockKind;
+
     use super::*;
 
     #[test]
