@@ -2,6 +2,7 @@
 //! [`Rule`] that is applied to registers and stack many times.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use gimli::{
     BaseAddresses, CfaRule, EhFrame, EhFrameHdr, Encoding, EndianSlice, Evaluation,
@@ -68,7 +69,7 @@ impl UnwindTable {
             .registers()
             .map(|(register, rule)| Ok((register.0, Saved::from_rule(rule, &frames)?)));
         Ok(Rule {
-            function: entry.initial_address(),
+            function: entry.initial_address()..entry.end_address(),
             is_signal_frame: entry.is_signal_trampoline(),
             return_address: entry.cie().return_address_register().0,
             cfa: Base::from_rule(row.cfa(), &frames)?,
@@ -85,8 +86,8 @@ type Frames<'a> = EhFrame<EndianSlice<'a, LittleEndian>>;
 /// How to get from one frame to its caller's.
 #[derive(Clone, Debug)]
 pub(super) struct Rule {
-    /// Where the function begins.
-    pub function: u64,
+    /// The function's addresses.
+    pub function: Range<u64>,
     /// The frame was made by the kernel when a signal interrupted its caller.
     pub is_signal_frame: bool,
     /// The register whose value in the caller is the pc.

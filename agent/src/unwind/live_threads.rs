@@ -37,7 +37,7 @@ fn capture_with(unwinder: &mut Unwinder) -> Seen {
     let captured = capturer().capture(&options, &maps, &mut |answer| {
         let unwound = unwinder.unwind(answer.registers, answer.stack);
         let functions = unwound.frames.iter().map(|frame| {
-            unwinder.rule(frame.lookup_address).as_ref().map_or(0, |rule| rule.function)
+            unwinder.rule(frame.lookup_address).as_ref().map_or(0, |rule| rule.function.start)
         });
         let functions = functions.collect();
         threads.push((answer.tid, unwound, functions));

@@ -25,6 +25,7 @@ pub(crate) use modules::Modules;
 pub(crate) use x86_64::Registers;
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use sigquit_dump::{Truncation, Trust};
 
@@ -130,6 +131,12 @@ impl Unwinder {
         &self.modules
     }
 
+    /// The addresses of the function that holds this one, when an unwind table tells.
+    pub fn function(&mut self, address: u64) -> Option<Range<u64>> {
+        self.modules.at(address)?;
+        self.rule(address).as_ref().ok().map(|rule| rule.function.clone())
+    }
+
     /// Follows a stack to its root, as far as it goes.
     pub fn unwind<const N: usize>(
         &mut self,
@@ -195,7 +202,7 @@ impl Unwinder {
     {
         let why = match self.rule(lookup_address) {
             Ok(rule) => {
-                walk.in_raise |= raise::is_entry(rule.function);
+                walk.in_raise |= raise::is_entry(rule.function.start);
                 let cfa = rule.cfa(registers, stack)?;
                 walk.set_cfa(cfa);
                 let is_signal_frame = rule.is_signal_frame;
