@@ -3,11 +3,12 @@
 use std::collections::HashMap;
 
 use sigquit_dump::{
-    Capture, Dump, Frame, FrameId, LockId, Notice, NoticeKind, Stack, StackId, Thread, ThreadState,
-    Trust, Unanswered, Wait, WaitFor,
+    Capture, Dump, Frame, FrameId, Lock, LockId, Notice, NoticeKind, Stack, StackId, Thread,
+    ThreadState, Trust, Unanswered, Wait, WaitFor,
 };
 
 use crate::facts;
+use crate::owner::Awaited;
 use crate::panic::Panicked;
 use crate::unwind::{Modules, Registers, Unwound};
 
@@ -84,6 +85,31 @@ impl Assembler {
     /// Puts the threads in the order of their numbers; before anything refers to them.
     pub fn sort_threads(&mut self) {
         self.dump.threads.sort_by_key(|thread| thread.os_id);
+    }
+
+    /// What threads wait on.
+    pub fn awaited(&self) -> Vec<Awaited> {
+        let awaited =
+            |lock: &Lock| Some(Awaited { futex: lock.address?, parking_key: lock.parking_key });
+        self.dump.locks.iter().filter_map(awaited).collect()
+    }
+
+    /// Who waits on which futex.
+    pub fn waits(&self) -> HashMap<i32, u64> {
+        let wait = |thread: &Thread| {
+            let lock = self.dump.locks.get(thread.wait.as_ref()?.lock.0 as usize)?;
+            Some((i32::try_from(thread.os_id?).ok()?, lock.address?))
+        };
+        self.dump.threads.iter().filter_map(wait).collect()
+    }
+
+    /// A thread for which those wait that wait on these futexes.
+    pub fn will_release(&mut self, tid: i32, futexes: &[u64]) {
+        let is_it = |thread: &&mut Thread| thread.os_id == u64::try_from(tid).ok();
+        if let Some(thread) = self.dump.threads.iter_mut().find(is_it) {
+            let locks = futexes.iter().filter_map(|futex| self.locks.get(futex));
+            thread.will_release = locks.copied().collect();
+        }
     }
 
     /// Why the dump is not what it should be.

@@ -116,6 +116,8 @@ mod facts;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod incident;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod owner;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod panic;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod schedule;

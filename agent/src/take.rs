@@ -9,6 +9,7 @@ use crate::assemble::Assembler;
 use crate::busy::Usage;
 use crate::capture::{self, Answer, Capturer, Maps};
 use crate::facts::{self, Tasks};
+use crate::owner::Answers;
 use crate::panic;
 use crate::unwind::Unwinder;
 
@@ -47,9 +48,11 @@ impl Taker {
         self.unwinder.refresh(&maps);
         let options = capture::Options { deadline: self.deadline, leave_out: Vec::new() };
         let unwinder = &mut self.unwinder;
+        let mut answers = Answers::default();
         let captured = self.capturer.capture(&options, &maps, &mut |answer: Answer<'_>| {
             let unwound = unwinder.unwind(answer.registers, answer.stack);
             assembler.answered(known.take(answer.tid), &answer.registers, &unwound);
+            answers.keep(&answer);
         });
         let captured = captured.unwrap_or_else(|error| {
             assembler.failure(format!("no thread was asked for its stack: {error}"));
@@ -62,6 +65,7 @@ impl Taker {
             assembler.helper(thread);
         }
         assembler.sort_threads();
+        add_owners(&mut assembler, answers, &mut self.unwinder);
         add_panics(&mut assembler);
         assembler.finish(Some(captured.capture), self.unwinder.modules())
     }
@@ -81,6 +85,18 @@ impl Taker {
             (one.tid, RegisterSamples { over: one.over, ..seen })
         };
         samples.unwrap_or_default().into_iter().map(condense).collect()
+    }
+}
+
+/// Says of threads which locks they will release, when others wait for these.
+fn add_owners(assembler: &mut Assembler, answers: Answers, unwinder: &mut Unwinder) {
+    let inferred = answers.owners(&assembler.awaited(), &assembler.waits(), unwinder);
+    for (tid, futexes) in &inferred.owners {
+        assembler.will_release(*tid, futexes);
+    }
+    if inferred.cut > 0 {
+        let threads = inferred.cut;
+        assembler.failure(format!("{threads} threads were not searched for locks to the end"));
     }
 }
 

@@ -1,0 +1,98 @@
+//! The threads' answers, kept until all have answered: only then is it known which locks are
+//! waited for.
+
+use std::collections::HashMap;
+use std::ops::Range;
+
+use super::{Awaited, Held, Memory, Search};
+use crate::capture::{self, Answer};
+use crate::unwind::{Registers, StackCopy, Unwinder};
+
+/// Bytes of stack that are kept, at most: some five thousand threads'.
+const KEPT: usize = 32 << 20;
+
+/// The answers of one dump's threads.
+#[derive(Default)]
+pub(crate) struct Answers {
+    kept: Vec<Kept>,
+    bytes: usize,
+    /// Answers for which there was no room.
+    dropped: usize,
+}
+
+struct Kept {
+    tid: i32,
+    registers: Registers,
+    stack_start: u64,
+    stack: Box<[u8]>,
+}
+
+/// Who holds what others wait for.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Inferred {
+    /// Threads, and the futexes on which others wait for them.
+    pub owners: Vec<(i32, Vec<u64>)>,
+    /// How many threads were not, or not wholly, looked at.
+    pub cut: usize,
+}
+
+impl Answers {
+    /// Keeps a copy of an answer, while there is room.
+    pub fn keep(&mut self, answer: &Answer<'_>) {
+        if self.bytes + answer.stack.bytes.len() > KEPT {
+            self.dropped += 1;
+            return;
+        }
+        self.bytes += answer.stack.bytes.len();
+        self.kept.push(Kept {
+            tid: answer.tid,
+            registers: answer.registers,
+            stack_start: answer.stack.start,
+            stack: answer.stack.bytes.into(),
+        });
+    }
+
+    /// Searches the threads for the owners of what is awaited. `waits` says on which futex a
+    /// thread waits itself. Threads that wait on none come first: they are what the others
+    /// wait for in the end.
+    pub fn owners(
+        mut self,
+        awaited: &[Awaited],
+        waits: &HashMap<i32, u64>,
+        unwinder: &mut Unwinder,
+    ) -> Inferred {
+        let mut search = Search::new(awaited, Process { unwinder });
+        let mut inferred = Inferred::default();
+        if search.is_over() {
+            return inferred;
+        }
+        inferred.cut = self.dropped;
+        self.kept.sort_by_key(|kept| waits.contains_key(&kept.tid));
+        for kept in &self.kept {
+            let stack = StackCopy { start: kept.stack_start, bytes: &kept.stack };
+            let unwound = search.memory().unwinder.unwind(kept.registers, stack);
+            let awaits = waits.get(&kept.tid).copied();
+            let found = search.will_release(&Held { frames: &unwound.frames, stack, awaits });
+            inferred.cut += usize::from(found.cut);
+            if !found.futexes.is_empty() {
+                inferred.owners.push((kept.tid, found.futexes));
+            }
+        }
+        inferred
+    }
+}
+
+/// The memory of this process, and where its functions lie.
+struct Process<'a> {
+    unwinder: &'a mut Unwinder,
+}
+
+impl Memory for Process<'_> {
+    fn read(&mut self, address: u64, into: &mut [u8]) -> usize {
+        capture::read(address, into)
+    }
+
+    fn function(&mut self, address: u64) -> Option<Range<u64>> {
+        self.unwinder.function(address)
+    }
+}

@@ -1,0 +1,375 @@
+//! What a thread's registers and memory will be along one path, as far as that is known.
+
+use std::collections::BTreeMap;
+
+use super::balance::{Balance, Change, Meaning, Standing, meaning};
+use super::memory::{Memory, Pages, SMALLEST_ADDRESS};
+use super::value::Value;
+use super::wanted::Wanted;
+use crate::unwind::{Registers, StackCopy};
+
+/// How many general registers are followed.
+const REGISTERS: usize = Registers::PC as usize;
+
+/// How far from the copied piece of a stack memory still counts as stack: it has changed since,
+/// and what it holds now says nothing.
+const STACK_REACH: u64 = 64 << 10;
+
+/// How far behind the start of an object that is passed on a guard may lie in it.
+const GUARD_REACH: u64 = 64;
+
+/// How far behind it a flag may lie.
+const FLAG_REACH: u64 = 16;
+
+/// Where paths look: the stack as it was copied, the rest of memory as it is now.
+pub(super) struct Sight<'a, M> {
+    pub stack: StackCopy<'a>,
+    pub memory: &'a mut Pages<M>,
+    pub wanted: &'a Wanted,
+    /// Where the frame's function keeps registers.
+    pub kept: Vec<u64>,
+    /// Some path has got what the thread waits for.
+    pub obtained: bool,
+    /// The words that some path released before it acquired them.
+    pub released: &'a mut Vec<u64>,
+}
+
+impl<M: Memory> Sight<'_, M> {
+    /// The aligned word at an address, as it is before any path writes there. What is in a lock
+    /// is not known: others change it.
+    pub fn word(&mut self, address: u64) -> Value {
+        if self.wanted.any_from(address, 8) {
+            return Value::UNKNOWN;
+        }
+        if let Some(word) = self.stack.word(address) {
+            return Value::known(word);
+        }
+        if self.is_stack(address) {
+            return Value::UNKNOWN;
+        }
+        self.memory.number(address, 8).map_or(Value::UNKNOWN, Value::known)
+    }
+
+    /// Whether an address belongs to the thread's stack, copied or not.
+    pub fn is_stack(&self, address: u64) -> bool {
+        let end = self.stack.start.saturating_add(self.stack.bytes.len() as u64);
+        let low = self.stack.start.saturating_sub(STACK_REACH);
+        (low..end.saturating_add(STACK_REACH)).contains(&address)
+    }
+}
+
+/// A place that holds a number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Place {
+    Register(u16),
+    Memory(u64),
+    /// The lock's word at this address, which was to be exchanged for the release of the lock,
+    /// and is what was expected there or not.
+    Released(u64),
+}
+
+/// A question that a conditional branch asks: does the low part of a place equal a number?
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Question {
+    pub place: Place,
+    pub width: u32,
+    pub number: u64,
+}
+
+/// What is known of the processor's flags.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) enum Flags {
+    /// Nothing.
+    #[default]
+    Unknown,
+    /// All that conditions ask for.
+    Known { zero: bool, sign: bool, carry: bool, overflow: bool },
+    /// Only whether they say "equal".
+    Equal(bool),
+    /// Not even that, but what was asked.
+    Asked(Question),
+}
+
+/// One path's view of the thread.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct State {
+    registers: [Value; REGISTERS],
+    /// Vector registers that hold copies of memory, for that is how structures are moved.
+    vectors: BTreeMap<u16, [Value; 4]>,
+    /// What the path wrote, by aligned address.
+    written: BTreeMap<u64, Value>,
+    pub flags: Flags,
+    /// Answers "not equal" that the path was built on.
+    unequal: Vec<Question>,
+    /// Loads from shared memory that the path has made, by their pc: made again, they may give
+    /// something else.
+    shared_loads: Vec<u64>,
+    /// The lock that the path could not release at once, because others are parked: the next
+    /// function that gets it does the rest.
+    pub unfinished: Option<u64>,
+    /// What the path did to the wanted locks.
+    pub balance: Balance,
+}
+
+impl State {
+    /// Nothing is known but how the path stands to the locks.
+    pub fn new(balance: Balance) -> State {
+        State { balance, ..State::default() }
+    }
+
+    pub fn register(&self, number: u16) -> Value {
+        self.registers.get(usize::from(number)).copied().unwrap_or_default()
+    }
+
+    pub fn set_register(&mut self, number: u16, value: Value) {
+        if let Some(place) = self.registers.get_mut(usize::from(number)) {
+            *place = value;
+        }
+        self.forget_answers(Place::Register(number));
+    }
+
+    /// Keeps what is also known in another state of the same place in the code.
+    pub fn join<M: Memory>(&mut self, other: &State, sight: &mut Sight<M>) {
+        for (mine, theirs) in self.registers.iter_mut().zip(other.registers) {
+            *mine = mine.join(theirs);
+        }
+        let addresses: Vec<u64> =
+            self.written.keys().chain(other.written.keys()).copied().collect();
+        for at in addresses {
+            let joined = self.peek(sight, at, 8).join(other.peek(sight, at, 8));
+            self.written.insert(at, joined);
+        }
+        self.vectors.retain(|number, value| other.vectors.get(number) == Some(value));
+        self.unequal.retain(|question| other.unequal.contains(question));
+        for &pc in &other.shared_loads {
+            self.is_first_load(pc);
+        }
+        if self.flags != other.flags {
+            self.flags = Flags::Unknown;
+        }
+        if self.unfinished != other.unfinished {
+            self.unfinished = None;
+        }
+        self.balance.join(&other.balance);
+    }
+
+    /// Forgets all registers and flags but these registers.
+    pub fn keep_registers(&mut self, kept: &[u16]) {
+        let old = std::mem::take(&mut self.registers);
+        for &number in kept {
+            if let (Some(to), Some(&from)) =
+                (self.registers.get_mut(usize::from(number)), old.get(usize::from(number)))
+            {
+                *to = from;
+            }
+        }
+        let is_kept = |question: &Question| match question.place {
+            Place::Register(number) => kept.contains(&number),
+            Place::Memory(_) | Place::Released(_) => true,
+        };
+        self.unequal.retain(is_kept);
+        self.vectors.clear();
+        self.flags = Flags::Unknown;
+    }
+
+    /// Takes over these registers as they are in another state.
+    pub fn take_registers(&mut self, from: &State, numbers: &[u16]) {
+        for &number in numbers {
+            if self.register(number) != from.register(number) {
+                self.set_register(number, from.register(number));
+            }
+        }
+    }
+
+    /// Forgets what lies in the part of the stack that is not in use.
+    pub fn forget_below<M: Memory>(&mut self, sight: &Sight<M>, stack_pointer: Option<u64>) {
+        let Some(stack_pointer) = stack_pointer else { return };
+        self.written.retain(|&at, _| at >= stack_pointer || !sight.is_stack(at));
+        self.unequal.retain(|question| match question.place {
+            Place::Register(_) | Place::Released(_) => true,
+            Place::Memory(at) => at >= stack_pointer || !sight.is_stack(at),
+        });
+    }
+
+    pub fn vector(&self, number: u16) -> [Value; 4] {
+        self.vectors.get(&number).copied().unwrap_or_default()
+    }
+
+    pub fn set_vector(&mut self, number: u16, value: [Value; 4]) {
+        if value == [Value::UNKNOWN; 4] {
+            self.vectors.remove(&number);
+        } else {
+            self.vectors.insert(number, value);
+        }
+    }
+
+    /// Up to eight bytes of memory. `pc` is that of the instruction that asks.
+    pub fn load<M: Memory>(
+        &mut self,
+        sight: &mut Sight<M>,
+        pc: u64,
+        address: u64,
+        width: u32,
+    ) -> Value {
+        if !sight.is_stack(address) && !self.is_first_load(pc) {
+            return self.overwritten(address, width);
+        }
+        self.peek(sight, address, width)
+    }
+
+    /// The same without the suspicion against memory that others write, too.
+    pub fn peek<M: Memory>(&self, sight: &mut Sight<M>, address: u64, width: u32) -> Value {
+        let (aligned, shift) = (address & !7, (address & 7) as u32);
+        let mut word = |at: u64| match self.written.get(&at) {
+            Some(&value) => value,
+            None => sight.word(at),
+        };
+        let low = word(aligned).shifted_down(shift);
+        if shift + width <= 8 {
+            return low;
+        }
+        let high = word(aligned.wrapping_add(8)).shifted_up(8 - shift);
+        high.with_low(low, 8 - shift)
+    }
+
+    /// What the path itself wrote there.
+    fn overwritten(&self, address: u64, width: u32) -> Value {
+        let whole = address & 7 == 0 || (address & 7) as u32 + width <= 8;
+        let word = self.written.get(&(address & !7)).filter(|_| whole);
+        word.map_or(Value::UNKNOWN, |word| word.shifted_down((address & 7) as u32))
+    }
+
+    fn is_first_load(&mut self, pc: u64) -> bool {
+        let fresh = !self.shared_loads.contains(&pc);
+        if fresh {
+            self.shared_loads.push(pc);
+        }
+        fresh
+    }
+
+    /// Writes the low `width` bytes of a value.
+    pub fn store<M: Memory>(
+        &mut self,
+        sight: &mut Sight<M>,
+        address: u64,
+        value: Value,
+        width: u32,
+    ) {
+        let (aligned, shift) = (address & !7, (address & 7) as u32);
+        let here = width.min(8 - shift);
+        self.store_within(sight, aligned, shift, value, here);
+        if here < width {
+            let rest = value.shifted_down(here);
+            self.store_within(sight, aligned.wrapping_add(8), 0, rest, width - here);
+        }
+        self.forget_answers(Place::Memory(address));
+    }
+
+    fn store_within<M: Memory>(
+        &mut self,
+        sight: &mut Sight<M>,
+        aligned: u64,
+        shift: u32,
+        value: Value,
+        width: u32,
+    ) {
+        let old = self.peek(sight, aligned, 8);
+        let upper = old.shifted_down(shift).with_low(value, width).shifted_up(shift);
+        self.written.insert(aligned, upper.with_low(old, shift));
+    }
+
+    /// Takes note of a change of memory that other threads may wait for, and says what it means.
+    pub fn change<M>(
+        &mut self,
+        sight: &mut Sight<M>,
+        address: u64,
+        width: u32,
+        change: Change,
+    ) -> Option<Meaning> {
+        let watched = sight.wanted.at(address).filter(|lock| lock.kind.width() == width)?;
+        let meaning = meaning(watched.kind, change);
+        let waited = self.balance.of(address) == Standing::Waiting;
+        let released = self.balance.note(address, meaning);
+        sight.obtained |= waited && self.balance.of(address) != Standing::Waiting;
+        if released && !sight.released.contains(&address) {
+            sight.released.push(address);
+        }
+        Some(meaning)
+    }
+
+    /// Counts a lock as acquired that a function was given which was not read to its end, unless
+    /// the function does the rest of a release.
+    pub fn suspect<M>(&mut self, sight: &Sight<M>, address: u64) {
+        if sight.wanted.at(address).is_some() && self.unfinished != Some(address) {
+            self.balance.suspect(address);
+        }
+    }
+
+    /// Forgets what a function that was given this address may have changed, and counts a lock
+    /// that it was given as acquired.
+    pub fn hand_over<M: Memory>(&mut self, sight: &mut Sight<M>, address: u64) {
+        self.suspect(sight, address);
+        for word in self.surrender(sight, address) {
+            self.surrender(sight, word);
+        }
+    }
+
+    /// Forgets, in the words from an address on, guards of wanted locks and the small numbers
+    /// beside them that may say whether there is one. Returns the stack addresses found there,
+    /// through which a callee can write as well.
+    ///
+    /// An object's size is not known here. What else lies near it is left alone, above all what
+    /// the function has put there itself.
+    fn surrender<M: Memory>(&mut self, sight: &mut Sight<M>, address: u64) -> Vec<u64> {
+        let mut further = Vec::new();
+        if address < SMALLEST_ADDRESS {
+            return further;
+        }
+        for at in (0..GUARD_REACH).step_by(8).map(|by| (address & !7).saturating_add(by)) {
+            let word = self.peek(sight, at, 8).get(8);
+            let is_small = word.is_none_or(|word| word < SMALLEST_ADDRESS);
+            let is_lock = word.is_some_and(|word| sight.wanted.at(word).is_some());
+            if is_lock && !sight.kept.contains(&at)
+                || is_small && at < address.saturating_add(FLAG_REACH) && sight.is_stack(at)
+            {
+                self.store(sight, at, Value::UNKNOWN, 8);
+            }
+            further.extend(word.filter(|&word| sight.is_stack(word)));
+        }
+        further
+    }
+
+    /// The answer to a question, when the path has already been built on one.
+    pub fn answer(&self, question: Question) -> Option<bool> {
+        self.unequal.contains(&question).then_some(false)
+    }
+
+    /// Goes on as if the question had been answered so.
+    pub fn assume<M: Memory>(&mut self, sight: &mut Sight<M>, question: Question, equal: bool) {
+        let number = Value::of_width(question.number, question.width);
+        match question.place {
+            Place::Released(address) => self.unfinished = (!equal).then_some(address),
+            _ if !equal => {
+                if !self.unequal.contains(&question) {
+                    self.unequal.push(question);
+                }
+            }
+            Place::Register(register) => {
+                let value = self.register(register).with_low(number, question.width);
+                self.set_register(register, value);
+            }
+            Place::Memory(address) => self.store(sight, address, number, question.width),
+        }
+    }
+
+    fn forget_answers(&mut self, place: Place) {
+        let overlaps = |question: &Question| match (question.place, place) {
+            (Place::Memory(asked), Place::Memory(written)) => asked.abs_diff(written) < 8,
+            (asked, written) => asked == written,
+        };
+        self.unequal.retain(|question| !overlaps(question));
+        if matches!(self.flags, Flags::Asked(question) if overlaps(&question)) {
+            self.flags = Flags::Unknown;
+        }
+    }
+}
