@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::record::record;
-use crate::report::{Report, analyze, members, tid, tids};
+use crate::report::{Report, analyze, ids, members, tid, tids};
 use crate::running::Running;
 
 /// Enough dumps for what needs repetition, close together so that the tests do not take long.
@@ -78,6 +78,35 @@ fn lock_convoy_is_contention_and_its_waiters_are_workers() {
     assert!(!waiters.is_empty() && waiters.is_subset(&tids(&truth["workers"])), "{report}");
     assert_eq!(contention["role"], "root", "{report}");
     assert!(report.findings("stuck-lock-owner").is_empty(), "{report}");
+    assert!(report.findings("deadlock").is_empty(), "{report}");
+}
+
+#[test]
+fn deadlock_is_the_circle_and_those_behind_it_are_its_victims() {
+    let (truth, report) = diagnose("deadlock", "ready");
+    let deadlock = report.finding("deadlock");
+    assert_eq!(members(deadlock), tids(&truth["cycle"]), "{report}");
+    assert_eq!(ids(&deadlock["victims"]), tids(&truth["bystanders"]), "{report}");
+    assert_eq!(deadlock["owner_source"], "inferred", "{report}");
+    assert_eq!(deadlock["role"], "root", "{report}");
+}
+
+#[test]
+fn stuck_owner_is_named_and_so_are_those_who_wait_for_it() {
+    let (truth, report) = diagnose("stuck-owner", "ready");
+    let stuck = report.finding("stuck-lock-owner");
+    assert_eq!(members(stuck), BTreeSet::from([tid(&truth["owner"])]), "{report}");
+    assert_eq!(stuck["owner_source"], "inferred", "{report}");
+    let contention = report.finding("lock-contention");
+    assert_eq!(members(contention), tids(&truth["waiters"]), "{report}");
+    assert!(report.is_caused_by(contention, stuck), "{report}");
+}
+
+#[test]
+fn self_deadlock_is_the_thread_that_waits_for_itself() {
+    let (truth, report) = diagnose("self-deadlock", "ready");
+    let waits = report.finding("self-deadlock");
+    assert_eq!(members(waits), BTreeSet::from([tid(&truth["member"])]), "{report}");
     assert!(report.findings("deadlock").is_empty(), "{report}");
 }
 

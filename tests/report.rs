@@ -66,7 +66,12 @@ impl std::fmt::Display for Report {
 
 /// The ids of a finding's members.
 pub fn members(finding: &Value) -> BTreeSet<String> {
-    let members = finding["members"].as_array().map_or(&[][..], Vec::as_slice);
+    ids(&finding["members"])
+}
+
+/// The ids of a list of members.
+pub fn ids(members: &Value) -> BTreeSet<String> {
+    let members = members.as_array().map_or(&[][..], Vec::as_slice);
     members.iter().filter_map(|member| member["id"].as_str()).map(str::to_owned).collect()
 }
 

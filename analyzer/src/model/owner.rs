@@ -57,13 +57,20 @@ impl<'a> Stacks<'a> {
 }
 
 /// Adds the owners that can be inferred.
+///
+/// Nobody is past the gate in a native dump: there the agent has followed the code itself, which
+/// knows better than lines do who will release what, and its silence is an answer. It does
+/// not name a thread that is in its own way, for that thread will never come to release.
 pub(crate) fn infer(dump: &mut Dump, stacks: Stacks) {
     unite_nameless_locks(dump, stacks);
     let queues = queues(dump, stacks);
     if queues.is_empty() {
         return;
     }
-    let mut owners = past_the_gate(dump, stacks, &queues);
+    let mut owners = match dump.process.runtime {
+        Runtime::Jvm | Runtime::Go => past_the_gate(dump, stacks, &queues),
+        Runtime::Rust | Runtime::Native | Runtime::Unknown => BTreeMap::new(),
+    };
     for queue in &queues {
         if let (false, Some(writer)) =
             (owners.contains_key(&queue.lock), in_its_own_way(dump, stacks, queue))
