@@ -97,8 +97,7 @@ fn boxed<L: Lock>(place: &Place<L>, gate: &Gate) {
 
 #[inline(never)]
 fn vector<L: Lock>(place: &Place<L>, gate: &Gate) {
-    let mut guards = Vec::new();
-    guards.push(place.lock.take());
+    let guards = vec![place.lock.take()];
     black_box(guards.as_ptr());
     gate.wait();
     drop(guards);
