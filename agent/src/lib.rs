@@ -81,9 +81,8 @@
 //! - Async tasks that are not running have no stack of their own and are not shown.
 //! - The name of a thread is what the kernel keeps of it: 15 bytes.
 //! - To find names takes tens of megabytes for a moment, more for a binary with full debug
-//!   information, and glibc may keep a part of it for later use: 60 to 120 MB in a program of 33
-//!   threads after forty incidents in a minute. Strip the binary where that is too much, and
-//!   name the frames later.
+//!   information, and glibc may keep them for later use. Strip the binary where that is too much,
+//!   and name the frames later.
 //! - The agent's thread allocates when it writes. If a thread hangs inside the allocator and
 //!   holds its locks, the dump can hang too; the rest of the process does not.
 //! - In a program that aborts on panic, a panic of the libraries that read debug information
