@@ -31,7 +31,8 @@ fn diagnose_with(victim: &str, word: &str, ask: impl FnOnce(&Running)) -> (Value
 }
 
 fn assert_healthy(report: &Report) {
-    assert_eq!(report.0["verdict"]["status"], "healthy", "{report}");
+    let verdict = &report.0["verdict"];
+    assert_eq!(verdict["status"], "healthy", "{verdict:#} {report}");
     let quiet = |finding: &Value| finding["severity"] == "low" || finding["severity"] == "info";
     assert!(report.all_findings().iter().all(quiet), "{report}");
 }
@@ -89,6 +90,8 @@ fn deadlock_is_the_circle_and_those_behind_it_are_its_victims() {
     assert_eq!(ids(&deadlock["victims"]), tids(&truth["bystanders"]), "{report}");
     assert_eq!(deadlock["owner_source"], "inferred", "{report}");
     assert_eq!(deadlock["role"], "root", "{report}");
+    let idle = tids(&truth["idle"]);
+    assert!(report.all_findings().iter().all(|finding| members(finding).is_disjoint(&idle)));
 }
 
 #[test]
