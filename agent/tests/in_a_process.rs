@@ -130,7 +130,7 @@ fn a_dump_on_call_shows_who_waits_where_and_for_what() {
     assert!(outcome.stdout.contains(&series.incident));
 
     let asker = thread(dump, "asks_for_a_dump");
-    assert!(calls(dump, asker, "::holds_and_asks") && calls(dump, asker, "sigquit::dump_now"));
+    assert!(calls(dump, asker, "::holds_and_asks") && calls(dump, asker, "::dump_now"));
     let waiters = ["waiter-1", "waiter-2"].map(|name| thread(dump, name));
     for waiter in waiters {
         assert!(calls(dump, waiter, "::waits_for"));
@@ -359,7 +359,7 @@ fn a_file_that_cannot_be_whole_is_not_there_and_its_text_is_on_standard_error() 
     assert!(outcome.dumps.is_empty());
     assert!(outcome.stdout.contains("could not be written"), "{}", outcome.stdout);
     assert!(outcome.stderr.contains("a dump cannot be written"), "{}", outcome.stderr);
-    assert!(outcome.stderr.contains("at sigquit::dump_now"), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("::dump_now"), "{}", outcome.stderr);
 }
 
 #[test]
