@@ -287,17 +287,17 @@ impl Places {
     }
 }
 
-/// Who will release a lock before acquiring it holds it. Two that would release a mutex are one
+/// Who will release a lock before acquiring it holds it. That is said of a thread that waits for
+/// the lock only when it will release it once more than it will have acquired it: it waits for
+/// itself. Two that would release a mutex are one
 /// too many: then nobody is named.
 fn own_what_will_be_released(dump: &mut Dump, places: &Places) {
     let mut candidates: HashMap<LockId, Vec<usize>> = HashMap::new();
     for (thread, holder) in dump.threads.iter().enumerate() {
         for raw in &holder.will_release {
             let Some(lock) = released_lock(dump, places, *raw) else { continue };
-            // After its wait a waiter will release the lock too: it does not hold it yet.
-            let waits = holder.wait.as_ref().is_some_and(|wait| wait.lock == lock);
             let named = candidates.entry(lock).or_default();
-            if !waits && !named.contains(&thread) {
+            if !named.contains(&thread) {
                 named.push(thread);
             }
         }
@@ -468,19 +468,33 @@ mod tests {
     }
 
     #[test]
-    fn who_will_release_the_lock_owns_it_unless_it_waits_for_it() {
+    fn who_will_release_the_lock_owns_it() {
         let incident = incident(|dump| {
             let word = futex(dump, 0x50);
             let object = futex(dump, 0x50);
             dump.thread("owner", &["fsync", "journal::append"]).will_release = vec![object];
             for name in ["a", "b"] {
-                dump.thread(name, &MUTEX).waits(word, WaitFor::Unknown).will_release = vec![word];
+                dump.thread(name, &MUTEX).waits(word, WaitFor::Unknown);
             }
         });
         let graph = incident.wait_for(0);
         let lock = graph.wants(1).expect("it waits for the mutex");
         assert_eq!(graph.owners(lock), [Owner { thread: 0, source: OwnerSource::Inferred }]);
         assert_eq!(graph.waiters(lock), [1, 2]);
+    }
+
+    #[test]
+    fn who_waits_for_the_lock_that_it_will_release_waits_for_itself() {
+        let frames = MUTEX.map(|function| format!("{function} pc=40 cfa=100"));
+        let draw = |dump: &mut Moment| {
+            let word = futex(dump, 0x50);
+            let itself = dump.thread("itself", &frames.each_ref().map(String::as_str));
+            itself.waits(word, WaitFor::Unknown).will_release = vec![word];
+        };
+        let incident = Scene::of(Runtime::Rust).dump(0, draw).dump(1, draw).incident();
+        let graph = incident.wait_for(0);
+        let lock = graph.wants(0).expect("it waits for the mutex");
+        assert_eq!(graph.owners(lock), [Owner { thread: 0, source: OwnerSource::Inferred }]);
     }
 
     #[test]

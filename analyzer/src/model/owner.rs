@@ -59,8 +59,8 @@ impl<'a> Stacks<'a> {
 /// Adds the owners that can be inferred.
 ///
 /// Nobody is past the gate in a native dump: there the agent has followed the code itself, which
-/// knows better than lines do who will release what, and its silence is an answer. It does
-/// not name a thread that is in its own way, for that thread will never come to release.
+/// knows better than lines do who will release what, and its silence is an answer. Not always
+/// when a thread is in its own way: what comes after the lock that it never gets is hard to tell.
 pub(crate) fn infer(dump: &mut Dump, stacks: Stacks) {
     unite_nameless_locks(dump, stacks);
     let queues = queues(dump, stacks);
