@@ -355,6 +355,19 @@ mod tests {
     }
 
     #[test]
+    fn a_dump_that_says_what_it_left_out_has_not_failed() {
+        let complete = Scene::of(Runtime::Rust).dump(0, |moment| {
+            moment.thread("main", &["shop::main"]);
+            moment.dump.notices.push(Notice {
+                kind: NoticeKind::Failure,
+                message: "1 threads were not searched for locks to the end".into(),
+                ..Notice::default()
+            });
+        });
+        assert_eq!(report(&complete.incident(), Vec::new()).verdict.status, Status::Healthy);
+    }
+
+    #[test]
     fn what_the_runtime_said_is_never_healthy() {
         let fatal = Scene::of(Runtime::Go).dump(0, |moment| {
             moment.thread("main", &["main.main"]);

@@ -1,6 +1,6 @@
 //! The answer: one word and one sentence.
 
-use sigquit_dump::{Kind, NoticeKind, Runtime};
+use sigquit_dump::{Dump, Kind, NoticeKind, Runtime};
 
 use super::bystander::bystanders;
 use super::cause::{Causes, makers, sufferers};
@@ -176,7 +176,7 @@ fn no_cause(inputs: &[InputReport], diagnoses: &[Diagnosis], ranking: &[Ranked])
 
 /// What a runtime said was wrong: worth a suspicion where no detector made more of it.
 fn statement(diagnoses: &[Diagnosis]) -> Option<String> {
-    first_notice(diagnoses, |kind| kind != NoticeKind::Failure)
+    first_notice(diagnoses, |_, kind| kind != NoticeKind::Failure)
 }
 
 /// How else to get a dump out of a process that gave none.
@@ -188,15 +188,19 @@ fn another_way(diagnoses: &[Diagnosis]) -> &'static str {
     }
 }
 
-/// Why a dump is missing or incomplete, in the words of what failed.
+/// Why a dump shows no stack at all, in the words of what failed. A dump that shows stacks and says
+/// what it left out has not failed.
 fn failure(diagnoses: &[Diagnosis]) -> Option<String> {
-    first_notice(diagnoses, |kind| kind == NoticeKind::Failure)
+    first_notice(diagnoses, |dump, kind| {
+        kind == NoticeKind::Failure && dump.threads.iter().all(|thread| thread.stack.is_none())
+    })
 }
 
 /// The first line of the first statement of some kind.
-fn first_notice(diagnoses: &[Diagnosis], of_kind: fn(NoticeKind) -> bool) -> Option<String> {
+fn first_notice(diagnoses: &[Diagnosis], of_kind: fn(&Dump, NoticeKind) -> bool) -> Option<String> {
     let dumps = diagnoses.iter().flat_map(|diagnosis| &diagnosis.incident.dumps);
-    let notice = dumps.flat_map(|dump| &dump.notices).find(|notice| of_kind(notice.kind))?;
+    let mut notices = dumps.flat_map(|dump| dump.notices.iter().map(move |notice| (dump, notice)));
+    let (_, notice) = notices.find(|(dump, notice)| of_kind(dump, notice.kind))?;
     Some(sentence_body(notice.message.lines().next().unwrap_or_default()))
 }
 
