@@ -74,8 +74,6 @@ struct Call {
     before: Rc<State>,
     /// How many more of its instructions are followed.
     left: u32,
-    /// It has called what was not read.
-    is_gap: bool,
     /// The function can take a lock.
     exchanges: bool,
 }
@@ -289,13 +287,7 @@ impl<M: Memory> Exploration<'_, '_, M> {
         let is_rest = arguments.iter().any(|&word| path.state.unfinished == Some(word));
         let left = arguments.into_iter().filter(|_| !is_rest);
         let left = left.map(|argument| self.reach(&path.state, argument)).max();
-        Call {
-            resume,
-            before: Rc::new(path.state.clone()),
-            left: left.unwrap_or(0),
-            is_gap: false,
-            exchanges,
-        }
+        Call { resume, before: Rc::new(path.state.clone()), left: left.unwrap_or(0), exchanges }
     }
 
     /// How far a function is followed that is given this.
@@ -324,14 +316,11 @@ impl<M: Memory> Exploration<'_, '_, M> {
         words.filter_map(|at| state.peek(self.sight, at, 8).get(8)).collect()
     }
 
-    /// Leaves an entered call by its return. If it is one that takes locks, it may have been
-    /// handed the lock while it was in what it called and was not read.
+    /// Leaves an entered call by its return. One that takes locks may have been handed the lock by
+    /// another thread while it slept, with nothing to be seen in its code.
     fn leave(&mut self, mut path: Path, call: Call) {
-        if call.is_gap && call.exchanges {
+        if call.exchanges {
             self.suspect(&mut path.state, &call);
-        }
-        if let Some(outer) = path.calls.last_mut() {
-            outer.is_gap |= call.is_gap;
         }
         path.state.unfinished = None;
         match call.resume {
@@ -379,7 +368,7 @@ impl<M: Memory> Exploration<'_, '_, M> {
         }
         state.keep_registers(&arch::KEPT);
         path.state = state;
-        self.leave(path, Call { is_gap: true, exchanges: true, ..call });
+        self.leave(path, Call { exchanges: true, ..call });
     }
 }
 
