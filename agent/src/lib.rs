@@ -125,7 +125,6 @@ mod symbolize;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod take;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
-#[allow(dead_code, reason = "the rooms are furnished one by one")]
 mod unwind;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod write;
