@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use crate::format::{End, Header, Named, Names, RecordRef, VERSION};
-use crate::{Dump, FrameId, LockId, ModuleId, StackId};
+use crate::{Dump, FrameId, LockId, ModuleId, SpawnId, StackId};
 
 /// Writes a dump, whole. What [`read`](crate::read) makes of it is equal to it.
 ///
@@ -11,17 +11,16 @@ use crate::{Dump, FrameId, LockId, ModuleId, StackId};
 /// Those of the writer.
 pub fn write(dump: &Dump, mut out: impl Write) -> io::Result<()> {
     let out = &mut out;
-    record(
-        out,
-        &RecordRef::Sigquit(Header {
-            version: VERSION,
-            time: dump.time,
-            monotonic: dump.monotonic,
-            series: dump.series.clone(),
-            capture: dump.capture.clone(),
-            truncated: dump.truncated,
-        }),
-    )?;
+    let header = Header {
+        version: VERSION,
+        time: dump.time,
+        monotonic: dump.monotonic,
+        series: dump.series.clone(),
+        capture: dump.capture.clone(),
+        task_capture: dump.task_capture.clone(),
+        truncated: dump.truncated,
+    };
+    record(out, &RecordRef::Sigquit(&header))?;
     record(out, &RecordRef::Process(&dump.process))?;
     for (id, module) in (0..).map(ModuleId).zip(&dump.modules) {
         record(out, &RecordRef::Module((id, module)))?;
@@ -34,6 +33,12 @@ pub fn write(dump: &Dump, mut out: impl Write) -> io::Result<()> {
     }
     for (id, lock) in (0..).map(LockId).zip(&dump.locks) {
         record(out, &RecordRef::Lock((id, lock)))?;
+    }
+    for (id, spawn) in (0..).map(SpawnId).zip(&dump.spawns) {
+        record(out, &RecordRef::Spawn((id, spawn)))?;
+    }
+    for runtime in &dump.async_runtimes {
+        record(out, &RecordRef::AsyncRuntime(runtime))?;
     }
     for (index, thread) in (0..).zip(&dump.threads) {
         record(out, &RecordRef::Thread((index, thread)))?;
