@@ -3,13 +3,14 @@
 use std::collections::HashMap;
 
 use sigquit_dump::{
-    Capture, Dump, Frame, FrameId, Lock, LockId, Notice, NoticeKind, Stack, StackId, Thread,
-    ThreadState, Trust, Unanswered, Wait, WaitFor,
+    AsyncRuntime, Capture, Dump, Frame, FrameId, Lock, LockId, Notice, NoticeKind, Stack, StackId,
+    TaskCapture, Thread, ThreadState, Trace, Trust, Unanswered, Wait, WaitFor,
 };
 
 use crate::facts;
 use crate::owner::Awaited;
 use crate::panic::Panicked;
+use crate::task::{Looked, SeenTasks};
 use crate::unwind::{Modules, Registers, Unwound};
 
 /// A dump in the making: equal frames, stacks and locks are put in once.
@@ -30,15 +31,20 @@ impl Assembler {
     /// A thread that answered.
     pub fn answered(&mut self, mut thread: Thread, registers: &Registers, unwound: &Unwound) {
         let sp = registers.get(Registers::SP).unwrap_or_default();
+        thread.stack = Some(self.unwound(unwound, sp));
+        thread.stack_pointer = Some(sp);
+        let futex = facts::awaited_futex(Some(registers), thread.syscall.as_ref());
+        self.add(thread, futex);
+    }
+
+    /// The stack of what was unwound from a stack pointer.
+    pub fn unwound(&mut self, unwound: &Unwound, sp: u64) -> StackId {
         let distance = |cfa: u64| u32::try_from(cfa.wrapping_sub(sp)).unwrap_or(u32::MAX);
         let frame_offsets = unwound.frames.iter().map(|frame| distance(frame.cfa)).collect();
         let frames =
             unwound.frames.iter().map(|frame| self.frame(frame.lookup_address, frame.trust));
         let stack = Stack { frames: frames.collect(), frame_offsets, truncated: unwound.truncated };
-        thread.stack = Some(self.stack(stack));
-        thread.stack_pointer = Some(sp);
-        let futex = facts::awaited_futex(Some(registers), thread.syscall.as_ref());
-        self.add(thread, futex);
+        self.stack(stack)
     }
 
     /// A thread that did not answer: the kernel's word on it is all there is.
@@ -110,6 +116,58 @@ impl Assembler {
             let locks = futexes.iter().filter_map(|futex| self.locks.get(futex));
             thread.will_release = locks.copied().collect();
         }
+    }
+
+    /// The async runtimes.
+    pub fn async_runtimes(&mut self, runtimes: Vec<AsyncRuntime>) {
+        self.dump.async_runtimes = runtimes;
+    }
+
+    /// The tasks, and what polling the suspended ones brought, in their order; after all threads.
+    pub fn tasks(&mut self, seen: &SeenTasks, looked: Vec<Looked<StackId>>) {
+        let mut looked = looked.into_iter();
+        let workers = self.workers();
+        let mut spawns = HashMap::new();
+        for task in &seen.tasks {
+            let mut thread = seen.thread(task);
+            let known = thread.task.get_or_insert_default();
+            let dump = &mut self.dump;
+            let spawn = || dump.add_spawn(task.spawn());
+            known.spawn = Some(*spawns.entry(task.kind()).or_insert_with(spawn));
+            known.runtime = known.polled_by.and_then(|tid| workers.get(&tid).copied());
+            if let Some(looked) = task.is_suspended().then(|| looked.next()).flatten() {
+                known.trace = looked.trace;
+                let mut stacks = looked.stacks.into_iter();
+                thread.stack = stacks.next();
+                known.branches = stacks.collect();
+                if looked.trace == Trace::Yielded {
+                    thread.state = ThreadState::Runnable;
+                }
+            }
+            self.dump.threads.push(thread);
+        }
+    }
+
+    /// The runtime of each thread that is a worker, by tid.
+    fn workers(&self) -> HashMap<u64, u32> {
+        let runtimes = (0..).zip(&self.dump.async_runtimes);
+        let workers = runtimes.flat_map(|(at, runtime)| {
+            runtime.workers.iter().filter_map(move |worker| Some((worker.os_id?, at)))
+        });
+        workers.collect()
+    }
+
+    /// Which task each thread is in, by tid.
+    pub fn carries(&mut self, tasks: &HashMap<u32, u64>) {
+        for thread in &mut self.dump.threads {
+            let tid = thread.os_id.and_then(|tid| u32::try_from(tid).ok());
+            thread.carries = tid.and_then(|tid| tasks.get(&tid).copied());
+        }
+    }
+
+    /// How the capture of tasks went.
+    pub fn task_capture(&mut self, capture: TaskCapture) {
+        self.dump.task_capture = Some(capture);
     }
 
     /// Why the dump is not what it should be.
