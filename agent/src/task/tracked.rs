@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll};
 
 use super::entry::Entry;
+use super::progress::Begun;
 use super::{clock, here, registry, trace};
 
 /// A future that dumps show as a task; made by [`track`](super::track).
@@ -86,6 +87,7 @@ impl Drop for Task {
 /// One poll; it ends when this is dropped, in a panic too.
 struct Polling<'a> {
     entry: &'a Entry,
+    begun: Begun,
     /// The task that this thread was in before.
     outer: u64,
     /// It is not one that only a dump wanted.
@@ -95,10 +97,10 @@ struct Polling<'a> {
 impl Polling<'_> {
     #[inline]
     fn begin(entry: &Entry) -> Polling<'_> {
-        entry.progress.begin(here::tid());
+        let begun = entry.progress.begin(here::tid());
         let outer = here::set_task(entry.id);
         entry.outer.store(outer, Relaxed);
-        Polling { entry, outer, counts: true }
+        Polling { entry, begun, outer, counts: true }
     }
 }
 
@@ -107,9 +109,9 @@ impl Drop for Polling<'_> {
     fn drop(&mut self) {
         here::set_task(self.outer);
         if self.counts {
-            self.entry.progress.end(clock::now());
+            self.entry.progress.end(self.begun, clock::now());
         } else {
-            self.entry.progress.end_uncounted();
+            self.entry.progress.end_uncounted(self.begun);
         }
     }
 }
