@@ -68,6 +68,7 @@ mod atomic {
     pub(super) use std::sync::atomic::{AtomicU64, Ordering};
 }
 mod clock;
+mod dump;
 mod entry;
 mod here;
 mod progress;
@@ -84,10 +85,11 @@ mod worker;
 
 use std::panic::Location;
 
-pub(crate) use seen::{SeenTasks, running, tasks};
+pub(crate) use dump::TaskDump;
+pub(crate) use seen::{running, tasks};
 #[cfg(feature = "tokio")]
 pub use spawn::{spawn, spawn_local, spawn_named, spawn_on};
-pub(crate) use trace::{Looked, Tracer};
+pub(crate) use trace::Tracer;
 pub use tracked::Tracked;
 pub(crate) use worker::runtimes;
 
