@@ -125,7 +125,6 @@ mod schedule;
 mod symbolize;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod take;
-#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 pub mod task;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod unwind;

@@ -296,6 +296,22 @@ fn a_leaf_that_leaves_its_waker_meets_no_allocation() {
 }
 
 #[test]
+fn polls_for_a_dump_do_not_count_nor_do_those_of_tasks_within() {
+    let (_alone, runtime) = (alone(), runtime());
+    let _guard = runtime.enter();
+    let within = task::track_named("within", outer());
+    task::spawn_named("around", async { tokio::join!(within, inner()) });
+    settle();
+    for _ in 0..3 {
+        let dump = dump();
+        for name in ["around", "within"] {
+            let facts = task(&dump, name).task.as_ref().unwrap();
+            assert_eq!((facts.trace, facts.polls), (Trace::Pending, 1), "{name}");
+        }
+    }
+}
+
+#[test]
 fn what_finds_no_room_is_counted_and_the_dump_goes_on() {
     let (_alone, runtime) = (alone(), runtime());
     let _guard = runtime.enter();
