@@ -12,14 +12,17 @@ mod cycle;
 mod deadlock;
 mod finding;
 mod lock_contention;
+mod lost_waker;
 mod map_corruption;
 mod on_cpu;
 mod panic;
 mod phrase;
 mod queue_length;
+mod runtime_blocked;
 mod self_deadlock;
 mod spin_loop;
 mod stuck_lock_owner;
+mod task_leak;
 mod thread_pool_exhaustion;
 
 pub use finding::{Evidence, Finding, Grade, LockOf, Severity};
@@ -51,6 +54,9 @@ pub fn all() -> &'static [Detector] {
         stuck_lock_owner::DETECTOR,
         lock_contention::DETECTOR,
         connection_pool_exhaustion::DETECTOR,
+        runtime_blocked::DETECTOR,
+        lost_waker::DETECTOR,
+        task_leak::DETECTOR,
         thread_pool_exhaustion::DETECTOR,
         cpu_hot::DETECTOR,
     ]
