@@ -219,9 +219,10 @@ mod tests {
 
     #[test]
     fn a_task_that_was_ready_is_told_when_its_kind_is_forgotten_as_a_rule() {
-        let findings = found(2, |dump, second| match second {
-            0 => task(dump, 1, Trace::Finished, 1),
-            _ => {}
+        let findings = found(2, |dump, second| {
+            if second == 0 {
+                task(dump, 1, Trace::Finished, 1);
+            }
         });
         assert_eq!((findings.len(), findings[0].severity), (1, Severity::Low));
         let spawned = |dump: &mut Moment, number, trace| {

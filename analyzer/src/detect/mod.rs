@@ -27,7 +27,7 @@ mod thread_pool_exhaustion;
 
 pub use finding::{Evidence, Finding, Grade, LockOf, Severity};
 
-use crate::model::Incident;
+use crate::model::{Incident, MemberId};
 
 /// A detector.
 pub struct Detector {
@@ -38,6 +38,20 @@ pub struct Detector {
     pub documentation: &'static str,
     /// Looks.
     pub detect: fn(&Incident) -> Vec<Finding>,
+}
+
+/// Everything that is wrong with an incident, as far as the detectors see. A thread that was in one
+/// task all the time stands for that task too: where it is to blame, so is the task.
+pub fn detect(incident: &Incident) -> Vec<Finding> {
+    let findings = all().iter().flat_map(|detector| (detector.detect)(incident));
+    findings.map(|finding| with_tasks(incident, finding)).collect()
+}
+
+fn with_tasks(incident: &Incident, mut finding: Finding) -> Finding {
+    let carried = finding.members.iter().filter_map(|&id| incident.always_carried(id));
+    let carried: Vec<MemberId> = carried.filter(|id| !finding.members.contains(id)).collect();
+    finding.members.extend(carried);
+    finding
 }
 
 /// Every detector.

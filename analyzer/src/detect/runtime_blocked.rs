@@ -52,12 +52,11 @@ fn detect(incident: &Incident) -> Vec<Finding> {
     let all = stuck.len() >= known;
     let (computing, blocked): (Vec<MemberId>, Vec<MemberId>) =
         stuck.iter().partition(|&&id| !incident.activity(id, newest).is_wait());
-    // One poll that computes for long is another finding; here it counts when nobody else polls.
-    if blocked.is_empty() && !(all && !unserved.is_empty()) {
-        return Vec::new();
-    }
+    // One poll that computes for long is another finding, and one dump shows no length: they count
+    // when nobody is left to poll.
+    let nobody_polls = all && !unserved.is_empty();
     let series = incident.dumps.len() > 1;
-    if !series && !(all && !unserved.is_empty()) {
+    if !nobody_polls && (blocked.is_empty() || !series) {
         return Vec::new();
     }
     let severity = match (series, all, unserved.is_empty()) {
@@ -66,7 +65,6 @@ fn detect(incident: &Incident) -> Vec<Finding> {
         _ => Severity::Medium,
     };
     let grade = if series { Grade::Counter } else { Grade::Pattern };
-    let members = if blocked.is_empty() { Vec::new() } else { blocked.clone() };
     let first = *blocked.first().unwrap_or(&stuck[0]);
     vec![Finding {
         detector: DETECTOR.name,
@@ -78,7 +76,7 @@ fn detect(incident: &Incident) -> Vec<Finding> {
         next_step: next_step(incident, first, newest),
         frames: phrase::telling_frames(incident, first, newest),
         evidence: evidence(incident, &stuck, &unserved),
-        members,
+        members: blocked,
         victims: unserved,
         holders: computing,
         ..Finding::default()
