@@ -170,6 +170,15 @@ impl Assembler {
         self.dump.task_capture = Some(capture);
     }
 
+    /// What tokio's spans say of tasks and locks; after all tasks.
+    #[cfg(feature = "tracing")]
+    pub fn spans(&mut self, layers: &[crate::spans::SeenSpans]) {
+        for seen in layers {
+            crate::spans::add(&mut self.dump, seen);
+            seen.complaints().into_iter().for_each(|complaint| self.failure(complaint));
+        }
+    }
+
     /// Why the dump is not what it should be.
     pub fn failure(&mut self, message: String) {
         self.dump.notices.push(Notice { kind: NoticeKind::Failure, message, ..Notice::default() });

@@ -60,6 +60,8 @@ impl Taker {
         let maps = Maps::read();
         self.unwinder.refresh(&maps);
         let running = task::running();
+        #[cfg(feature = "tracing")]
+        let in_spans = crate::spans::running();
         let options = capture::Options { deadline: self.deadline, leave_out: Vec::new() };
         let unwinder = &mut self.unwinder;
         let mut answers = Answers::default();
@@ -82,6 +84,8 @@ impl Taker {
         add_owners(&mut assembler, answers, &mut self.unwinder);
         add_panics(&mut assembler);
         self.add_tasks(&mut assembler, &running);
+        #[cfg(feature = "tracing")]
+        assembler.spans(&crate::spans::all(&in_spans));
         assembler.finish(Some(captured.capture), self.unwinder.modules())
     }
 

@@ -8,7 +8,7 @@ const SHIFT: u32 = 20;
 /// kernel's tick (4 ms with 250 ticks a second): reading that costs a third of reading the exact
 /// one.
 #[inline]
-pub(super) fn now() -> u64 {
+pub(crate) fn now() -> u64 {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: the call writes one timespec, which is ours. On failure it stays zero.
     unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC_COARSE, &mut time) };
@@ -16,6 +16,6 @@ pub(super) fn now() -> u64 {
 }
 
 /// A time of this clock, in nanoseconds of the monotonic clock.
-pub(super) fn nanos(at: u64) -> sigquit_dump::Nanos {
+pub(crate) fn nanos(at: u64) -> sigquit_dump::Nanos {
     sigquit_dump::Nanos(at << SHIFT)
 }

@@ -67,7 +67,7 @@
 mod atomic {
     pub(super) use std::sync::atomic::{AtomicU64, Ordering};
 }
-mod clock;
+pub(crate) mod clock;
 mod entry;
 mod here;
 mod progress;
@@ -84,6 +84,10 @@ mod worker;
 
 use std::panic::Location;
 
+#[cfg(feature = "tracing")]
+pub(crate) use entry::next_number;
+#[cfg(feature = "tracing")]
+pub(crate) use registry::lock_before;
 pub(crate) use seen::{SeenTasks, running, tasks};
 #[cfg(feature = "tokio")]
 pub use spawn::{spawn, spawn_local, spawn_named, spawn_on};
