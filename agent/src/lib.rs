@@ -127,7 +127,6 @@ pub mod spans;
 mod symbolize;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod take;
-#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 pub mod task;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod unwind;

@@ -10,74 +10,104 @@ use sigquit_dump::{
 use super::fields::Place;
 use super::seen::{SeenSpans, SeenTask};
 use super::store::{Op, Resource};
-use crate::task::clock;
+use crate::task::{Known, clock};
 
-/// Adds to a dump, after its threads and the tasks that are tracked, what was seen of the spans.
-/// A task that is both is shown once.
-pub(crate) fn add(dump: &mut Dump, seen: &SeenSpans) {
-    let mut adding = Adding { seen, places: HashMap::new(), locks: HashMap::new(), dump };
-    adding.tasks();
-    adding.waits();
-    adding.owners();
+/// Adds to a dump, after its threads, the tasks of which the spans alone tell, and the locks that
+/// somebody waits for. Returns what the spans tell of the tasks that are tracked as well, by their
+/// places among these; `tracked` are the numbers by which tokio knows them. They follow the dump's
+/// own threads in the file.
+pub(crate) fn add(
+    dump: &mut Dump,
+    layers: &[SeenSpans],
+    tracked: impl Iterator<Item = Option<u64>>,
+) -> HashMap<usize, Known> {
+    let tracked: HashMap<u64, usize> =
+        (0..).zip(tracked).filter_map(|(place, id)| Some((id?, place))).collect();
+    let places: Vec<Places> = layers.iter().map(|seen| add_tasks(dump, seen, &tracked)).collect();
+    let mut known = HashMap::new();
+    for (seen, places) in layers.iter().zip(&places) {
+        let first_tracked = dump.threads.len();
+        let mut adding = Adding { seen, places, first_tracked, dump, locks: HashMap::new() };
+        adding.waits(&mut known);
+        adding.owners();
+    }
+    known
 }
 
+/// Where the tasks of one layer stand, by their spans.
+type Places = HashMap<u64, Standing>;
+
+/// Where a task stands.
+#[derive(Clone, Copy)]
+enum Standing {
+    /// Among the dump's own threads.
+    Own(usize),
+    /// Among the tasks that are tracked.
+    Tracked(usize),
+}
+
+/// Adds the tasks that nobody tracks.
+fn add_tasks(dump: &mut Dump, seen: &SeenSpans, tracked: &HashMap<u64, usize>) -> Places {
+    let mut spawns = HashMap::new();
+    let mut carried = HashMap::new();
+    let mut places = Places::new();
+    for task in &seen.tasks {
+        let standing = match tracked.get(&task.task.runtime_id) {
+            Some(&place) => Standing::Tracked(place),
+            None => {
+                let spawn = task.task.place.map(|place| add_spawn(dump, place, &mut spawns));
+                dump.threads.push(thread(task, spawn));
+                Standing::Own(dump.threads.len() - 1)
+            }
+        };
+        if let (Standing::Own(_), Some(tid), true) = (standing, task.runs_on, task.is_carried) {
+            carried.insert(u64::from(tid), task.task.number);
+        }
+        places.insert(task.span, standing);
+    }
+    for thread in dump.threads.iter_mut().filter(|thread| thread.kind == Kind::Thread) {
+        let carries = thread.os_id.and_then(|tid| carried.get(&tid).copied());
+        thread.carries = thread.carries.or(carries);
+    }
+    places
+}
+
+fn add_spawn(dump: &mut Dump, place: Place, spawns: &mut HashMap<Place, SpawnId>) -> SpawnId {
+    *spawns.entry(place).or_insert_with(|| {
+        dump.add_spawn(Spawn { location: Some(location(place)), ..Spawn::default() })
+    })
+}
+
+/// What the spans of one layer tell, on its way into the dump.
 struct Adding<'a> {
     seen: &'a SeenSpans,
+    places: &'a Places,
+    /// The number, among the threads of the file, of the first task that is tracked.
+    first_tracked: usize,
     dump: &'a mut Dump,
-    /// Where each task stands among the dump's threads, by its span.
-    places: HashMap<u64, usize>,
     /// The locks that somebody waits for, by their spans.
     locks: HashMap<u64, LockId>,
 }
 
 impl Adding<'_> {
-    fn tasks(&mut self) {
-        let runtime_id = |thread: &Thread| thread.task.as_ref()?.runtime_id;
-        let threads = self.dump.threads.iter().enumerate();
-        let known: HashMap<u64, usize> =
-            threads.filter_map(|(at, thread)| Some((runtime_id(thread)?, at))).collect();
-        let mut spawns = HashMap::new();
-        let mut carried = HashMap::new();
-        for task in &self.seen.tasks {
-            let at = match known.get(&task.task.runtime_id) {
-                Some(&at) => at,
-                None => {
-                    let spawn = task.task.place.map(|place| self.spawn(place, &mut spawns));
-                    self.dump.threads.push(thread(task, spawn));
-                    self.dump.threads.len() - 1
-                }
-            };
-            if self.dump.threads[at].name.is_empty() {
-                self.dump.threads[at].name = name(task);
-            }
-            if let (Some(tid), true) = (task.runs_on, task.is_carried) {
-                carried.insert(u64::from(tid), self.dump.threads[at].number);
-            }
-            self.places.insert(task.span, at);
-        }
-        for thread in self.dump.threads.iter_mut().filter(|thread| thread.kind == Kind::Thread) {
-            let carries = thread.os_id.and_then(|tid| carried.get(&tid).copied().flatten());
-            thread.carries = thread.carries.or(carries);
-        }
-    }
-
-    fn spawn(&mut self, place: Place, spawns: &mut HashMap<Place, SpawnId>) -> SpawnId {
-        *spawns.entry(place).or_insert_with(|| {
-            self.dump.add_spawn(Spawn { location: Some(location(place)), ..Spawn::default() })
-        })
-    }
-
-    fn waits(&mut self) {
+    fn waits(&mut self, known: &mut HashMap<usize, Known>) {
         let seen = self.seen;
-        for task in seen.tasks.iter().filter(|task| !task.task.is_woken) {
-            let at = self.places[&task.span];
+        for task in &seen.tasks {
+            let awake = task.task.is_woken;
             let words: Vec<String> = task.waits.iter().map(|op| self.words(op)).collect();
-            let wait = self.wait(task);
-            let thread = &mut self.dump.threads[at];
-            if thread.state_text.is_empty() {
-                thread.state_text = words.join(", ");
+            let told = Known {
+                name: name(task),
+                state_text: if awake { String::new() } else { words.join(", ") },
+                wait: if awake { None } else { self.wait(task) },
+            };
+            match self.places[&task.span] {
+                Standing::Own(at) => {
+                    let thread = &mut self.dump.threads[at];
+                    (thread.name, thread.state_text, thread.wait) =
+                        (told.name, told.state_text, told.wait);
+                }
+                Standing::Tracked(place) => drop(known.insert(place, told)),
             }
-            thread.wait = thread.wait.take().or(wait);
         }
     }
 
@@ -130,13 +160,18 @@ impl Adding<'_> {
     fn owners(&mut self) {
         for (span, &lock) in &self.locks {
             let holders = self.seen.resources[span].holders.tasks();
-            let owner = |task: u64| u32::try_from(*self.places.get(&task)?).ok();
-            let owners: Vec<u32> = holders.filter_map(owner).collect();
-            self.dump.locks[lock.0 as usize].owners = owners
-                .into_iter()
-                .map(|thread| Owner { thread, source: OwnerSource::Inferred })
-                .collect();
+            let owners = holders.filter_map(|task| self.owner(task));
+            self.dump.locks[lock.0 as usize].owners = owners.collect();
         }
+    }
+
+    /// A task as an owner, as long as it lives.
+    fn owner(&self, task: u64) -> Option<Owner> {
+        let at = match *self.places.get(&task)? {
+            Standing::Own(at) => at,
+            Standing::Tracked(place) => self.first_tracked + place,
+        };
+        Some(Owner { thread: u32::try_from(at).ok()?, source: OwnerSource::Inferred })
     }
 }
 

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use sigquit_dump::{Dump, Kind, LockKind, OwnerSource, Task, Thread, ThreadState, WaitFor};
+use sigquit_dump::{Dump, LockKind, OwnerSource, Thread, ThreadState, WaitFor};
 use tracing::{Span, trace, trace_span};
 use tracing_subscriber::prelude::*;
 
@@ -24,11 +24,16 @@ fn with_layer(run: impl FnOnce(&Arc<Store>)) {
     with_room(10_000, run);
 }
 
-fn add_to(dump: &mut Dump, store: &Store) -> Vec<String> {
+fn seen(store: &Store) -> SeenSpans {
     let copied = store.copy(Instant::now() + Duration::from_secs(10));
     let running = entered::running(store.layer);
-    let seen = SeenSpans::new(copied, &running, &running);
-    nouns::add(dump, &seen);
+    SeenSpans::new(copied, &running, &running)
+}
+
+fn add_to(dump: &mut Dump, store: &Store) -> Vec<String> {
+    let seen = seen(store);
+    let known = nouns::add(dump, std::slice::from_ref(&seen), std::iter::empty());
+    assert!(known.is_empty());
     seen.complaints()
 }
 
@@ -308,21 +313,17 @@ fn a_task_that_is_tracked_too_is_shown_once() {
     with_layer(|store| {
         let mutex = resource("Mutex", 1);
         let call = Call::new(&mutex, "Mutex::lock");
-        let span = task(11, "from the span");
-        span.in_scope(|| call.poll(false));
-        let known = Task { runtime_id: Some(11), polls: 1, ..Task::default() };
+        let (alone, tracked) = (task(10, "alone"), task(11, "tracked"));
+        tracked.in_scope(|| lock(&mutex));
+        alone.in_scope(|| call.poll(false));
         let mut dump = Dump::default();
-        dump.threads.push(Thread {
-            kind: Kind::Task,
-            number: Some(3),
-            state: ThreadState::Waiting,
-            task: Some(Box::new(known)),
-            ..Thread::default()
-        });
-        add_to(&mut dump, store);
-        let [both] = &dump.threads[..] else { panic!("{:?}", dump.threads) };
-        assert_eq!((both.number, &*both.name), (Some(3), "from the span"));
-        assert!(both.wait.is_some());
+        let numbers = [Some(9), None, Some(11)].into_iter();
+        let known = nouns::add(&mut dump, &[seen(store)], numbers);
+        let [thread] = &dump.threads[..] else { panic!("{:?}", dump.threads) };
+        assert_eq!(thread.name, "alone");
+        let owner = &dump.lock(thread.wait.as_ref().unwrap().lock).owners[0];
+        assert_eq!(owner.thread, 1 + 2, "after the one thread, the third that is tracked");
+        assert_eq!((known.len(), &*known[&2].name), (1, "tracked"));
     });
 }
 

@@ -64,36 +64,53 @@
 //!   task is said to have [no waker](crate::dump::Trace::NoWaker).
 //! - Outside Linux on x86_64 nothing is: the functions are there, and do nothing beside.
 
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod atomic {
     pub(super) use std::sync::atomic::{AtomicU64, Ordering};
 }
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 pub(crate) mod clock;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod dump;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod entry;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod here;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod progress;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod registry;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod seen;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod trace;
-mod tracked;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod waker_cell;
-
-#[cfg(feature = "tokio")]
-mod spawn;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 #[cfg_attr(feature = "tokio", path = "tokio_worker.rs")]
 mod worker;
 
+#[cfg_attr(not(all(target_os = "linux", target_arch = "x86_64")), path = "untracked.rs")]
+mod tracked;
+
+#[cfg(feature = "tokio")]
+mod spawn;
+
 use std::panic::Location;
 
-#[cfg(feature = "tracing")]
-pub(crate) use entry::next_number;
-#[cfg(feature = "tracing")]
-pub(crate) use registry::lock_before;
-pub(crate) use seen::{SeenTasks, running, tasks};
 #[cfg(feature = "tokio")]
 pub use spawn::{spawn, spawn_local, spawn_named, spawn_on};
-pub(crate) use trace::{Looked, Tracer};
 pub use tracked::Tracked;
-pub(crate) use worker::runtimes;
+
+#[cfg(all(feature = "tracing", target_os = "linux", target_arch = "x86_64"))]
+pub(crate) use self::{dump::Known, entry::next_number, registry::lock_before};
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+pub(crate) use self::{
+    dump::TaskDump,
+    seen::{running, tasks},
+    trace::Tracer,
+    worker::runtimes,
+};
 
 /// Makes a future known to the agent: from now until it is dropped, dumps show it as a task.
 #[track_caller]

@@ -33,6 +33,19 @@ pub(crate) struct Progress {
     last: AtomicU64,
 }
 
+/// A poll that has begun, for whom ends it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Begun {
+    word: u64,
+}
+
+impl Begun {
+    /// Whether nobody has polled before.
+    pub fn is_first(self) -> bool {
+        self.word <= TID
+    }
+}
+
 /// How far a task had come at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Seen {
@@ -55,23 +68,23 @@ impl Progress {
 
     /// This thread begins to poll. The caller is the only one that polls.
     #[inline]
-    pub fn begin(&self, tid: u32) {
-        let word = self.word.load(Relaxed);
-        self.word.store(word & !TID | u64::from(tid), Relaxed);
+    pub fn begin(&self, tid: u32) -> Begun {
+        // Between two polls the tid is 0.
+        let word = self.word.load(Relaxed) | u64::from(tid);
+        self.word.store(word, Relaxed);
+        Begun { word }
     }
 
-    /// The poll has ended, at that time. To be called by whom has begun it.
+    /// The poll has ended, at that time.
     #[inline]
-    pub fn end(&self, at: u64) {
-        let word = self.word.load(Relaxed);
-        self.last.store(at << TID_BITS | word & TID, Release);
-        self.word.store((word & !TID).wrapping_add(TID + 1), Release);
+    pub fn end(&self, begun: Begun, at: u64) {
+        self.last.store(at << TID_BITS | begun.word & TID, Release);
+        self.word.store((begun.word | TID).wrapping_add(1), Release);
     }
 
     /// The poll has ended, and does not count: it was for a dump.
-    pub fn end_uncounted(&self) {
-        let word = self.word.load(Relaxed);
-        self.word.store(word & !TID, Release);
+    pub fn end_uncounted(&self, begun: Begun) {
+        self.word.store(begun.word & !TID, Release);
     }
 
     /// How far the task has come.
@@ -104,23 +117,21 @@ mod tests {
     fn a_task_is_new_runs_and_is_suspended() {
         let progress = Progress::new();
         assert_eq!(progress.read(), Seen::New);
-        progress.begin(7);
+        let poll = progress.begin(7);
         assert_eq!(progress.read(), Seen::Running { tid: 7, polls: 0 });
-        progress.end(100);
+        progress.end(poll, 100);
         assert_eq!(progress.read(), Seen::Suspended { polls: 1, at: 100, tid: 7 });
-        progress.begin(TID as u32);
+        let poll = progress.begin(TID as u32);
         assert_eq!(progress.read(), Seen::Running { tid: TID as u32, polls: 1 });
-        progress.end(101);
+        progress.end(poll, 101);
         assert_eq!(progress.read(), Seen::Suspended { polls: 2, at: 101, tid: TID as u32 });
     }
 
     #[test]
     fn a_poll_for_a_dump_leaves_no_trace() {
         let progress = Progress::new();
-        progress.begin(7);
-        progress.end(100);
-        progress.begin(8);
-        progress.end_uncounted();
+        progress.end(progress.begin(7), 100);
+        progress.end_uncounted(progress.begin(8));
         assert_eq!(progress.read(), Seen::Suspended { polls: 1, at: 100, tid: 7 });
     }
 
@@ -128,8 +139,7 @@ mod tests {
     fn the_count_of_polls_begins_anew_and_touches_nothing_else() {
         let progress = Progress::new();
         progress.word.store(!TID, Relaxed);
-        progress.begin(3);
-        progress.end(5);
+        progress.end(progress.begin(3), 5);
         assert_eq!(progress.word.load(Relaxed), 0);
         assert_eq!(progress.last.load(Relaxed), 5 << TID_BITS | 3);
     }

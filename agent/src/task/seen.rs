@@ -17,6 +17,7 @@ pub(crate) struct SeenTask {
 }
 
 /// All tasks as they were seen.
+#[derive(Default)]
 pub(crate) struct SeenTasks {
     /// In the order of their numbers.
     pub tasks: Vec<SeenTask>,
@@ -110,6 +111,12 @@ impl SeenTask {
     /// Whether it waits, after at least one poll.
     pub fn is_suspended(&self) -> bool {
         matches!(self.seen, Seen::Suspended { .. })
+    }
+
+    /// The number by which its runtime knows it.
+    #[cfg(feature = "tracing")]
+    pub fn runtime_id(&self) -> Option<u64> {
+        self.entry.runtime_id.get()
     }
 
     /// What tells one kind of tasks from another without comparing texts.

@@ -24,9 +24,12 @@ static RUNTIMES: Mutex<Vec<Known>> = Mutex::new(Vec::new());
 pub(crate) struct TaskNumber(OnceLock<tokio::task::Id>);
 
 impl TaskNumber {
-    /// Remembers it. To be called by the task itself.
+    /// Remembers it, when there is a use for it: tokio's spans call a task by that number. To be
+    /// called by the task itself.
     pub fn learn(&self) {
-        if let Some(id) = tokio::task::try_id() {
+        if cfg!(feature = "tracing")
+            && let Some(id) = tokio::task::try_id()
+        {
             let _ = self.0.set(id);
         }
     }

@@ -4,7 +4,7 @@ use sigquit_dump::AsyncRuntime;
 
 /// The number by which a runtime knows a task.
 #[derive(Default)]
-pub(crate) struct TaskNumber;
+pub(crate) struct TaskNumber(());
 
 impl TaskNumber {
     /// Remembers it.
