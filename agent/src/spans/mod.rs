@@ -55,6 +55,8 @@
 //! These spans are no promise of tokio's: names change without a new major version. They were read in
 //! tokio 1.54; what a later one calls differently is not seen, and nothing else suffers.
 
+#[cfg(feature = "console")]
+mod console;
 mod entered;
 mod fields;
 mod filter;
@@ -69,6 +71,8 @@ use tracing_core::Subscriber;
 use tracing_subscriber::Layer;
 use tracing_subscriber::registry::LookupSpan;
 
+#[cfg(feature = "console")]
+pub use console::console;
 pub(crate) use nouns::add;
 pub(crate) use seen::{SeenSpans, all, running};
 
