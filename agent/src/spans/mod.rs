@@ -27,8 +27,9 @@
 //! # What it costs
 //!
 //! The flag costs every program that has it, and spans cost more: a registry that keeps them does
-//! most of the work. `RUSTFLAGS="--cfg tokio_unstable" cargo bench -p sigquit --features console
-//! --bench spans` shows both, this layer, and tokio-console's. Memory is bounded: [`layer`] keeps
+//! most of the work. In `tests/unstable`, `cargo run --release --features console --bin spans` measures
+//! both, this layer, and tokio-console's; `RUSTFLAGS= cargo run --release --bin spans` tokio as most
+//! programs are built. Memory is bounded: [`layer`] keeps
 //! 100,000 tasks, as many locks, timers and channels, and as many calls that wait; a dump says how
 //! many more there are. What the registry itself keeps of each span that lives is not bounded by
 //! this.
