@@ -264,8 +264,10 @@ fn lock(dice: &mut Dice, counts: &Counts) -> Lock {
     };
     Lock {
         address: dice.maybe(Dice::number),
+        number: dice.maybe(Dice::number),
         kind: dice.one_of(&[LockKind::Futex, LockKind::Mutex, LockKind::Monitor]),
         type_name: dice.maybe(Dice::text),
+        made_at: dice.maybe(location),
         words: dice.maybe(|dice| [0; 4].map(|_| dice.number() as u32)),
         parking_key: dice.maybe(Dice::number),
         owners: if counts.threads == 0 { Vec::new() } else { dice.some(2, owner) },

@@ -125,6 +125,8 @@ mod owner;
 mod panic;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod schedule;
+#[cfg(all(feature = "tracing", target_os = "linux", target_arch = "x86_64"))]
+pub mod spans;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod symbolize;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]

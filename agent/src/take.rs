@@ -61,6 +61,8 @@ impl Taker {
         let maps = Maps::read();
         self.unwinder.refresh(&maps);
         let running = task::running();
+        #[cfg(feature = "tracing")]
+        let in_spans = crate::spans::running();
         let options = capture::Options { deadline: self.deadline, leave_out: Vec::new() };
         let unwinder = &mut self.unwinder;
         let mut answers = Answers::default();
@@ -82,7 +84,10 @@ impl Taker {
         assembler.sort_threads();
         add_owners(&mut assembler, answers, &mut self.unwinder);
         add_panics(&mut assembler);
-        let tasks = self.take_tasks(&mut assembler, &running);
+        #[cfg_attr(not(feature = "tracing"), expect(unused_mut, reason = "nothing is added"))]
+        let mut tasks = self.take_tasks(&mut assembler, &running);
+        #[cfg(feature = "tracing")]
+        assembler.spans(&crate::spans::all(&in_spans), &mut tasks);
         (assembler.finish(Some(captured.capture), self.unwinder.modules()), tasks)
     }
 

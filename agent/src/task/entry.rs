@@ -45,13 +45,12 @@ impl Entry {
         name: Option<Box<str>>,
         location: &'static Location<'static>,
     ) -> Entry {
-        static NEXT: AtomicU64 = AtomicU64::new(1);
         Entry {
             progress: Progress::new(),
             visit: AtomicU64::new(0),
             waker: WakerCell::new(),
             wakes: AtomicUsize::new(0),
-            id: NEXT.fetch_add(1, Relaxed),
+            id: next_number(),
             parent: here::task(),
             outer: AtomicU64::new(0),
             made: clock::now(),
@@ -62,4 +61,10 @@ impl Entry {
             place: AtomicU32::new(0),
         }
     }
+}
+
+/// A number that no other task of the process has, or had, in dumps.
+pub(crate) fn next_number() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    NEXT.fetch_add(1, Relaxed)
 }

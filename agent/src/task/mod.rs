@@ -72,7 +72,7 @@ mod atomic {
     pub(super) use std::sync::atomic::{AtomicU64, Ordering};
 }
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
-mod clock;
+pub(crate) mod clock;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod dump;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
@@ -105,6 +105,8 @@ use std::panic::Location;
 pub use spawn::{spawn, spawn_local, spawn_named, spawn_on};
 pub use tracked::Tracked;
 
+#[cfg(all(feature = "tracing", target_os = "linux", target_arch = "x86_64"))]
+pub(crate) use self::{dump::Known, entry::next_number, registry::lock_before};
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 pub(crate) use self::{
     dump::TaskDump,

@@ -116,6 +116,12 @@ impl SeenTask {
         matches!(self.seen, Seen::Suspended { .. })
     }
 
+    /// The number by which its runtime knows it.
+    #[cfg(feature = "tracing")]
+    pub fn runtime_id(&self) -> Option<u64> {
+        self.entry.runtime_id.get()
+    }
+
     /// What tells one kind of tasks from another without comparing texts.
     pub fn kind(&self) -> (usize, usize) {
         let location: *const std::panic::Location<'_> = self.entry.location;
