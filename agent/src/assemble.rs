@@ -3,14 +3,13 @@
 use std::collections::HashMap;
 
 use sigquit_dump::{
-    AsyncRuntime, Capture, Dump, Frame, FrameId, Lock, LockId, Notice, NoticeKind, Stack, StackId,
-    TaskCapture, Thread, ThreadState, Trace, Trust, Unanswered, Wait, WaitFor,
+    AsyncRuntime, Capture, Dump, Frame, FrameId, Lock, LockId, Notice, NoticeKind, Spawn, SpawnId,
+    Stack, StackId, TaskCapture, Thread, ThreadState, Trust, Unanswered, Wait, WaitFor,
 };
 
 use crate::facts;
 use crate::owner::Awaited;
 use crate::panic::Panicked;
-use crate::task::{Looked, SeenTasks};
 use crate::unwind::{Modules, Registers, Unwound};
 
 /// A dump in the making: equal frames, stacks and locks are put in once.
@@ -123,33 +122,13 @@ impl Assembler {
         self.dump.async_runtimes = runtimes;
     }
 
-    /// The tasks, and what polling the suspended ones brought, in their order; after all threads.
-    pub fn tasks(&mut self, seen: &SeenTasks, looked: Vec<Looked<StackId>>) {
-        let mut looked = looked.into_iter();
-        let workers = self.workers();
-        let mut spawns = HashMap::new();
-        for task in &seen.tasks {
-            let mut thread = seen.thread(task);
-            let known = thread.task.get_or_insert_default();
-            let dump = &mut self.dump;
-            let spawn = || dump.add_spawn(task.spawn());
-            known.spawn = Some(*spawns.entry(task.kind()).or_insert_with(spawn));
-            known.runtime = known.polled_by.and_then(|tid| workers.get(&tid).copied());
-            if let Some(looked) = task.is_suspended().then(|| looked.next()).flatten() {
-                known.trace = looked.trace;
-                let mut stacks = looked.stacks.into_iter();
-                thread.stack = stacks.next();
-                known.branches = stacks.collect();
-                if looked.trace == Trace::Yielded {
-                    thread.state = ThreadState::Runnable;
-                }
-            }
-            self.dump.threads.push(thread);
-        }
+    /// The number of what tasks are spawned from.
+    pub fn spawn(&mut self, spawn: Spawn) -> SpawnId {
+        self.dump.add_spawn(spawn)
     }
 
     /// The runtime of each thread that is a worker, by tid.
-    fn workers(&self) -> HashMap<u64, u32> {
+    pub fn workers(&self) -> HashMap<u64, u32> {
         let runtimes = (0..).zip(&self.dump.async_runtimes);
         let workers = runtimes.flat_map(|(at, runtime)| {
             runtime.workers.iter().filter_map(move |worker| Some((worker.os_id?, at)))

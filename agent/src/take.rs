@@ -12,7 +12,7 @@ use crate::facts::{self, Tasks};
 use crate::options::Options;
 use crate::owner::Answers;
 use crate::panic;
-use crate::task::{self, Tracer};
+use crate::task::{self, TaskDump, Tracer};
 use crate::unwind::{Unwinder, Unwound};
 
 /// Looks at one thread's registers, at most.
@@ -47,8 +47,9 @@ impl Taker {
         }
     }
 
-    /// Takes a dump. What the kernel says comes first: asking the threads wakes them.
-    pub fn take(&mut self, series: Series, sampled: Sampled) -> Dump {
+    /// Takes a dump: of the threads, and the tasks apart. What the kernel says comes first: asking
+    /// the threads wakes them.
+    pub fn take(&mut self, series: Series, sampled: Sampled) -> (Dump, TaskDump) {
         let mut assembler = Assembler::new(Dump {
             time: Some(facts::now()),
             monotonic: Some(facts::monotonic()),
@@ -81,17 +82,21 @@ impl Taker {
         assembler.sort_threads();
         add_owners(&mut assembler, answers, &mut self.unwinder);
         add_panics(&mut assembler);
-        self.add_tasks(&mut assembler, &running);
-        assembler.finish(Some(captured.capture), self.unwinder.modules())
+        let tasks = self.take_tasks(&mut assembler, &running);
+        (assembler.finish(Some(captured.capture), self.unwinder.modules()), tasks)
     }
 
-    /// Adds the tasks: what is known of them first, then what they tell when they are polled.
-    /// `running` says which ran before the threads were asked for their stacks.
-    fn add_tasks(&mut self, assembler: &mut Assembler, running: &HashMap<u64, (u32, u64)>) {
+    /// The tasks: what is known of them first, then what they tell when they are polled. `running`
+    /// says which ran before the threads were asked for their stacks.
+    fn take_tasks(
+        &mut self,
+        assembler: &mut Assembler,
+        running: &HashMap<u64, (u32, u64)>,
+    ) -> TaskDump {
         assembler.async_runtimes(task::runtimes());
         let seen = task::tasks();
         if seen.tasks.is_empty() && seen.out_of_reach == 0 {
-            return;
+            return TaskDump::default();
         }
         let mut capture = TaskCapture {
             tracked: seen.tasks.len() as u32,
@@ -113,8 +118,9 @@ impl Taker {
             }
         }
         assembler.carries(&seen.carried(running));
-        assembler.tasks(&seen, looked);
         assembler.task_capture(capture);
+        let workers = assembler.workers();
+        TaskDump::new(seen, looked, workers, &mut |task| assembler.spawn(task.spawn()))
     }
 
     /// Looks at the registers of the threads that have been busy since an earlier moment, for as

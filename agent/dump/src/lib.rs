@@ -59,4 +59,4 @@ pub use thread::{
     Kind, RegisterSamples, Syscall, Thread, ThreadState, Unanswered, UnansweredReason,
 };
 pub use time::Nanos;
-pub use write::{write, write_names};
+pub use write::{write, write_names, write_with};

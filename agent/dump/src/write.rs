@@ -3,13 +3,26 @@
 use std::io::{self, Write};
 
 use crate::format::{End, Header, Named, Names, RecordRef, VERSION};
-use crate::{Dump, FrameId, LockId, ModuleId, SpawnId, StackId};
+use crate::{Dump, FrameId, LockId, ModuleId, SpawnId, StackId, Thread};
 
 /// Writes a dump, whole. What [`read`](crate::read) makes of it is equal to it.
 ///
 /// # Errors
 /// Those of the writer.
-pub fn write(dump: &Dump, mut out: impl Write) -> io::Result<()> {
+pub fn write(dump: &Dump, out: impl Write) -> io::Result<()> {
+    write_with(dump, std::iter::empty(), out)
+}
+
+/// The same, with further threads after the dump's own: as many as there are, one at a time. What
+/// they refer to stands in the dump.
+///
+/// # Errors
+/// Those of the writer.
+pub fn write_with(
+    dump: &Dump,
+    further: impl Iterator<Item = Thread>,
+    mut out: impl Write,
+) -> io::Result<()> {
     let out = &mut out;
     let header = Header {
         version: VERSION,
@@ -40,13 +53,19 @@ pub fn write(dump: &Dump, mut out: impl Write) -> io::Result<()> {
     for runtime in &dump.async_runtimes {
         record(out, &RecordRef::AsyncRuntime(runtime))?;
     }
-    for (index, thread) in (0..).zip(&dump.threads) {
-        record(out, &RecordRef::Thread((index, thread)))?;
+    let mut threads = 0;
+    for thread in &dump.threads {
+        record(out, &RecordRef::Thread((threads, thread)))?;
+        threads += 1;
+    }
+    for thread in further {
+        record(out, &RecordRef::Thread((threads, &thread)))?;
+        threads += 1;
     }
     for notice in &dump.notices {
         record(out, &RecordRef::Notice(notice))?;
     }
-    record(out, &RecordRef::End(End { threads: dump.threads.len() as u64 }))
+    record(out, &RecordRef::End(End { threads: threads.into() }))
 }
 
 /// Writes the names that symbolizing found for a dump's frames, to be appended to what

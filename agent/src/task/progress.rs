@@ -39,6 +39,13 @@ pub(crate) struct Begun {
     word: u64,
 }
 
+impl Begun {
+    /// Whether nobody has polled before.
+    pub fn is_first(self) -> bool {
+        self.word <= TID
+    }
+}
+
 /// How far a task had come at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Seen {

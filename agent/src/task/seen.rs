@@ -17,6 +17,7 @@ pub(crate) struct SeenTask {
 }
 
 /// All tasks as they were seen.
+#[derive(Default)]
 pub(crate) struct SeenTasks {
     /// In the order of their numbers.
     pub tasks: Vec<SeenTask>,

@@ -49,14 +49,15 @@ impl<F: Future> Future for Tracked<F> {
             let this = self.get_unchecked_mut();
             (Pin::new_unchecked(&mut this.future), &*this.task.0)
         };
-        let mut poll = Polling::begin(entry);
+        let is_tracing = here::is_tracing();
+        let mut poll = Polling::begin(entry, is_tracing);
         if entry.visit.load(Relaxed) != 0
             && let Some(visit) = trace::accept(&entry.visit)
         {
             poll.counts = false;
             return trace::poll(visit, future, context);
         }
-        if !here::is_tracing() {
+        if !is_tracing {
             // SAFETY: the exclusive reference to the future says that nobody else polls; the cell
             // is closed when this is dropped.
             let is_new = unsafe { entry.waker.keep(context.waker()) };
@@ -90,17 +91,18 @@ struct Polling<'a> {
     begun: Begun,
     /// The task that this thread was in before.
     outer: u64,
-    /// It is not one that only a dump wanted.
+    /// It is not one that only a dump wanted, of this task or of one that polls it.
     counts: bool,
 }
 
 impl Polling<'_> {
     #[inline]
-    fn begin(entry: &Entry) -> Polling<'_> {
+    fn begin(entry: &Entry, is_tracing: bool) -> Polling<'_> {
         let begun = entry.progress.begin(here::tid());
         let outer = here::set_task(entry.id);
         entry.outer.store(outer, Relaxed);
-        Polling { entry, begun, outer, counts: true }
+        // The first poll counts always: a task that has begun is not new.
+        Polling { entry, begun, outer, counts: !is_tracing || begun.is_first() }
     }
 }
 

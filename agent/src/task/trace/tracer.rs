@@ -23,12 +23,24 @@ const NAP: Duration = Duration::from_micros(50);
 /// A trace ends after so many of its deadlines, however much still comes.
 const MOST_DEADLINES: u32 = 10;
 
-/// What the trace of one task brought.
+/// What the trace of one task brought. There can be a million, so that it is small.
 #[derive(Clone, Debug)]
 pub(crate) struct Looked<T> {
     pub trace: Trace,
-    /// Where it left its waker, in the order in which it did.
-    pub stacks: Vec<T>,
+    /// Where it left its waker first.
+    pub first: Option<T>,
+    /// Where else it left it, in the order in which it did.
+    pub further: Box<[T]>,
+}
+
+impl<T: Copy> Looked<T> {
+    /// It left its waker there, too. Seldom more than once.
+    pub fn add(&mut self, stack: T) {
+        match self.first {
+            None => self.first = Some(stack),
+            Some(_) => self.further = self.further.iter().copied().chain([stack]).collect(),
+        }
+    }
 }
 
 /// What the trace of all tasks brought.
@@ -62,7 +74,7 @@ impl Tracer {
         unwinder: &mut Unwinder,
         put: &mut dyn FnMut(&Unwound, u64) -> T,
     ) -> Traced<T> {
-        let nothing = Looked { trace: Trace::NotAsked, stacks: Vec::new() };
+        let nothing = Looked { trace: Trace::NotAsked, first: None, further: Box::default() };
         let mut looked = vec![nothing; tasks.len()];
         let begun = Instant::now();
         let (mut served, mut cut) = (0, 0);
@@ -80,7 +92,7 @@ impl Tracer {
         Traced { looked, served, cut, wall: begun.elapsed(), failure }
     }
 
-    fn run<T>(
+    fn run<T: Copy>(
         &mut self,
         tasks: &[Arc<Entry>],
         looked: &mut [Looked<T>],

@@ -59,7 +59,7 @@ pub(super) struct Wave<'a, T> {
     moved: Instant,
 }
 
-impl<'a, T> Wave<'a, T> {
+impl<'a, T: Copy> Wave<'a, T> {
     /// A wave of these tasks, and what the waking thread is to do.
     pub fn new(
         number: u32,
@@ -104,7 +104,7 @@ impl<'a, T> Wave<'a, T> {
             self.read[number] = true;
             any = true;
             if let Some(looked) = self.looked.get_mut(look.slot as usize) {
-                looked.stacks.push(stack_of(&look));
+                looked.add(stack_of(&look));
             }
         }
         self.first += self.read[self.first..].iter().take_while(|&&read| read).count();
