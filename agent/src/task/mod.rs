@@ -60,8 +60,12 @@
 //! # What is not seen
 //!
 //! - Futures that a combinator wakes by wakers of its own, and does not poll unless they were
-//!   woken: the children of `FuturesUnordered`, `buffer_unordered` and `futures::future::Shared`.
+//!   woken: the children of `FuturesUnordered` and of what is made of it (`buffer_unordered`,
+//!   `buffered`, a `join_all` of more than thirty), and of `futures::future::Shared`.
 //!   The task is shown up to the combinator; children that are tracked themselves are shown.
+//! - A `poll` written by hand that ends with the `poll` of another: optimised, it leaves by a jump
+//!   and has no frame, so its line is missing between the two others. That of an `async fn`
+//!   always has something left to do.
 //! - Tasks that libraries spawn by themselves, such as hyper's connections.
 //! - The line at which a future waits that never looks at its waker (`std::future::pending`): the
 //!   task is said to have [no waker](crate::dump::Trace::NoWaker).
