@@ -71,6 +71,7 @@ fn outcome(dump: &Dump, thread: &Thread, task: &Task) -> Option<String> {
         Trace::Finished => {
             Some("- was ready when the dump had it polled, and ended with that".into())
         }
+        Trace::Unfinished => Some("- polled for the dump, and still in that poll".into()),
         Trace::NotServed => Some(match polled_by {
             Some(worker) => format!(
                 "- woken for the dump and not polled in time; {} polled it last, {}",

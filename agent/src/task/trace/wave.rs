@@ -150,7 +150,8 @@ impl<'a, T: Copy> Wave<'a, T> {
             looked.trace = match self.log.outcome(slot) {
                 Some(outcome) => outcome,
                 None if waits_still => Trace::NotServed,
-                None => looked.trace,
+                None if task.waker.is_closed() => Trace::NotAsked,
+                None => Trace::Unfinished,
             };
             served += u32::from(self.log.outcome(slot).is_some());
         }
