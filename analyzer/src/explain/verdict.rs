@@ -1,6 +1,6 @@
 //! The answer: one word and one sentence.
 
-use sigquit_dump::{Dump, Kind, NoticeKind, Runtime};
+use sigquit_dump::{Dump, Kind, LockId, LockKind, NoticeKind, Runtime};
 
 use super::bystander::bystanders;
 use super::cause::{Causes, makers, sufferers};
@@ -219,6 +219,9 @@ fn nothing_wrong(inputs: &[InputReport], diagnoses: &[Diagnosis], ranking: &[Ran
     {
         sentence += &format!("; {}", sentence_body(&finding(diagnoses, least).headline));
     }
+    if let Some(waiting) = behind_the_unknown(diagnoses).filter(|_| ranking.is_empty()) {
+        sentence += &format!("; {waiting}");
+    }
     if diagnoses.iter().any(|diagnosis| diagnosis.incident.dumps.len() == 1) {
         sentence += "; one dump cannot show who spins or is stuck";
     }
@@ -226,6 +229,29 @@ fn nothing_wrong(inputs: &[InputReport], diagnoses: &[Diagnosis], ranking: &[Ran
         sentence += "; a dump ends early, and what is missing was not looked at";
     }
     sentence
+}
+
+/// How many wait, in the newest dumps, for locks of whose owner nothing is known: what they wait
+/// for may be each other.
+fn behind_the_unknown(diagnoses: &[Diagnosis]) -> Option<String> {
+    let waiting = diagnoses.iter().map(|diagnosis| waiting_for_unknown(diagnosis.incident)).sum();
+    match waiting {
+        0 => None,
+        1 => Some("1 thread waits for a lock whose owner the dump does not tell".into()),
+        _ => Some(format!("{waiting} threads wait for locks whose owners the dump does not tell")),
+    }
+}
+
+fn waiting_for_unknown(incident: &Incident) -> usize {
+    let newest = incident.dumps.len().saturating_sub(1);
+    let Some(dump) = incident.dumps.last() else { return 0 };
+    let graph = incident.wait_for(newest);
+    let has_owner = |lock: LockId| dump.lock(lock).kind != LockKind::Unknown;
+    let is_unknown = |&thread: &u32| {
+        let lock = graph.wants(thread).filter(|&lock| has_owner(lock));
+        lock.is_some_and(|lock| graph.owners(lock).is_empty())
+    };
+    (0..dump.threads.len() as u32).filter(is_unknown).count()
 }
 
 fn plural(number: usize, noun: &str) -> String {

@@ -4,10 +4,14 @@
 //! format is one file and one line here.
 
 mod encoding;
+mod eu_stack;
 mod foreign;
+mod gdb;
 mod go;
 mod hotspot;
 mod intern;
+mod lldb;
+mod native;
 mod other;
 mod paths;
 mod sigquit;
@@ -89,7 +93,8 @@ fn too_many_threads(line: u64) -> Warning {
 }
 
 /// Every format, the most exact recogniser first.
-pub const FORMATS: &[Format] = &[sigquit::FORMAT, hotspot::FORMAT, go::FORMAT];
+pub const FORMATS: &[Format] =
+    &[sigquit::FORMAT, hotspot::FORMAT, go::FORMAT, gdb::FORMAT, eu_stack::FORMAT, lldb::FORMAT];
 
 /// Reads the bytes of one input. `format` forces one by name.
 ///
