@@ -169,7 +169,9 @@ fn no_cause(inputs: &[InputReport], diagnoses: &[Diagnosis], ranking: &[Ranked])
                 _ => format!("the runtime said: {said}; apart from that, {headline}"),
             },
         },
-        None if failure.is_some() || seen == 0 => Verdict { status: Status::Suspect, headline },
+        None if failure.is_some() || seen == 0 || most_wait_for_unknown(diagnoses) => {
+            Verdict { status: Status::Suspect, headline }
+        }
         None => Verdict { status: Status::Healthy, headline },
     }
 }
@@ -240,6 +242,15 @@ fn behind_the_unknown(diagnoses: &[Diagnosis]) -> Option<String> {
         1 => Some("1 thread waits for a lock whose owner the dump does not tell".into()),
         _ => Some(format!("{waiting} threads wait for locks whose owners the dump does not tell")),
     }
+}
+
+/// Whether, in some process, most of those that are not idle wait for locks of unknown owners.
+fn most_wait_for_unknown(diagnoses: &[Diagnosis]) -> bool {
+    diagnoses.iter().any(|diagnosis| {
+        let incident = diagnosis.incident;
+        let waiting = waiting_for_unknown(incident);
+        waiting > 1 && waiting * 2 > incident.busy(incident.dumps.len().saturating_sub(1))
+    })
 }
 
 fn waiting_for_unknown(incident: &Incident) -> usize {

@@ -14,6 +14,7 @@ mod lldb;
 mod native;
 mod other;
 mod paths;
+mod rust_panic;
 mod sigquit;
 mod text;
 mod transport;
@@ -93,8 +94,15 @@ fn too_many_threads(line: u64) -> Warning {
 }
 
 /// Every format, the most exact recogniser first.
-pub const FORMATS: &[Format] =
-    &[sigquit::FORMAT, hotspot::FORMAT, go::FORMAT, gdb::FORMAT, eu_stack::FORMAT, lldb::FORMAT];
+pub const FORMATS: &[Format] = &[
+    sigquit::FORMAT,
+    hotspot::FORMAT,
+    go::FORMAT,
+    gdb::FORMAT,
+    eu_stack::FORMAT,
+    lldb::FORMAT,
+    rust_panic::FORMAT,
+];
 
 /// Reads the bytes of one input. `format` forces one by name.
 ///
