@@ -220,6 +220,7 @@ static JAVA: Rules = Rules {
                 "java.lang.ref.ReferenceQueue.*",
                 "jdk.internal.ref.CleanerImpl.*",
                 "java.lang.VirtualThread$VThreadStarter*",
+                "java.lang.VirtualThread.takeVirtualThreadListToUnblock",
                 "java.lang.VirtualThread.lambda$create*",
             ],
         ),

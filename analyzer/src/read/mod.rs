@@ -97,6 +97,9 @@ fn too_many_threads(line: u64) -> Warning {
 pub const FORMATS: &[Format] = &[
     sigquit::FORMAT,
     hotspot::FORMAT,
+    hotspot::json::FORMAT,
+    hotspot::to_file::FORMAT,
+    hotspot::thread_info::FORMAT,
     go::FORMAT,
     gdb::FORMAT,
     eu_stack::FORMAT,
@@ -129,16 +132,19 @@ fn named(name: &str) -> Option<&'static Format> {
 }
 
 fn no_such_format(name: &str) -> String {
+    format!("no format is named {name:?}: expected one of {}", names())
+}
+
+fn names() -> String {
     let names: Vec<&str> = FORMATS.iter().map(|format| format.name).collect();
-    format!("no format is named {name:?}: expected one of {}", names.join(", "))
+    names.join(", ")
 }
 
 fn no_dump(bytes: &[u8], text: &Text) -> String {
     match other::describe(bytes, text) {
         Some(what) => format!("no thread dump in it: {what}"),
         None => {
-            let all: Vec<&str> = FORMATS.iter().map(|format| format.looks_like).collect();
-            format!("no thread dump in it: expected {}", all.join(", or "))
+            format!("no thread dump in it: none of the formats {} recognises it", names())
         }
     }
 }
