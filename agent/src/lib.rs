@@ -44,6 +44,7 @@
 //! | `SIGQUIT_DUMPS` | [`dumps`](Builder::dumps) |
 //! | `SIGQUIT_INTERVAL` | [`interval`](Builder::interval), in seconds, such as `0.5` |
 //! | `SIGQUIT_STDERR=1` | [`stderr`](Builder::stderr): each dump as text, too |
+//! | `SIGQUIT_TASKS=0` | [`trace_tasks`](Builder::trace_tasks): no async task is polled for a dump |
 //! | `SIGQUIT_OFF=1` | all: [`install`] does nothing |
 //!
 //! # What it promises
@@ -78,7 +79,7 @@
 //!   shown without a stack, and with the reason.
 //! - A thread that waits for a CPU answers when it gets one. On a machine that is overloaded a
 //!   dump takes up to its [`deadline`](Builder::deadline).
-//! - Async tasks that are not running have no stack of their own and are not shown.
+//! - Async tasks are shown when they were handed to [`task`].
 //! - The name of a thread is what the kernel keeps of it: 15 bytes.
 //! - To find names takes tens of megabytes for a moment, more for a binary with full debug
 //!   information, and glibc may keep them for later use. Strip the binary where that is too much,
@@ -124,6 +125,7 @@ mod schedule;
 mod symbolize;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod take;
+pub mod task;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod unwind;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
