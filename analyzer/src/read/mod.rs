@@ -65,7 +65,22 @@ pub struct Format {
     /// Whether a text is of this format, as far as its lines tell.
     pub recognize: fn(&Text) -> Recognition,
     /// Reads a text that is of this format, as far as it can be understood.
-    pub read: fn(&Text) -> (Vec<Dump>, Vec<Warning>),
+    pub read: Read,
+}
+
+/// How a format is read.
+#[derive(Clone, Copy)]
+pub enum Read {
+    /// From the whole text at once, which has to fit into memory.
+    Whole(fn(&Text) -> (Vec<Dump>, Vec<Warning>)),
+}
+
+impl Read {
+    fn read(self, text: &Text) -> (Vec<Dump>, Vec<Warning>) {
+        match self {
+            Read::Whole(read) => read(text),
+        }
+    }
 }
 
 /// Whether a text is of a format.
@@ -103,7 +118,7 @@ pub fn read(path: &str, bytes: &[u8], format: Option<&str>) -> Result<Input, Rea
         Some(name) => named(name).ok_or_else(|| error(None, no_such_format(name)))?,
         None => recognize(&text).ok_or_else(|| error(None, no_dump(bytes, &text)))?,
     };
-    let (dumps, warnings) = (format.read)(&text);
+    let (dumps, warnings) = format.read.read(&text);
     if dumps.is_empty() {
         let message = format!("no dump in it: expected {}", format.looks_like);
         return Err(error(warnings.first().map(|warning| warning.line), message));

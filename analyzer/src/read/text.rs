@@ -8,6 +8,7 @@ use super::transport;
 /// An input as text.
 #[derive(Clone, Debug, Default)]
 pub struct Text<'a> {
+    bytes: &'a [u8],
     text: Cow<'a, str>,
     /// For each line its number in the file, where that is not its place in the text.
     numbers: Option<Vec<u64>>,
@@ -26,12 +27,18 @@ impl<'a> Text<'a> {
     /// Decodes bytes and takes them out of the log that carried them, when there is one. Bytes
     /// that mean nothing become replacement characters.
     pub fn from_bytes(bytes: &'a [u8]) -> Text<'a> {
-        transport::unwrap(Text { text: decode(bytes), numbers: None })
+        transport::unwrap(Text { bytes, text: decode(bytes), numbers: None })
     }
 
-    /// A text of lines that stand elsewhere in the file than their order says.
-    pub(super) fn renumbered(text: String, numbers: Vec<u64>) -> Text<'static> {
-        Text { text: Cow::Owned(text), numbers: Some(numbers) }
+    /// What was taken out of a text: lines that stand elsewhere in the file than their order
+    /// says.
+    pub(super) fn unwrapped(&self, text: String, numbers: Vec<u64>) -> Text<'a> {
+        Text { bytes: self.bytes, text: Cow::Owned(text), numbers: Some(numbers) }
+    }
+
+    /// The bytes that were decoded, for formats that are no text.
+    pub fn bytes(&self) -> &'a [u8] {
+        self.bytes
     }
 
     /// The whole text.

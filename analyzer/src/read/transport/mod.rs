@@ -63,14 +63,14 @@ impl Carrier {
         seen.carrier()
     }
 
-    fn unwrap(&self, text: &Text) -> Text<'static> {
+    fn unwrap<'a>(&self, text: &Text<'a>) -> Text<'a> {
         let mut unwrapped = Unwrapped::default();
         match self {
             Carrier::Prefixes(prefixes) => prefix::unwrap(prefixes, text, &mut unwrapped),
             Carrier::Envelope(envelope) => envelope.unwrap(text, &mut unwrapped),
             Carrier::Markup => markup::unwrap(text, &mut unwrapped),
         }
-        Text::renumbered(unwrapped.text, unwrapped.numbers)
+        text.unwrapped(unwrapped.text, unwrapped.numbers)
     }
 }
 
