@@ -34,6 +34,11 @@ pub(super) fn unwrap(mut text: Text<'_>) -> Text<'_> {
     text
 }
 
+/// Whether something carries the dumps in a text.
+pub(super) fn carries(text: &Text) -> bool {
+    Carrier::of(text).is_some()
+}
+
 /// What carries a dump.
 #[derive(Debug, PartialEq)]
 enum Carrier {
