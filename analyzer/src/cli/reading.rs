@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::arguments::Reading;
 use super::progress::Progress;
-use crate::read::{Input, ReadError, read_paths};
+use crate::read::{Input, ReadError, read_paths_within};
 
 /// What was read, and what to tell the user of it beside the result.
 pub(super) struct Read {
@@ -25,7 +25,8 @@ impl Read {
 
 /// Reads what the arguments name, and gives names to frames where they ask for it.
 pub(super) fn read_all(reading: &Reading, progress: &Progress) -> Read {
-    let (mut inputs, errors) = read_paths(&reading.paths, reading.format.as_deref());
+    let (mut inputs, errors) =
+        read_paths_within(&reading.limits(), &reading.paths, reading.format.as_deref());
     let mut remarks: Vec<String> = errors.iter().map(ReadError::to_string).collect();
     if let Some(folder) = &reading.symbols {
         progress.say("looking for names");

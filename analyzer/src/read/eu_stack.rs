@@ -13,10 +13,14 @@ use sigquit_dump::{Dump, Thread, Truncation, Warning};
 
 use super::foreign::{NotUnderstood, is_log_line};
 use super::native::{Building, NativeFrame, Open, without_return_type};
-use super::{Format, Line, MOST_THREADS, Recognition, Text, too_many_threads};
+use super::{Format, Line, MOST_THREADS, Read, Recognition, Text, too_many_threads};
 
-pub(super) const FORMAT: Format =
-    Format { name: "eu-stack", looks_like: "a line `TID 345:` of eu-stack", recognize, read };
+pub(super) const FORMAT: Format = Format {
+    name: "eu-stack",
+    looks_like: "a line `TID 345:` of eu-stack",
+    recognize,
+    read: Read::Whole(read),
+};
 
 fn recognize(text: &Text) -> Recognition {
     let mut lines = text.lines();

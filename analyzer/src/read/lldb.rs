@@ -11,13 +11,13 @@ use sigquit_dump::{Dump, Thread, Warning};
 
 use super::foreign::{NotUnderstood, is_log_line};
 use super::native::{Building, NativeFrame, Open, without_return_type};
-use super::{Format, Line, MOST_THREADS, Recognition, Text, too_many_threads};
+use super::{Format, Line, MOST_THREADS, Read, Recognition, Text, too_many_threads};
 
 pub(super) const FORMAT: Format = Format {
     name: "lldb",
     looks_like: "a line `* thread #1, name = 'main', stop reason = ...` of lldb",
     recognize,
-    read,
+    read: Read::Whole(read),
 };
 
 fn recognize(text: &Text) -> Recognition {

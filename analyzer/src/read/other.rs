@@ -4,19 +4,16 @@
 use super::Text;
 
 /// What an input is, as a clause; none when nothing is known of it.
-pub(super) fn describe(bytes: &[u8], text: &Text) -> Option<&'static str> {
-    compressed(bytes).or_else(|| {
+pub(super) fn describe(text: &Text) -> Option<&'static str> {
+    no_text(text.bytes()).or_else(|| {
         const LOOKED_AT: usize = 2000;
         text.lines().take(LOOKED_AT).find_map(|line| by_line(line.text))
     })
 }
 
-fn compressed(bytes: &[u8]) -> Option<&'static str> {
+fn no_text(bytes: &[u8]) -> Option<&'static str> {
     match bytes {
         [] => Some("it is empty"),
-        [0x1F, 0x8B, ..] | [0x28, 0xB5, 0x2F, 0xFD, ..] | [b'P', b'K', 3, 4, ..] => {
-            Some("it is compressed: unpack it, or, if it is a pprof profile, it has no threads")
-        }
         [0x7F, b'E', b'L', b'F', ..] => Some("it is a binary or a core file"),
         _ => None,
     }
@@ -47,13 +44,13 @@ mod tests {
     use super::*;
 
     fn said(bytes: &[u8]) -> &'static str {
-        describe(bytes, &Text::from_bytes(bytes)).unwrap_or("")
+        describe(&Text::from_bytes(bytes)).unwrap_or("")
     }
 
     #[test]
     fn what_is_not_read_is_named() {
         assert!(said(b"goroutine profile: total 32\n16 @ 0x48cb6a\n").contains("debug=2"));
-        assert!(said(b"\x1F\x8B\x08").contains("compressed"));
+        assert!(said(b"\x7FELF\x02").contains("core file"));
         assert!(said(b"0SECTION TITLE\n").contains("javacore"));
         assert!(said(b"").contains("empty"));
         assert_eq!(said(b"hello\n"), "");

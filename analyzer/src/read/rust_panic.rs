@@ -22,13 +22,13 @@ use sigquit_dump::{
 use super::foreign::is_log_line;
 use super::intern::Interned;
 use super::text::Lines;
-use super::{Format, Line, MOST_THREADS, Recognition, Text, too_many_threads};
+use super::{Format, Line, MOST_THREADS, Read, Recognition, Text, too_many_threads};
 
 pub(super) const FORMAT: Format = Format {
     name: "rust-panic",
     looks_like: "a line `thread 'main' panicked at src/main.rs:2:5:` of Rust",
     recognize,
-    read,
+    read: Read::Whole(read),
 };
 
 fn recognize(text: &Text) -> Recognition {

@@ -25,13 +25,13 @@ use self::header::Header;
 use super::foreign::{NotUnderstood, is_log_line};
 use super::native::{Building, Guard, Open};
 use super::text::Lines;
-use super::{Format, Line, MOST_THREADS, Recognition, Text, too_many_threads};
+use super::{Format, Line, MOST_THREADS, Read, Recognition, Text, too_many_threads};
 
 pub(super) const FORMAT: Format = Format {
     name: "gdb",
     looks_like: "a line `Thread 2 (Thread 0x7f12 (LWP 345) \"name\"):` of gdb",
     recognize,
-    read,
+    read: Read::Whole(read),
 };
 
 fn recognize(text: &Text) -> Recognition {

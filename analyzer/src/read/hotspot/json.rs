@@ -16,7 +16,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use sigquit_dump::{Dump, Kind, Thread, Warning};
 
-use super::super::{Format, MOST_THREADS, Recognition, Text, too_many_threads};
+use super::super::{Format, MOST_THREADS, Read, Recognition, Text, too_many_threads};
 use super::managed::{self, Managed, Open};
 use super::mark::{Mark, Object};
 
@@ -24,7 +24,7 @@ pub(in crate::read) const FORMAT: Format = Format {
     name: "hotspot-json",
     looks_like: "an object {\"threadDump\": ...} of HotSpot's Thread.dump_to_file",
     recognize,
-    read,
+    read: Read::Whole(read),
 };
 
 fn recognize(text: &Text) -> Recognition {

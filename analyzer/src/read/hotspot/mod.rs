@@ -44,13 +44,13 @@ use sigquit_dump::{Dump, Warning};
 use self::building::Building;
 use self::header::Header;
 use self::title::Title;
-use super::{Format, Line, MOST_THREADS, Recognition, Text, too_many_threads};
+use super::{Format, Line, MOST_THREADS, Read, Recognition, Text, too_many_threads};
 
 pub(super) const FORMAT: Format = Format {
     name: "hotspot",
     looks_like: "a line `Full thread dump ...` of HotSpot",
     recognize,
-    read,
+    read: Read::Whole(read),
 };
 
 fn recognize(text: &Text) -> Recognition {

@@ -19,7 +19,7 @@ use std::collections::HashSet;
 use sigquit_dump::{Dump, Thread, ThreadState, Truncation, Warning};
 
 use super::super::foreign::{NotUnderstood, is_log_line};
-use super::super::{Format, Line, MOST_THREADS, Recognition, Text, too_many_threads};
+use super::super::{Format, Line, MOST_THREADS, Read, Recognition, Text, too_many_threads};
 use super::managed::{self, Managed, Open};
 use super::mark::{Mark, Object};
 
@@ -27,7 +27,7 @@ pub(in crate::read) const FORMAT: Format = Format {
     name: "thread-info",
     looks_like: "a line `\"main\" prio=5 Id=1 RUNNABLE` of java.lang.management",
     recognize,
-    read,
+    read: Read::Whole(read),
 };
 
 fn recognize(text: &Text) -> Recognition {

@@ -15,7 +15,7 @@
 use sigquit_dump::{Dump, Kind, Thread, Truncation, Warning};
 
 use super::super::foreign::{NotUnderstood, is_log_line};
-use super::super::{Format, Line, MOST_THREADS, Recognition, Text, too_many_threads};
+use super::super::{Format, Line, MOST_THREADS, Read, Recognition, Text, too_many_threads};
 use super::managed::{self, Managed, Open};
 use super::mark::Mark;
 
@@ -23,7 +23,7 @@ pub(in crate::read) const FORMAT: Format = Format {
     name: "hotspot-file",
     looks_like: "a line `#1 \"main\" RUNNABLE 2026-...` of HotSpot's Thread.dump_to_file",
     recognize,
-    read,
+    read: Read::Whole(read),
 };
 
 fn recognize(text: &Text) -> Recognition {
