@@ -151,6 +151,9 @@ fn what_they_do(detector: &str) -> &'static str {
 /// Nothing of weight was found: healthy as far as was seen, unless nothing was seen.
 fn no_cause(inputs: &[InputReport], diagnoses: &[Diagnosis], ranking: &[Ranked]) -> Verdict {
     let seen: usize = diagnoses.iter().map(|diagnosis| diagnosis.incident.members.len()).sum();
+    if let (0, Some(headline)) = (seen, only_samples(diagnoses)) {
+        return Verdict { status: Status::Healthy, headline };
+    }
     let nothing_seen = "no thread was seen, which says nothing of health";
     let failure = failure(diagnoses);
     let headline = match (&failure, seen) {
@@ -174,6 +177,13 @@ fn no_cause(inputs: &[InputReport], diagnoses: &[Diagnosis], ranking: &[Ranked])
         }
         None => Verdict { status: Status::Healthy, headline },
     }
+}
+
+/// What profiles alone show: where time went, and not who waits for whom.
+fn only_samples(diagnoses: &[Diagnosis]) -> Option<String> {
+    let samples = diagnoses.iter().find_map(|diagnosis| diagnosis.incident.samples())?;
+    let said = samples.sentence();
+    Some(format!("{said}; a profile shows where time goes, and not whether that is wrong"))
 }
 
 /// What a runtime said was wrong: worth a suspicion where no detector made more of it.

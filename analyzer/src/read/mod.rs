@@ -6,9 +6,12 @@
 mod container;
 mod encoding;
 mod eu_stack;
+mod folded;
 mod foreign;
 mod gdb;
 mod go;
+mod go_profile;
+mod goroutines;
 mod hotspot;
 mod intern;
 mod limits;
@@ -16,7 +19,12 @@ mod lldb;
 mod native;
 mod other;
 mod paths;
+mod perf_script;
 mod pieces;
+mod pprof;
+mod profile;
+mod py_spy;
+mod race_report;
 mod rust_panic;
 mod sigquit;
 mod text;
@@ -28,6 +36,7 @@ pub use limits::Limits;
 use limits::in_words;
 pub use paths::{read_paths, read_paths_within};
 use pieces::Pieces;
+pub use profile::{Profile, Sampled, Unit};
 use sigquit_dump::Dump;
 pub use sigquit_dump::Warning;
 pub use text::{Line, Lines, Text};
@@ -41,6 +50,8 @@ pub struct Input {
     pub format: &'static str,
     /// The dumps in it, in the order in which they stand.
     pub dumps: Vec<Dump>,
+    /// The profiles in it.
+    pub profiles: Vec<Profile>,
     /// What was not understood, by line.
     pub warnings: Vec<Warning>,
 }
@@ -79,11 +90,16 @@ pub struct Format {
     pub read: Read,
 }
 
+/// What an input holds of both, and what of it was not understood.
+pub type DumpsAndProfiles = (Vec<Dump>, Vec<Profile>, Vec<Warning>);
+
 /// How a format is read.
 #[derive(Clone, Copy)]
 pub enum Read {
     /// From the whole text at once, which has to fit into memory.
     Whole(fn(&Text) -> (Vec<Dump>, Vec<Warning>)),
+    /// The same, where there may be profiles too.
+    Samples(fn(&Text) -> DumpsAndProfiles),
     /// Piece by piece: what a text of any length needs is what it holds that is distinct.
     Pieces {
         /// With what a block of lines begins that can be read without those before it. Pieces
@@ -106,6 +122,10 @@ impl Read {
     fn read(self, text: &Text) -> (Vec<Dump>, Vec<Warning>) {
         match self {
             Read::Whole(read) => read(text),
+            Read::Samples(read) => {
+                let (dumps, _, warnings) = read(text);
+                (dumps, warnings)
+            }
             Read::Pieces { reader, .. } => {
                 let mut reader = reader();
                 reader.piece(text);
@@ -142,11 +162,17 @@ pub const FORMATS: &[Format] = &[
     hotspot::json::FORMAT,
     hotspot::to_file::FORMAT,
     hotspot::thread_info::FORMAT,
+    race_report::FORMAT,
     go::FORMAT,
+    go_profile::FORMAT,
     gdb::FORMAT,
     eu_stack::FORMAT,
     lldb::FORMAT,
     rust_panic::FORMAT,
+    py_spy::FORMAT,
+    pprof::FORMAT,
+    perf_script::FORMAT,
+    folded::FORMAT,
 ];
 
 /// So much of an input is looked at to know what it is. Larger ones may be read piece by piece.
@@ -202,6 +228,9 @@ fn read_source(
                         return Err(error(None, what));
                     }
                 };
+                if let Read::Samples(read) = format.read {
+                    return samples(path, format, read(&text));
+                }
                 break (format, format.read.read(&text));
             }
         }
@@ -211,7 +240,23 @@ fn read_source(
         return Err(error(warnings.first().map(|warning| warning.line), message));
     }
     warnings.extend(left_out(&pieces, limits));
-    Ok(Input { path: path.to_owned(), format: format.name, dumps, warnings })
+    let path = path.to_owned();
+    Ok(Input { path, format: format.name, dumps, profiles: Vec::new(), warnings })
+}
+
+/// An input that may hold profiles.
+fn samples(
+    path: &str,
+    format: &'static Format,
+    (dumps, profiles, warnings): DumpsAndProfiles,
+) -> Result<Input, ReadError> {
+    let path = path.to_owned();
+    if dumps.is_empty() && profiles.is_empty() {
+        let why = warnings.first().map_or("nothing", |warning| &warning.message);
+        let message = format!("no dump and no samples in it: {why}");
+        return Err(ReadError { path, line: None, message });
+    }
+    Ok(Input { path, format: format.name, dumps, profiles, warnings })
 }
 
 /// How to go on with an input.
@@ -236,7 +281,7 @@ fn plan(pieces: &Pieces, forced: Option<&'static Format>, limits: &Limits) -> Pl
     match forced.or_else(|| recognize(&text)) {
         Some(format) => match format.read {
             Read::Pieces { marks, reader } => Plan::Stream(format, marks, reader),
-            Read::Whole(_) => Plan::Whole,
+            Read::Whole(_) | Read::Samples(_) => Plan::Whole,
         },
         None if is_one_thing(bytes) => Plan::Whole,
         None => Plan::Skip(no_dump(&text)),
