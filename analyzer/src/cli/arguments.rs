@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use super::surroundings::ColorChoice;
 use crate::detect::{self, Severity};
 use crate::explain::Report;
-use crate::read;
+use crate::read::{self, Limits};
 
 #[derive(Parser)]
 #[command(
@@ -45,6 +45,44 @@ pub(super) struct Reading {
     /// A folder with binaries and debug files: gives names to frames that have none
     #[arg(long, value_name = "DIR")]
     pub symbols: Option<PathBuf>,
+    /// Bytes of a file, or of all that is packed in it, before the rest is left out
+    #[arg(long, value_name = "SIZE", value_parser = size, default_value = "16G")]
+    pub max_bytes: u64,
+    /// Bytes of an input that has to be in memory at once
+    #[arg(long, value_name = "SIZE", value_parser = size, default_value = "1G")]
+    pub max_memory: u64,
+    /// Threads, goroutines and tasks of an input
+    #[arg(long, value_name = "N", default_value_t = Limits::default().threads)]
+    pub max_threads: usize,
+    /// Files in an archive
+    #[arg(long, value_name = "N", default_value_t = Limits::default().members)]
+    pub max_files: usize,
+}
+
+impl Reading {
+    /// How much is to be read.
+    pub(super) fn limits(&self) -> Limits {
+        Limits {
+            bytes: self.max_bytes,
+            memory: self.max_memory,
+            threads: self.max_threads,
+            members: self.max_files,
+        }
+    }
+}
+
+/// `1500`, `64K`, `200M`, `2G`: bytes, in units of 1024.
+fn size(text: &str) -> Result<u64, String> {
+    let (number, unit) = match text.as_bytes().last() {
+        Some(b'K' | b'k') => (&text[..text.len() - 1], 1 << 10),
+        Some(b'M' | b'm') => (&text[..text.len() - 1], 1 << 20),
+        Some(b'G' | b'g') => (&text[..text.len() - 1], 1 << 30),
+        _ => (text, 1),
+    };
+    let number: Option<u64> = number.parse().ok();
+    number
+        .and_then(|number| number.checked_mul(unit))
+        .ok_or_else(|| "expected bytes, as in 1500, 64K, 200M or 2G".to_owned())
 }
 
 #[derive(Args)]

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::arguments::Reading;
 use super::progress::Progress;
-use crate::read::{Input, ReadError, read_paths};
+use crate::read::{Input, ReadError, read_paths_within};
 
 /// What was read, and what to tell the user of it beside the result.
 pub(super) struct Read {
@@ -19,13 +19,15 @@ pub(super) struct Read {
 impl Read {
     /// Whether anything was understood.
     pub(super) fn holds_a_dump(&self) -> bool {
-        self.inputs.iter().any(|input| !input.dumps.is_empty())
+        let holds = |input: &Input| !(input.dumps.is_empty() && input.profiles.is_empty());
+        self.inputs.iter().any(holds)
     }
 }
 
 /// Reads what the arguments name, and gives names to frames where they ask for it.
 pub(super) fn read_all(reading: &Reading, progress: &Progress) -> Read {
-    let (mut inputs, errors) = read_paths(&reading.paths, reading.format.as_deref());
+    let (mut inputs, errors) =
+        read_paths_within(&reading.limits(), &reading.paths, reading.format.as_deref());
     let mut remarks: Vec<String> = errors.iter().map(ReadError::to_string).collect();
     if let Some(folder) = &reading.symbols {
         progress.say("looking for names");

@@ -9,6 +9,7 @@ mod concurrent_map_access;
 mod connection_pool_exhaustion;
 mod cpu_hot;
 mod cycle;
+mod data_race;
 mod deadlock;
 mod finding;
 mod lock_contention;
@@ -19,6 +20,7 @@ mod panic;
 mod phrase;
 mod queue_length;
 mod runtime_blocked;
+mod sampled;
 mod self_deadlock;
 mod spin_loop;
 mod stuck_lock_owner;
@@ -61,6 +63,7 @@ pub fn all() -> &'static [Detector] {
         spin_loop::DETECTOR,
         busy_wait::DETECTOR,
         concurrent_map_access::DETECTOR,
+        data_race::DETECTOR,
         panic::DETECTOR,
         deadlock::DETECTOR,
         self_deadlock::DETECTOR,

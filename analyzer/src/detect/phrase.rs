@@ -34,6 +34,7 @@ pub(super) fn who(incident: &Incident, id: MemberId) -> String {
 fn named(incident: &Incident, id: MemberId) -> String {
     let member = incident.member(id);
     match (member.name.trim(), member.kind) {
+        ("", kind) if member.id.is_empty() => format!("a {}", kind.noun()),
         ("", kind) => format!("{} {}", kind.noun(), member.id),
         (name, _) if name == member.id.trim() => format!("\"{name}\""),
         (name, Kind::Thread) => format!("\"{name}\" ({})", member.id),

@@ -19,6 +19,7 @@
 //! pool         what functions are to pools and queues of work
 //! pool_use     who waits to borrow from a pool, and who has borrowed
 //! statement    what a runtime's own words mean
+//! samples      where the samples of a profile fell
 //! kin          which dumps are of one process
 //! crew         workers of one pool, and queues that are full
 //! incident     the dumps of one process, and the questions that they answer
@@ -44,6 +45,7 @@ mod owner;
 pub(crate) mod pattern;
 mod pool;
 mod pool_use;
+mod samples;
 #[cfg(test)]
 pub(crate) mod scene;
 mod statement;
@@ -60,6 +62,7 @@ pub use idle::Idle;
 pub use incident::{Incident, Member, MemberId, incidents};
 pub use name::{FunctionName, words};
 pub use pool_use::PoolUse;
+pub use samples::{Place, Samples};
 pub use statement::Statement;
 pub use task::TaskWait;
 pub use wait_for::{Cycle, Edge, WaitForGraph};

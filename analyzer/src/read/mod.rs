@@ -3,20 +3,40 @@
 //! A format is recognised by content, never by a file's name. [`FORMATS`] is the list; a new
 //! format is one file and one line here.
 
+mod container;
 mod encoding;
+mod eu_stack;
+mod folded;
 mod foreign;
+mod gdb;
 mod go;
+mod go_profile;
+mod goroutines;
 mod hotspot;
 mod intern;
+mod limits;
+mod lldb;
+mod native;
 mod other;
 mod paths;
+mod perf_script;
+mod pieces;
+mod pprof;
+mod profile;
+mod py_spy;
+mod race_report;
+mod rust_panic;
 mod sigquit;
 mod text;
 mod transport;
 
-use std::fmt;
+use std::{fmt, io};
 
-pub use paths::read_paths;
+pub use limits::Limits;
+use limits::in_words;
+pub use paths::{read_paths, read_paths_within};
+use pieces::Pieces;
+pub use profile::{Profile, Sampled, Unit};
 use sigquit_dump::Dump;
 pub use sigquit_dump::Warning;
 pub use text::{Line, Lines, Text};
@@ -30,6 +50,8 @@ pub struct Input {
     pub format: &'static str,
     /// The dumps in it, in the order in which they stand.
     pub dumps: Vec<Dump>,
+    /// The profiles in it.
+    pub profiles: Vec<Profile>,
     /// What was not understood, by line.
     pub warnings: Vec<Warning>,
 }
@@ -65,7 +87,52 @@ pub struct Format {
     /// Whether a text is of this format, as far as its lines tell.
     pub recognize: fn(&Text) -> Recognition,
     /// Reads a text that is of this format, as far as it can be understood.
-    pub read: fn(&Text) -> (Vec<Dump>, Vec<Warning>),
+    pub read: Read,
+}
+
+/// What an input holds of both, and what of it was not understood.
+pub type DumpsAndProfiles = (Vec<Dump>, Vec<Profile>, Vec<Warning>);
+
+/// How a format is read.
+#[derive(Clone, Copy)]
+pub enum Read {
+    /// From the whole text at once, which has to fit into memory.
+    Whole(fn(&Text) -> (Vec<Dump>, Vec<Warning>)),
+    /// The same, where there may be profiles too.
+    Samples(fn(&Text) -> DumpsAndProfiles),
+    /// Piece by piece: what a text of any length needs is what it holds that is distinct.
+    Pieces {
+        /// With what a block of lines begins that can be read without those before it. Pieces
+        /// end before one, if they can.
+        marks: &'static [&'static str],
+        /// A reader that has read nothing.
+        reader: fn() -> Box<dyn Piecewise>,
+    },
+}
+
+/// A reader that is given a text piece by piece.
+pub trait Piecewise {
+    /// Reads the next lines.
+    fn piece(&mut self, text: &Text);
+    /// There are no more: what was read.
+    fn finish(self: Box<Self>) -> (Vec<Dump>, Vec<Warning>);
+}
+
+impl Read {
+    fn read(self, text: &Text) -> (Vec<Dump>, Vec<Warning>) {
+        match self {
+            Read::Whole(read) => read(text),
+            Read::Samples(read) => {
+                let (dumps, _, warnings) = read(text);
+                (dumps, warnings)
+            }
+            Read::Pieces { reader, .. } => {
+                let mut reader = reader();
+                reader.piece(text);
+                reader.finish()
+            }
+        }
+    }
 }
 
 /// Whether a text is of a format.
@@ -89,7 +156,30 @@ fn too_many_threads(line: u64) -> Warning {
 }
 
 /// Every format, the most exact recogniser first.
-pub const FORMATS: &[Format] = &[sigquit::FORMAT, hotspot::FORMAT, go::FORMAT];
+pub const FORMATS: &[Format] = &[
+    sigquit::FORMAT,
+    hotspot::FORMAT,
+    hotspot::json::FORMAT,
+    hotspot::to_file::FORMAT,
+    hotspot::thread_info::FORMAT,
+    race_report::FORMAT,
+    go::FORMAT,
+    go_profile::FORMAT,
+    gdb::FORMAT,
+    eu_stack::FORMAT,
+    lldb::FORMAT,
+    rust_panic::FORMAT,
+    py_spy::FORMAT,
+    pprof::FORMAT,
+    perf_script::FORMAT,
+    folded::FORMAT,
+];
+
+/// So much of an input is looked at to know what it is. Larger ones may be read piece by piece.
+const HEAD: u64 = 8 << 20;
+
+/// How long a piece is: small enough for the processor's cache.
+const PIECE: u64 = 1 << 20;
 
 /// Reads the bytes of one input. `format` forces one by name.
 ///
@@ -97,18 +187,144 @@ pub const FORMATS: &[Format] = &[sigquit::FORMAT, hotspot::FORMAT, go::FORMAT];
 /// When no format recognises it, or the forced one is not known; the message says what was
 /// expected.
 pub fn read(path: &str, bytes: &[u8], format: Option<&str>) -> Result<Input, ReadError> {
-    let text = Text::from_bytes(bytes);
+    read_source(path, &mut &*bytes, format, &Limits::default())
+}
+
+/// Reads one input from where its bytes come from, within limits.
+fn read_source(
+    path: &str,
+    source: &mut dyn io::Read,
+    format: Option<&str>,
+    limits: &Limits,
+) -> Result<Input, ReadError> {
     let error = |line, message| ReadError { path: path.to_owned(), line, message };
-    let format = match format {
-        Some(name) => named(name).ok_or_else(|| error(None, no_such_format(name)))?,
-        None => recognize(&text).ok_or_else(|| error(None, no_dump(bytes, &text)))?,
+    let forced = match format {
+        Some(name) => Some(named(name).ok_or_else(|| error(None, no_such_format(name)))?),
+        None => None,
     };
-    let (dumps, warnings) = (format.read)(&text);
+    let mut pieces = Pieces::new(source);
+    pieces.fill(HEAD);
+    if let Some(failure) = pieces.failure().filter(|_| pieces.bytes().is_empty()) {
+        return Err(error(None, format!("cannot be read: {failure}")));
+    }
+    let mut skipped = None;
+    let (format, (dumps, mut warnings)) = loop {
+        match plan(&pieces, forced, limits) {
+            Plan::Stream(format, marks, reader) => {
+                break (format, stream(marks, reader(), &mut pieces, limits));
+            }
+            Plan::Skip(what) => {
+                skipped.get_or_insert(what);
+                pieces.take(pieces.end_of_blocks(&[]));
+                pieces.fill(HEAD);
+            }
+            Plan::Whole => {
+                pieces.fill(limits.memory);
+                let text = whole(&pieces, limits);
+                let format = match forced.or_else(|| recognize(&text)) {
+                    Some(format) => format,
+                    None => {
+                        let what = skipped.unwrap_or_else(|| no_dump(&text));
+                        return Err(error(None, what));
+                    }
+                };
+                if let Read::Samples(read) = format.read {
+                    return samples(path, format, read(&text));
+                }
+                break (format, format.read.read(&text));
+            }
+        }
+    };
     if dumps.is_empty() {
         let message = format!("no dump in it: expected {}", format.looks_like);
         return Err(error(warnings.first().map(|warning| warning.line), message));
     }
-    Ok(Input { path: path.to_owned(), format: format.name, dumps, warnings })
+    warnings.extend(left_out(&pieces, limits));
+    let path = path.to_owned();
+    Ok(Input { path, format: format.name, dumps, profiles: Vec::new(), warnings })
+}
+
+/// An input that may hold profiles.
+fn samples(
+    path: &str,
+    format: &'static Format,
+    (dumps, profiles, warnings): DumpsAndProfiles,
+) -> Result<Input, ReadError> {
+    let path = path.to_owned();
+    if dumps.is_empty() && profiles.is_empty() {
+        let why = warnings.first().map_or("nothing", |warning| &warning.message);
+        let message = format!("no dump and no samples in it: {why}");
+        return Err(ReadError { path, line: None, message });
+    }
+    Ok(Input { path, format: format.name, dumps, profiles, warnings })
+}
+
+/// How to go on with an input.
+enum Plan {
+    /// Read it piece by piece.
+    Stream(&'static Format, &'static [&'static str], fn() -> Box<dyn Piecewise>),
+    /// Nothing in what is there is of a dump; what it is instead.
+    Skip(String),
+    /// Read it as a whole.
+    Whole,
+}
+
+fn plan(pieces: &Pieces, forced: Option<&'static Format>, limits: &Limits) -> Plan {
+    let bytes = pieces.bytes();
+    if pieces.has_ended() || !encoding::has_plain_line_ends(bytes) {
+        return Plan::Whole;
+    }
+    let text = Text::of_piece(bytes, pieces.lines(), *limits);
+    if transport::carries(&text) {
+        return Plan::Whole;
+    }
+    match forced.or_else(|| recognize(&text)) {
+        Some(format) => match format.read {
+            Read::Pieces { marks, reader } => Plan::Stream(format, marks, reader),
+            Read::Whole(_) | Read::Samples(_) => Plan::Whole,
+        },
+        None if is_one_thing(bytes) => Plan::Whole,
+        None => Plan::Skip(no_dump(&text)),
+    }
+}
+
+/// Whether bytes begin something that means nothing without its end: JSON, markup, no text.
+fn is_one_thing(bytes: &[u8]) -> bool {
+    let first = bytes.iter().find(|byte| !byte.is_ascii_whitespace());
+    first.is_some_and(|first| b"{[<".contains(first)) || memchr::memchr(0, bytes).is_some()
+}
+
+fn whole<'p>(pieces: &'p Pieces, limits: &Limits) -> Text<'p> {
+    transport::unwrap(Text::of_piece(pieces.bytes(), pieces.lines(), *limits))
+}
+
+fn stream(
+    marks: &[&str],
+    mut reader: Box<dyn Piecewise>,
+    pieces: &mut Pieces,
+    limits: &Limits,
+) -> (Vec<Dump>, Vec<Warning>) {
+    while !pieces.bytes().is_empty() {
+        let end = pieces.end_of_blocks(marks);
+        reader.piece(&Text::of_piece(&pieces.bytes()[..end], pieces.lines(), *limits));
+        pieces.take(end);
+        pieces.fill(PIECE);
+    }
+    reader.finish()
+}
+
+/// Tells when an input goes on where reading ended.
+fn left_out(pieces: &Pieces, limits: &Limits) -> Option<Warning> {
+    let message = match pieces.failure() {
+        Some(failure) => format!("the input cannot be read further: {failure}"),
+        None if pieces.has_ended() => return None,
+        None => format!(
+            "more than {} that have to be in memory at once: the rest is left out (--max-memory)",
+            in_words(limits.memory)
+        ),
+    };
+    let line = pieces.lines() + memchr::memchr_iter(b'\n', pieces.bytes()).count() as u64;
+    Some(Warning { line, message })
 }
 
 fn named(name: &str) -> Option<&'static Format> {
@@ -116,22 +332,36 @@ fn named(name: &str) -> Option<&'static Format> {
 }
 
 fn no_such_format(name: &str) -> String {
-    let names: Vec<&str> = FORMATS.iter().map(|format| format.name).collect();
-    format!("no format is named {name:?}: expected one of {}", names.join(", "))
+    format!("no format is named {name:?}: expected one of {}", names())
 }
 
-fn no_dump(bytes: &[u8], text: &Text) -> String {
-    match other::describe(bytes, text) {
+fn names() -> String {
+    let names: Vec<&str> = FORMATS.iter().map(|format| format.name).collect();
+    names.join(", ")
+}
+
+fn no_dump(text: &Text) -> String {
+    match other::describe(text) {
         Some(what) => format!("no thread dump in it: {what}"),
         None => {
-            let all: Vec<&str> = FORMATS.iter().map(|format| format.looks_like).collect();
-            format!("no thread dump in it: expected {}", all.join(", or "))
+            format!("no thread dump in it: none of the formats {} recognises it", names())
         }
     }
 }
 
-/// The format that is surest of a text; the first of those that are equally sure.
+/// The format that is surest of a text; the first of those that are equally sure. What a long
+/// text is, its beginning tells as a rule.
 fn recognize(text: &Text) -> Option<&'static Format> {
+    const BEGINNING: usize = 1 << 18;
+    let beginning = text.beginning(BEGINNING);
+    let (sure, format) = surest(&beginning);
+    if sure < Recognition::Yes && beginning.as_str().len() < text.as_str().len() {
+        return surest(text).1;
+    }
+    format
+}
+
+fn surest(text: &Text) -> (Recognition, Option<&'static Format>) {
     let mut best = (Recognition::No, None);
     for format in FORMATS {
         let sure = (format.recognize)(text);
@@ -142,5 +372,5 @@ fn recognize(text: &Text) -> Option<&'static Format> {
             break;
         }
     }
-    best.1
+    best
 }

@@ -4,19 +4,16 @@
 use super::Text;
 
 /// What an input is, as a clause; none when nothing is known of it.
-pub(super) fn describe(bytes: &[u8], text: &Text) -> Option<&'static str> {
-    compressed(bytes).or_else(|| {
+pub(super) fn describe(text: &Text) -> Option<&'static str> {
+    no_text(text.bytes()).or_else(|| {
         const LOOKED_AT: usize = 2000;
         text.lines().take(LOOKED_AT).find_map(|line| by_line(line.text))
     })
 }
 
-fn compressed(bytes: &[u8]) -> Option<&'static str> {
+fn no_text(bytes: &[u8]) -> Option<&'static str> {
     match bytes {
         [] => Some("it is empty"),
-        [0x1F, 0x8B, ..] | [0x28, 0xB5, 0x2F, 0xFD, ..] | [b'P', b'K', 3, 4, ..] => {
-            Some("it is compressed: unpack it, or, if it is a pprof profile, it has no threads")
-        }
         [0x7F, b'E', b'L', b'F', ..] => Some("it is a binary or a core file"),
         _ => None,
     }
@@ -39,29 +36,7 @@ fn by_line(line: &str) -> Option<&'static str> {
         (" num     #instances", "it is a JVM's class histogram"),
     ];
     let known = BEGINNINGS.iter().find(|(beginning, _)| line.starts_with(beginning));
-    known.map(|(_, what)| *what).or_else(|| other_jvm_text(line))
-}
-
-/// ```text
-/// {"threadDump":{"processId":"15462","threadContainers":[...
-/// #520 "gate-holder" virtual
-/// "mx-blocked-0" prio=5 Id=9 BLOCKED on java.lang.Object@7852e922 owned by "mx-holder" Id=8
-/// ```
-fn other_jvm_text(line: &str) -> Option<&'static str> {
-    const TO_FILE: &str = "it is a dump of `jcmd PID Thread.dump_to_file`, which is not read yet: \
-        take `jcmd PID Thread.print -l`";
-    const THREAD_INFO: &str = "it is the text of java.lang.management's ThreadInfo, which is not \
-        read yet: take `jcmd PID Thread.print -l`";
-    let numbered = line.strip_prefix('#').and_then(|rest| rest.split_once(" \""));
-    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    let after_name = line.strip_prefix('"').and_then(|rest| rest.split_once("\" "));
-    if line.contains("\"threadDump\"") || numbered.is_some_and(|(number, _)| is_number(number)) {
-        Some(TO_FILE)
-    } else if after_name.is_some_and(|(_, rest)| rest.contains("Id=")) {
-        Some(THREAD_INFO)
-    } else {
-        None
-    }
+    known.map(|(_, what)| *what)
 }
 
 #[cfg(test)]
@@ -69,16 +44,14 @@ mod tests {
     use super::*;
 
     fn said(bytes: &[u8]) -> &'static str {
-        describe(bytes, &Text::from_bytes(bytes)).unwrap_or("")
+        describe(&Text::from_bytes(bytes)).unwrap_or("")
     }
 
     #[test]
     fn what_is_not_read_is_named() {
         assert!(said(b"goroutine profile: total 32\n16 @ 0x48cb6a\n").contains("debug=2"));
-        assert!(said(b"\x1F\x8B\x08").contains("compressed"));
-        assert!(said(b"15462\n\n#520 \"gate-holder\" virtual\n").contains("Thread.print"));
-        assert!(said(b"{\"threadDump\":{}}").contains("dump_to_file"));
-        assert!(said(b"\"main\" prio=5 Id=1 RUNNABLE\n").contains("ThreadInfo"));
+        assert!(said(b"\x7FELF\x02").contains("core file"));
+        assert!(said(b"0SECTION TITLE\n").contains("javacore"));
         assert!(said(b"").contains("empty"));
         assert_eq!(said(b"hello\n"), "");
     }

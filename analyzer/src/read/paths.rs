@@ -4,56 +4,98 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use super::{Input, ReadError, read};
-
-/// The largest input that is read, in bytes: it has to fit into memory.
-const LARGEST: u64 = 2 << 30;
+use super::container::unpack;
+use super::{Input, Limits, ReadError, read_source};
 
 /// Reads files, folders and standard input (`-`), as far as they can be read.
 ///
-/// What lies in a folder and is no dump is passed over; a folder without any dump is an error,
-/// and so is a file that is named and is none. Folders are read with all that is below them, in
-/// the order of their names; links to folders are not followed.
+/// Compressed files and archives are unpacked. What lies in a folder or an archive and is no dump
+/// is passed over; one without any dump is an error, and so is a file that is named and is none.
+/// Folders are read with all that is below them, in the order of their names; links to folders
+/// are not followed.
 pub fn read_paths(paths: &[PathBuf], format: Option<&str>) -> (Vec<Input>, Vec<ReadError>) {
-    let mut found = Found::default();
+    read_paths_within(&Limits::default(), paths, format)
+}
+
+/// The same, within limits other than those that are good for most.
+pub fn read_paths_within(
+    limits: &Limits,
+    paths: &[PathBuf],
+    format: Option<&str>,
+) -> (Vec<Input>, Vec<ReadError>) {
+    let mut found = Found { format, limits, inputs: Vec::new(), errors: Vec::new() };
     for path in paths {
         if path.is_dir() {
-            found.folder(path, format);
+            found.folder(path);
         } else {
-            match bytes_of(path).and_then(|bytes| read(&name(path), &bytes, format)) {
-                Ok(input) => found.inputs.push(input),
-                Err(error) => found.errors.push(error),
-            }
+            found.file(path, true);
         }
     }
     (found.inputs, found.errors)
 }
 
-#[derive(Default)]
-struct Found {
+struct Found<'f> {
+    format: Option<&'f str>,
+    limits: &'f Limits,
     inputs: Vec<Input>,
     errors: Vec<ReadError>,
 }
 
-impl Found {
-    fn folder(&mut self, folder: &Path, format: Option<&str>) {
+impl Found<'_> {
+    fn folder(&mut self, folder: &Path) {
         let files = files_below(folder);
-        let before = (self.inputs.len(), self.errors.len());
+        let before = self.count();
         for file in &files {
-            match bytes_of(file) {
-                Ok(bytes) => self.inputs.extend(read(&name(file), &bytes, format).ok()),
-                Err(error) => self.errors.push(error),
-            }
+            self.file(file, false);
         }
-        if before == (self.inputs.len(), self.errors.len()) {
-            let message = match files.len() {
-                0 => "an empty folder".to_owned(),
-                1 => "no thread dump in this folder: its one file is none".to_owned(),
-                count => format!("no thread dump in this folder: none of its {count} files is one"),
-            };
-            self.errors.push(error(folder, message));
+        if before == self.count() {
+            self.errors.push(no_dump_in("folder", &name(folder), files.len()));
         }
     }
+
+    fn count(&self) -> (usize, usize) {
+        (self.inputs.len(), self.errors.len())
+    }
+
+    /// Reads a file and all that is packed in it. One that is `named` is to be a dump.
+    fn file(&mut self, path: &Path, named: bool) {
+        let name = name(path);
+        let mut source: Box<dyn Read> = match path.to_str() {
+            Some("-") => Box::new(io::stdin().lock()),
+            _ => match File::open(path) {
+                Ok(file) => Box::new(file),
+                Err(why) => {
+                    let message = format!("cannot be read: {why}");
+                    return self.errors.push(ReadError { path: name, line: None, message });
+                }
+            },
+        };
+        let before = self.count();
+        let (format, limits) = (self.format, self.limits);
+        let mut archived = None;
+        let unpacked = unpack(&name, &mut source, limits, &mut |member| {
+            *archived.get_or_insert(0) += usize::from(member.archived);
+            match read_source(&member.name, member.source, format, limits) {
+                Ok(input) => self.inputs.push(input),
+                Err(error) if named && !member.archived => self.errors.push(error),
+                Err(_) => {}
+            }
+        });
+        if let Err(message) = unpacked {
+            self.errors.push(ReadError { path: name, line: None, message });
+        } else if named && before == self.count() {
+            self.errors.push(no_dump_in("archive", &name, archived.unwrap_or(0)));
+        }
+    }
+}
+
+fn no_dump_in(what: &str, path: &str, files: usize) -> ReadError {
+    let message = match files {
+        0 => format!("an empty {what}"),
+        1 => format!("no thread dump in this {what}: its one file is none"),
+        count => format!("no thread dump in this {what}: none of its {count} files is one"),
+    };
+    ReadError { path: path.to_owned(), line: None, message }
 }
 
 /// All regular files below a folder, sorted.
@@ -77,33 +119,8 @@ fn files_below(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
-fn bytes_of(path: &Path) -> Result<Vec<u8>, ReadError> {
-    let bytes = match path.to_str() {
-        Some("-") => bounded(io::stdin().lock()),
-        _ => File::open(path).and_then(bounded),
-    };
-    match bytes {
-        Ok(bytes) if bytes.len() as u64 <= LARGEST => Ok(bytes),
-        Ok(_) => {
-            Err(error(path, "larger than 2 GiB: cut it into pieces at dump boundaries".into()))
-        }
-        Err(why) => Err(error(path, format!("cannot be read: {why}"))),
-    }
-}
-
-/// All bytes, or one more than the largest input has.
-fn bounded(source: impl Read) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    source.take(LARGEST + 1).read_to_end(&mut bytes)?;
-    Ok(bytes)
-}
-
 fn name(path: &Path) -> String {
     path.to_string_lossy().into_owned()
-}
-
-fn error(path: &Path, message: String) -> ReadError {
-    ReadError { path: name(path), line: None, message }
 }
 
 #[cfg(test)]

@@ -2,13 +2,13 @@
 
 use sigquit_dump::{Dump, Warning};
 
-use super::{Format, Recognition, Text};
+use super::{Format, Read, Recognition, Text};
 
 pub(super) const FORMAT: Format = Format {
     name: "sigquit",
     looks_like: "a line {\"sigquit\":{\"version\":1,...}} that begins a dump",
     recognize,
-    read,
+    read: Read::Whole(read),
 };
 
 fn recognize(text: &Text) -> Recognition {

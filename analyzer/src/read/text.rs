@@ -3,14 +3,19 @@
 use std::borrow::Cow;
 
 use super::encoding::decode;
+use super::limits::Limits;
 use super::transport;
 
 /// An input as text.
 #[derive(Clone, Debug, Default)]
 pub struct Text<'a> {
+    bytes: &'a [u8],
     text: Cow<'a, str>,
     /// For each line its number in the file, where that is not its place in the text.
     numbers: Option<Vec<u64>>,
+    /// How many lines of the file stand before it.
+    before: u64,
+    limits: Limits,
 }
 
 /// One line of an input.
@@ -26,12 +31,28 @@ impl<'a> Text<'a> {
     /// Decodes bytes and takes them out of the log that carried them, when there is one. Bytes
     /// that mean nothing become replacement characters.
     pub fn from_bytes(bytes: &'a [u8]) -> Text<'a> {
-        transport::unwrap(Text { text: decode(bytes), numbers: None })
+        transport::unwrap(Text::of_piece(bytes, 0, Limits::default()))
     }
 
-    /// A text of lines that stand elsewhere in the file than their order says.
-    pub(super) fn renumbered(text: String, numbers: Vec<u64>) -> Text<'static> {
-        Text { text: Cow::Owned(text), numbers: Some(numbers) }
+    /// Decodes a piece of a file before which so many lines stand, and leaves it as it is.
+    pub(super) fn of_piece(bytes: &'a [u8], before: u64, limits: Limits) -> Text<'a> {
+        Text { bytes, text: decode(bytes), numbers: None, before, limits }
+    }
+
+    /// What was taken out of a text: lines that stand elsewhere in the file than their order
+    /// says.
+    pub(super) fn unwrapped(&self, text: String, numbers: Vec<u64>) -> Text<'a> {
+        Text { text: Cow::Owned(text), numbers: Some(numbers), ..*self }
+    }
+
+    /// How much of it is to be read.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// The bytes that were decoded, for formats that are no text.
+    pub fn bytes(&self) -> &'a [u8] {
+        self.bytes
     }
 
     /// The whole text.
@@ -39,9 +60,26 @@ impl<'a> Text<'a> {
         &self.text
     }
 
+    /// Its first lines, so many bytes at most; the whole text where nothing else can be told
+    /// apart.
+    pub(super) fn beginning(&self, length: usize) -> Text<'_> {
+        let bytes = self.text.as_bytes();
+        let end = match bytes.get(..length).and_then(|bytes| memchr::memrchr(b'\n', bytes)) {
+            Some(end) => end + 1,
+            None => bytes.len(),
+        };
+        let text = Cow::Borrowed(&self.text[..end]);
+        Text { bytes: self.bytes, text, numbers: None, before: self.before, limits: self.limits }
+    }
+
     /// Its lines.
     pub fn lines(&self) -> Lines<'_> {
-        Lines { rest: Some(&self.text), next: 0, numbers: self.numbers.as_deref() }
+        Lines {
+            rest: Some(&self.text),
+            next: 0,
+            numbers: self.numbers.as_deref(),
+            before: self.before,
+        }
     }
 }
 
@@ -51,6 +89,7 @@ pub struct Lines<'t> {
     rest: Option<&'t str>,
     next: usize,
     numbers: Option<&'t [u64]>,
+    before: u64,
 }
 
 impl<'t> Iterator for Lines<'t> {
@@ -58,10 +97,10 @@ impl<'t> Iterator for Lines<'t> {
 
     fn next(&mut self) -> Option<Line<'t>> {
         let rest = self.rest?;
-        let text = match rest.split_once('\n') {
-            Some((line, rest)) => {
-                self.rest = Some(rest);
-                line
+        let text = match memchr::memchr(b'\n', rest.as_bytes()) {
+            Some(end) => {
+                self.rest = Some(&rest[end + 1..]);
+                &rest[..end]
             }
             None => {
                 self.rest = None;
@@ -75,7 +114,7 @@ impl<'t> Iterator for Lines<'t> {
         self.next += 1;
         let number = match self.numbers {
             Some(numbers) => numbers.get(place).copied().unwrap_or_default(),
-            None => place as u64 + 1,
+            None => self.before + place as u64 + 1,
         };
         Some(Line { number, text: text.strip_suffix('\r').unwrap_or(text) })
     }

@@ -16,6 +16,7 @@ use super::plain::plain;
 use super::task;
 use crate::explain::MemberReport;
 use crate::model::Incident;
+use crate::read::{Profile, Unit};
 
 /// How many groups of names a folded block lists.
 const NAMES: usize = 12;
@@ -34,7 +35,10 @@ pub fn show(incidents: &[Incident], all: bool, mut out: impl Write) -> io::Resul
             write!(out, "{gap}{}.{number}: {}", incident.id, dump_sentence(dump))?;
             gap = "\n";
             writeln!(out)?;
-            show_dump(dump, all, &mut out)?;
+            match incident.profile() {
+                Some(profile) => show_profile(dump, profile, all, &mut out)?,
+                None => show_dump(dump, all, &mut out)?,
+            }
         }
     }
     Ok(())
@@ -57,13 +61,38 @@ fn show_dump(dump: &Dump, all: bool, out: &mut impl Write) -> io::Result<()> {
     Ok(())
 }
 
+/// The stacks of a profile, those that count most first; `all` shows the rare ones too.
+fn show_profile(dump: &Dump, profile: &Profile, all: bool, out: &mut impl Write) -> io::Result<()> {
+    const MOST: usize = 20;
+    let mut samples = profile.samples.clone();
+    samples.sort_by_key(|&(stack, count)| (std::cmp::Reverse(count), stack));
+    let shown = if all { samples.len() } else { samples.len().min(MOST) };
+    let count = |count: u64| match profile.unit {
+        Unit::Samples => format!("{count} samples"),
+        Unit::Nanos => format!("{:.3} s", count as f64 / 1e9),
+    };
+    for &(stack, of_stack) in &samples[..shown] {
+        writeln!(out, "\n{}", count(of_stack))?;
+        for line in stack_lines(dump, &dump.stacks[stack.0 as usize], &[], false) {
+            writeln!(out, "{line}")?;
+        }
+    }
+    match samples.len() - shown {
+        0 => Ok(()),
+        more => writeln!(out, "\nand {more} more stacks (--all)"),
+    }
+}
+
 fn dump_sentence(dump: &Dump) -> String {
     let process = &dump.process;
     let mut words = Vec::new();
     words.extend(process.executable.as_deref().or(process.runtime_version.as_deref()).map(plain));
     words.extend(process.pid.map(|pid| format!("pid {pid}")));
     words.extend(process.host.as_deref().map(|host| format!("on {}", plain(host))));
-    words.push(format!("{} threads and tasks", dump.threads.len()));
+    match dump.threads.len() {
+        0 if !dump.stacks.is_empty() => words.push(format!("{} stacks", dump.stacks.len())),
+        threads => words.push(format!("{threads} threads and tasks")),
+    }
     if let Some(capture) = dump.capture.as_ref().filter(|capture| capture.unanswered > 0) {
         words.push(format!("{} did not answer", capture.unanswered));
     }

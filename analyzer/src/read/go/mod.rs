@@ -31,10 +31,14 @@ use sigquit_dump::{Dump, Warning};
 use self::building::Building;
 use super::foreign::is_log_line;
 use super::text::Lines;
-use super::{Format, MOST_THREADS, Recognition, Text, too_many_threads};
+use super::{Format, MOST_THREADS, Read, Recognition, Text, too_many_threads};
 
-pub(super) const FORMAT: Format =
-    Format { name: "go", looks_like: "a line `goroutine 1 [running]:` of Go", recognize, read };
+pub(super) const FORMAT: Format = Format {
+    name: "go",
+    looks_like: "a line `goroutine 1 [running]:` of Go",
+    recognize,
+    read: Read::Whole(read),
+};
 
 fn recognize(text: &Text) -> Recognition {
     let mut recognition = Recognition::No;

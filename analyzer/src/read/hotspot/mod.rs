@@ -27,11 +27,15 @@ mod deadlock;
 mod failure;
 mod frame;
 mod header;
+pub(super) mod json;
 mod known;
 mod locks;
+mod managed;
 mod mark;
 mod thread;
+pub(super) mod thread_info;
 mod title;
+pub(super) mod to_file;
 
 use std::borrow::Cow;
 
@@ -40,13 +44,13 @@ use sigquit_dump::{Dump, Warning};
 use self::building::Building;
 use self::header::Header;
 use self::title::Title;
-use super::{Format, Line, MOST_THREADS, Recognition, Text, too_many_threads};
+use super::{Format, Line, MOST_THREADS, Read, Recognition, Text, too_many_threads};
 
 pub(super) const FORMAT: Format = Format {
     name: "hotspot",
     looks_like: "a line `Full thread dump ...` of HotSpot",
     recognize,
-    read,
+    read: Read::Whole(read),
 };
 
 fn recognize(text: &Text) -> Recognition {

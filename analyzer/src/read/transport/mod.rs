@@ -34,6 +34,11 @@ pub(super) fn unwrap(mut text: Text<'_>) -> Text<'_> {
     text
 }
 
+/// Whether something carries the dumps in a text.
+pub(super) fn carries(text: &Text) -> bool {
+    Carrier::of(text).is_some()
+}
+
 /// What carries a dump.
 #[derive(Debug, PartialEq)]
 enum Carrier {
@@ -63,14 +68,14 @@ impl Carrier {
         seen.carrier()
     }
 
-    fn unwrap(&self, text: &Text) -> Text<'static> {
+    fn unwrap<'a>(&self, text: &Text<'a>) -> Text<'a> {
         let mut unwrapped = Unwrapped::default();
         match self {
             Carrier::Prefixes(prefixes) => prefix::unwrap(prefixes, text, &mut unwrapped),
             Carrier::Envelope(envelope) => envelope.unwrap(text, &mut unwrapped),
             Carrier::Markup => markup::unwrap(text, &mut unwrapped),
         }
-        Text::renumbered(unwrapped.text, unwrapped.numbers)
+        text.unwrapped(unwrapped.text, unwrapped.numbers)
     }
 }
 
