@@ -208,7 +208,13 @@ fn task(dice: &mut Dice, counts: &Counts) -> Task {
         polls: dice.number(),
         since_poll: dice.maybe(Dice::nanos),
         polled_by: dice.maybe(Dice::number),
-        trace: dice.one_of(&[Trace::NotAsked, Trace::Pending, Trace::NoWaker, Trace::NotServed]),
+        trace: dice.one_of(&[
+            Trace::NotAsked,
+            Trace::Pending,
+            Trace::NoWaker,
+            Trace::Unfinished,
+            Trace::NotServed,
+        ]),
         branches: dice.some(2, |dice| StackId(dice.below(counts.stacks) as u32)),
         runtime: dice.maybe(|dice| dice.below(counts.async_runtimes) as u32),
         runtime_id: dice.maybe(Dice::number),
@@ -264,8 +270,10 @@ fn lock(dice: &mut Dice, counts: &Counts) -> Lock {
     };
     Lock {
         address: dice.maybe(Dice::number),
+        number: dice.maybe(Dice::number),
         kind: dice.one_of(&[LockKind::Futex, LockKind::Mutex, LockKind::Monitor]),
         type_name: dice.maybe(Dice::text),
+        made_at: dice.maybe(location),
         words: dice.maybe(|dice| [0; 4].map(|_| dice.number() as u32)),
         parking_key: dice.maybe(Dice::number),
         owners: if counts.threads == 0 { Vec::new() } else { dice.some(2, owner) },

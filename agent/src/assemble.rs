@@ -149,6 +149,19 @@ impl Assembler {
         self.dump.task_capture = Some(capture);
     }
 
+    /// What tokio's spans say of tasks and locks; after all threads.
+    #[cfg(feature = "tracing")]
+    pub fn spans(
+        &mut self,
+        layers: &[crate::spans::SeenSpans],
+        tracked: &mut crate::task::TaskDump,
+    ) {
+        tracked.add(crate::spans::add(&mut self.dump, layers, tracked.runtime_ids()));
+        for complaint in layers.iter().flat_map(crate::spans::SeenSpans::complaints) {
+            self.failure(complaint);
+        }
+    }
+
     /// Why the dump is not what it should be.
     pub fn failure(&mut self, message: String) {
         self.dump.notices.push(Notice { kind: NoticeKind::Failure, message, ..Notice::default() });

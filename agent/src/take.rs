@@ -61,6 +61,8 @@ impl Taker {
         let maps = Maps::read();
         self.unwinder.refresh(&maps);
         let running = task::running();
+        #[cfg(feature = "tracing")]
+        let in_spans = crate::spans::running();
         let options = capture::Options { deadline: self.deadline, leave_out: Vec::new() };
         let unwinder = &mut self.unwinder;
         let mut answers = Answers::default();
@@ -82,7 +84,10 @@ impl Taker {
         assembler.sort_threads();
         add_owners(&mut assembler, answers, &mut self.unwinder);
         add_panics(&mut assembler);
-        let tasks = self.take_tasks(&mut assembler, &running);
+        #[cfg_attr(not(feature = "tracing"), expect(unused_mut, reason = "nothing is added"))]
+        let mut tasks = self.take_tasks(&mut assembler, &running);
+        #[cfg(feature = "tracing")]
+        assembler.spans(&crate::spans::all(&in_spans), &mut tasks);
         (assembler.finish(Some(captured.capture), self.unwinder.modules()), tasks)
     }
 
@@ -108,11 +113,12 @@ impl Taker {
         if let Some(deadline) = self.task_deadline {
             let (tracer, unwinder) = (&mut self.tracer, &mut self.unwinder);
             let put = &mut |unwound: &Unwound, sp| assembler.unwound(unwound, sp);
-            let traced = tracer.trace(&seen.suspended(), deadline, unwinder, put);
+            let (places, suspended) = seen.suspended();
+            let traced = tracer.trace(&suspended, deadline, unwinder, put);
             capture.asked = traced.looked.len() as u32;
             (capture.served, capture.cut) = (traced.served, traced.cut);
             capture.wall = nanos(traced.wall);
-            looked = traced.looked;
+            looked = in_places(traced.looked, &places);
             if let Some(failure) = traced.failure {
                 assembler.failure(failure);
             }
@@ -139,6 +145,13 @@ impl Taker {
         };
         samples.unwrap_or_default().into_iter().map(condense).collect()
     }
+}
+
+/// Things in the order of the places that they are to have.
+fn in_places<T>(things: Vec<T>, places: &[usize]) -> Vec<T> {
+    let mut placed: Vec<(usize, T)> = places.iter().copied().zip(things).collect();
+    placed.sort_unstable_by_key(|&(place, _)| place);
+    placed.into_iter().map(|(_, thing)| thing).collect()
 }
 
 fn nanos(time: Duration) -> Nanos {

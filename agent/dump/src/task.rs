@@ -71,6 +71,9 @@ pub enum Trace {
     Yielded,
     /// That poll was its last: it was done, and nobody had polled it, or it panicked.
     Finished,
+    /// That poll had begun when the dump was written, and not ended: the task is in it, as long as
+    /// it takes.
+    Unfinished,
     /// It was woken for the dump, and no thread polled it before the deadline.
     NotServed,
 }

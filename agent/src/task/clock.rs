@@ -17,7 +17,7 @@ static GETTIME: AtomicPtr<c_void> = AtomicPtr::new(std::ptr::null_mut());
 /// kernel's tick (4 ms with 250 ticks a second): reading that costs a tenth of reading the exact
 /// one.
 #[inline]
-pub(super) fn now() -> u64 {
+pub(crate) fn now() -> u64 {
     let mut gettime = GETTIME.load(Relaxed);
     if gettime.is_null() {
         gettime = find();
@@ -52,7 +52,7 @@ fn find() -> *mut c_void {
 }
 
 /// A time of this clock, in nanoseconds of the monotonic clock.
-pub(super) fn nanos(at: u64) -> sigquit_dump::Nanos {
+pub(crate) fn nanos(at: u64) -> sigquit_dump::Nanos {
     sigquit_dump::Nanos(at << SHIFT)
 }
 

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use sigquit_dump::{SpawnId, StackId, Thread, ThreadState, Trace};
+use sigquit_dump::{SpawnId, StackId, Thread, ThreadState, Trace, Wait};
 
 use super::seen::{SeenTask, SeenTasks};
 use super::trace::Looked;
@@ -20,6 +20,19 @@ pub(crate) struct TaskDump {
     spawns: HashMap<(usize, usize), SpawnId>,
     /// The runtime of each worker, by tid.
     workers: HashMap<u64, u32>,
+    /// What another source knows of some of them, by their places.
+    known: HashMap<usize, Known>,
+}
+
+/// What another source knows of a task.
+#[derive(Default)]
+pub(crate) struct Known {
+    /// See [`Thread::name`].
+    pub name: String,
+    /// See [`Thread::state_text`].
+    pub state_text: String,
+    /// See [`Thread::wait`].
+    pub wait: Option<Wait>,
 }
 
 impl TaskDump {
@@ -35,15 +48,31 @@ impl TaskDump {
         for task in &seen.tasks {
             spawns.entry(task.kind()).or_insert_with(|| put(task));
         }
-        TaskDump { seen, looked, spawns, workers }
+        TaskDump { seen, looked, spawns, workers, known: HashMap::new() }
+    }
+
+    /// The numbers by which their runtimes know them, in the order of the tasks.
+    #[cfg(feature = "tracing")]
+    pub fn runtime_ids(&self) -> impl Iterator<Item = Option<u64>> {
+        self.seen.tasks.iter().map(SeenTask::runtime_id)
+    }
+
+    /// Adds what another source knows, by the tasks' places in their order.
+    #[cfg(feature = "tracing")]
+    pub fn add(&mut self, known: HashMap<usize, Known>) {
+        self.known = known;
     }
 
     /// The tasks in the nouns of a dump, in the order of their numbers.
     pub fn threads(&self) -> impl Iterator<Item = Thread> {
         let mut looked = self.looked.iter();
-        self.seen.tasks.iter().map(move |task| {
+        self.seen.tasks.iter().enumerate().map(move |(place, task)| {
             let looked = if task.is_suspended() { looked.next() } else { None };
-            self.thread(task, looked)
+            let mut thread = self.thread(task, looked);
+            if let Some(known) = self.known.get(&place) {
+                known.add_to(&mut thread);
+            }
+            thread
         })
     }
 
@@ -61,5 +90,16 @@ impl TaskDump {
             }
         }
         thread
+    }
+}
+
+impl Known {
+    /// Adds to a task what is not known of it otherwise.
+    fn add_to(&self, thread: &mut Thread) {
+        if thread.name.is_empty() {
+            thread.name = self.name.clone();
+        }
+        thread.state_text = self.state_text.clone();
+        thread.wait = self.wait.clone();
     }
 }

@@ -2,7 +2,7 @@
 
 use std::panic::Location;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::atomic::{AtomicU32, AtomicU64};
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize};
 
 use super::progress::Progress;
 use super::waker_cell::WakerCell;
@@ -16,6 +16,8 @@ pub(crate) struct Entry {
     pub visit: AtomicU64,
     /// How to have it polled.
     pub waker: WakerCell,
+    /// What the waker wakes, as an address: equal for tasks that are polled together.
+    pub wakes: AtomicUsize,
     /// Its number: the same in every dump, and no other task's.
     pub id: u64,
     /// The task that made it, by number; 0 for none.
@@ -43,12 +45,12 @@ impl Entry {
         name: Option<Box<str>>,
         location: &'static Location<'static>,
     ) -> Entry {
-        static NEXT: AtomicU64 = AtomicU64::new(1);
         Entry {
             progress: Progress::new(),
             visit: AtomicU64::new(0),
             waker: WakerCell::new(),
-            id: NEXT.fetch_add(1, Relaxed),
+            wakes: AtomicUsize::new(0),
+            id: next_number(),
             parent: here::task(),
             outer: AtomicU64::new(0),
             made: clock::now(),
@@ -59,4 +61,10 @@ impl Entry {
             place: AtomicU32::new(0),
         }
     }
+}
+
+/// A number that no other task of the process has, or had, in dumps.
+pub(crate) fn next_number() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    NEXT.fetch_add(1, Relaxed)
 }

@@ -143,4 +143,50 @@ mod tests {
         assert_eq!(progress.word.load(Relaxed), 0);
         assert_eq!(progress.last.load(Relaxed), 5 << TID_BITS | 3);
     }
+
+    /// The n-th poll of a task, from 1, is the thread n's and ends at the time n, as far as a tid
+    /// can count.
+    fn is_untorn(seen: Seen) -> bool {
+        let tid_of = |polls: u64| (polls % TID + 1) as u32;
+        match seen {
+            Seen::New | Seen::Moving => true,
+            Seen::Running { tid, polls } => tid == tid_of(polls),
+            Seen::Suspended { polls, at, tid } => at == polls && tid == tid_of(polls - 1),
+        }
+    }
+
+    #[test]
+    fn what_is_read_of_tasks_that_are_polled_all_the_time_was_never_torn() {
+        const TASKS: usize = 200;
+        /// Of tasks that have been polled since the one before.
+        const SNAPSHOTS: usize = 100_000;
+        let tasks: Vec<Progress> = (0..TASKS).map(|_| Progress::new()).collect();
+        let ended = std::sync::atomic::AtomicBool::new(false);
+        let poll_all = |tasks: &[Progress]| {
+            let mut polls = 0;
+            while !ended.load(Relaxed) {
+                for task in tasks {
+                    task.end(task.begin((polls % TID + 1) as u32), polls + 1);
+                }
+                polls += 1;
+            }
+        };
+        std::thread::scope(|scope| {
+            for half in tasks.chunks(TASKS / 2) {
+                scope.spawn(move || poll_all(half));
+            }
+            let (mut moved, mut torn) = (0, 0);
+            let mut before = [Seen::New; TASKS];
+            while moved < SNAPSHOTS {
+                for (task, before) in tasks.iter().zip(&mut before) {
+                    let seen = task.read();
+                    moved += usize::from(seen != *before);
+                    torn += usize::from(!is_untorn(seen));
+                    *before = seen;
+                }
+            }
+            ended.store(true, Relaxed);
+            assert_eq!(torn, 0);
+        });
+    }
 }

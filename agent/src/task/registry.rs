@@ -61,7 +61,11 @@ pub(super) fn all() -> (Vec<Arc<Entry>>, u32) {
     (tasks, out_of_reach)
 }
 
-fn lock_before<T>(mutex: &Mutex<T>, deadline: Instant) -> Option<std::sync::MutexGuard<'_, T>> {
+/// Takes a lock that others hold for moments only, unless one of them does not run until then.
+pub(crate) fn lock_before<T>(
+    mutex: &Mutex<T>,
+    deadline: Instant,
+) -> Option<std::sync::MutexGuard<'_, T>> {
     loop {
         match mutex.try_lock() {
             Ok(guard) => return Some(guard),

@@ -13,6 +13,7 @@ use super::frame::{
     frame_lines, hold_sentence, place, starts_the_program, truncation_sentence, wait_sentence,
 };
 use super::plain::plain;
+use super::task;
 use crate::explain::MemberReport;
 use crate::model::Incident;
 
@@ -42,6 +43,9 @@ pub fn show(incidents: &[Incident], all: bool, mut out: impl Write) -> io::Resul
 fn show_dump(dump: &Dump, all: bool, out: &mut impl Write) -> io::Result<()> {
     for notice in &dump.notices {
         show_notice(dump, notice, out)?;
+    }
+    for sentence in task::sentences(dump) {
+        writeln!(out, "{sentence}")?;
     }
     for block in blocks(dump, all) {
         writeln!(out)?;
@@ -97,7 +101,7 @@ fn blocks(dump: &Dump, all: bool) -> Vec<Vec<&Thread>> {
         };
         let calls: Option<Vec<usize>> = stack.map(|stack| stack.frames.iter().map(same).collect());
         let cut = stack.and_then(|stack| stack.truncated);
-        let key = (thread.kind, thread.state, &thread.state_text, calls, cut);
+        let key = (thread.kind, thread.state, &thread.state_text, calls, cut, task::key(thread));
         let at = *known.entry(key).or_insert_with(|| {
             blocks.push(Vec::new());
             blocks.len() - 1
@@ -119,7 +123,13 @@ fn show_block(dump: &Dump, threads: &[&Thread], all: bool, out: &mut impl Write)
                 writeln!(out, "    {line}")?;
             }
         }
-        None => writeln!(out, "    no stack")?,
+        None => writeln!(out, "    {}", task::without_stack(first).unwrap_or("no stack"))?,
+    }
+    for &branch in first.task.iter().flat_map(|task| &task.branches).take(task::BRANCHES) {
+        writeln!(out, "    and at the same time")?;
+        for line in stack_lines(dump, &dump.stacks[branch.0 as usize], &[], all) {
+            writeln!(out, "    {line}")?;
+        }
     }
     if let Some(created) = first.created_by {
         let by = first.parent.map(|parent| format!(" by {parent}")).unwrap_or_default();
@@ -146,6 +156,7 @@ fn head(threads: &[&Thread], first: &Thread) -> String {
     if let Some(cpu) = range(threads.iter().filter_map(|thread| thread.cpu)) {
         head += &format!("  cpu {cpu}");
     }
+    head += &task::head(threads);
     if let Some(since) = range(threads.iter().filter_map(|thread| thread.waiting_since)) {
         head += &format!("  for {since}");
     }
@@ -182,7 +193,7 @@ fn numbers(thread: &Thread) -> String {
 }
 
 /// The least and the greatest of some times.
-fn range(times: impl Iterator<Item = Nanos> + Clone) -> Option<String> {
+pub(super) fn range(times: impl Iterator<Item = Nanos> + Clone) -> Option<String> {
     let (least, most) = (times.clone().min()?, times.max()?);
     let seconds = |time: Nanos| format!("{:.3}", time.as_secs_f64());
     Some(match least == most {
@@ -208,6 +219,7 @@ fn facts(dump: &Dump, threads: &[&Thread]) -> Vec<String> {
     facts.extend(distinct(threads, |thread| {
         thread.carries.iter().map(|number| format!("- carries #{number}")).collect()
     }));
+    facts.extend(task::facts(dump, threads));
     facts
 }
 
@@ -230,7 +242,7 @@ fn unanswered(unanswered: &Unanswered) -> String {
 }
 
 /// The different sentences about some threads, with how many each is true of.
-fn distinct(threads: &[&Thread], about: impl Fn(&Thread) -> Vec<String>) -> Vec<String> {
+pub(super) fn distinct(threads: &[&Thread], about: impl Fn(&Thread) -> Vec<String>) -> Vec<String> {
     let mut counts: Vec<(String, usize)> = Vec::new();
     let mut known = HashMap::new();
     for sentence in threads.iter().flat_map(|thread| about(thread)) {
