@@ -3,6 +3,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 use sigquit_dump::{Dump, Kind, Thread, ThreadState, Trace};
 
+use crate::end_to_end::assert_healthy;
 use crate::incident::{Incident, incident};
 
 fn dumped(victim: &str) -> Incident {
@@ -69,6 +70,7 @@ fn assert_is_not_served(dump: &Dump, name: &str, workers: &BTreeSet<u64>) {
 #[test]
 fn worker_spins_is_shown_with_its_task_and_the_other_worker_serves_all() {
     let incident = dumped("worker-spins");
+    incident.report.finding("spin-loop");
     let (dumps, truth) = (incident.dumps(), incident.truth());
     let spinning = &truth["spinning"];
     for dump in &dumps {
@@ -96,6 +98,7 @@ fn worker_spins_is_shown_with_its_task_and_the_other_worker_serves_all() {
 #[test]
 fn workers_blocked_leave_every_task_its_state_and_its_worker() {
     let incident = dumped("workers-blocked");
+    incident.report.finding("runtime-blocked");
     let truth = incident.truth();
     let waiters = truth["waiters"].as_array().unwrap();
     let blocked = || waiters.iter().chain([&truth["owner"]]);
@@ -126,6 +129,7 @@ fn workers_blocked_leave_every_task_its_state_and_its_worker() {
 #[test]
 fn async_abba_shows_where_each_task_waits() {
     let incident = dumped("async-abba");
+    assert!(incident.report.findings("deadlock").is_empty(), "{}", incident.report);
     let truth = incident.truth();
     assert_eq!(truth["locked"], true);
     for dump in incident.dumps() {
@@ -162,6 +166,7 @@ fn task_leak_is_counted_and_grows() {
 #[test]
 fn lost_waker_is_told_from_a_wait_and_who_was_ready_is_done_by_the_dump() {
     let incident = dumped("lost-waker");
+    incident.report.finding("lost-waker");
     let (dumps, truth) = (incident.dumps(), incident.truth());
     for dump in &dumps {
         let never = task(dump, truth["never"]["name"].as_str().unwrap());
@@ -182,6 +187,7 @@ fn lost_waker_is_told_from_a_wait_and_who_was_ready_is_done_by_the_dump() {
 #[test]
 fn idle_connections_are_all_shown_and_all_alike() {
     let incident = dumped("idle-connections");
+    assert_healthy(&incident.report);
     let truth = incident.truth();
     let functions = ["read_request::{{closure}}", "serve::{{closure}}"];
     let idle = truth["idle"].as_u64().unwrap();
@@ -221,6 +227,7 @@ fn without_types(name: &str) -> String {
 #[test]
 fn current_thread_names_the_local_task_that_blocks_and_all_whom_it_keeps() {
     let incident = dumped("current-thread");
+    incident.report.finding("runtime-blocked");
     let truth = incident.truth();
     let tid = &truth["thread"]["tid"];
     let only = BTreeSet::from([tid.as_u64().unwrap()]);
