@@ -1,15 +1,10 @@
 use std::collections::BTreeSet;
-use std::env;
-use std::path::Path;
 
 use serde_json::Value;
 
-use crate::record::record;
-use crate::report::{Report, analyze, ids, members, tid, tids};
+use crate::incident::incident;
+use crate::report::{Report, ids, members, tid, tids};
 use crate::running::Running;
-
-/// Enough dumps for what needs repetition, close together so that the tests do not take long.
-const SERIES: [(&str, &str); 2] = [("SIGQUIT_DUMPS", "3"), ("SIGQUIT_INTERVAL", "0.5")];
 
 /// Brings a victim into its condition, has it dumped once, and returns what it says of itself
 /// afterwards, and what the analyzer says of it.
@@ -18,19 +13,11 @@ fn diagnose(victim: &str, word: &str) -> (Value, Report) {
 }
 
 fn diagnose_with(victim: &str, word: &str, ask: impl FnOnce(&Running)) -> (Value, Report) {
-    let folder = tempfile::tempdir().unwrap();
-    let program = env!("CARGO_BIN_EXE_victim");
-    let mut running = Running::start(program, victim, folder.path(), &SERIES).unwrap();
-    running.wait_for(word).unwrap();
-    ask(&running);
-    running.wait_for_incidents(1).unwrap();
-    if env::var_os("RECORD").is_some() {
-        record(&running.dumps(), &Path::new("../fixtures/sigquit").join(victim));
-    }
-    (running.truth().unwrap(), analyze(&running.dumps()))
+    let incident = incident(victim, word, ask);
+    (incident.running.truth().unwrap(), incident.report)
 }
 
-fn assert_healthy(report: &Report) {
+pub fn assert_healthy(report: &Report) {
     let verdict = &report.0["verdict"];
     assert_eq!(verdict["status"], "healthy", "{verdict:#} {report}");
     let quiet = |finding: &Value| finding["severity"] == "low" || finding["severity"] == "info";

@@ -8,6 +8,8 @@ mod generate;
 mod golden;
 /// The victim lives on, however often it is asked.
 mod heartbeat;
+/// A victim that hangs and is dumped, for the other modules.
+mod incident;
 /// Keeps the dumps of a victim as a fixture.
 mod record;
 /// What `sigquit analyze` says, as the other modules ask it.
@@ -16,3 +18,5 @@ mod report;
 mod roundtrip;
 #[path = "../fixtures/programs/running.rs"]
 mod running;
+/// Async tasks: what dumps show of each, against what the victim knows, and who is named.
+mod tasks;
