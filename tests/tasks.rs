@@ -140,6 +140,11 @@ fn async_abba_shows_where_each_task_waits() {
     let incident = dumped("async-abba");
     assert!(incident.report.findings("deadlock").is_empty(), "{}", incident.report);
     let truth = incident.truth();
+    let finding = incident.report.finding("lock-contention");
+    assert_eq!(finding["owner"], Value::Null);
+    for name in names(&truth["cycle"]) {
+        assert!(is_about(finding, name), "{finding}");
+    }
     assert_eq!(truth["locked"], true);
     for dump in incident.dumps() {
         for name in names(&truth["cycle"]) {

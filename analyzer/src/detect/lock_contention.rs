@@ -2,7 +2,7 @@
 
 use sigquit_dump::OwnerSource;
 
-use super::{Detector, Evidence, Finding, phrase, queue_length};
+use super::{Detector, Evidence, Finding, async_lock, phrase, queue_length};
 use crate::model::{Activity, Contention, Incident, MemberId};
 
 pub(super) const DETECTOR: Detector =
@@ -31,6 +31,8 @@ and not reported.
 ## Limits
 
 - One dump shows a queue, not that it lasts.
+- Which async lock a task waits for is known in builds with the feature `tracing` only. Elsewhere two
+  tasks or more are told that wait for some async lock in every dump and are not polled meanwhile.
 - Threads that are late for other reasons (no CPU) pile up before locks too.
 - The owner of a read-write lock held by readers is rarely known.
 
@@ -42,7 +44,9 @@ take what is needed, unlock, then work. Where the work itself is short and frequ
 ";
 
 fn detect(incident: &Incident) -> Vec<Finding> {
-    incident.contentions().iter().filter_map(|contention| finding(incident, contention)).collect()
+    let known = incident.contentions();
+    let known = known.iter().filter_map(|contention| finding(incident, contention));
+    known.chain(async_lock::queue(incident)).collect()
 }
 
 fn finding(incident: &Incident, contention: &Contention) -> Option<Finding> {

@@ -4,6 +4,7 @@
 //! A detector is a function from an incident to findings. It knows no format: what a runtime
 //! calls things was made comparable in the model. It claims no more than its [`Grade`] carries.
 
+mod async_lock;
 mod busy_wait;
 mod concurrent_map_access;
 mod connection_pool_exhaustion;

@@ -136,7 +136,7 @@ fn headline(
     let doing = match (alike, stuck.len()) {
         (true, 1) => does.to_string(),
         (true, _) => does.of_several().to_owned(),
-        (false, _) => "are stuck in one poll each".to_owned(),
+        (false, _) => "are stuck".to_owned(),
     };
     let workers = phrase::number(known, "worker");
     let who = match (stuck.len() >= known, known) {

@@ -1,0 +1,134 @@
+//! Tasks that wait for async locks throughout, where nothing tells which locks these are: what
+//! `lock-contention` says of them.
+
+use sigquit_dump::{Kind, Nanos, ThreadState};
+
+use super::{Evidence, Finding, Grade, Severity, lock_contention, phrase};
+use crate::model::{Incident, MemberId, TaskWait};
+
+/// Waiting for a lock so long is no turn-taking.
+const LONG: Nanos = Nanos(1_000_000_000);
+/// One task that waits may have a slow owner. Two can be each other's.
+const FEW: usize = 2;
+/// So many are told one by one.
+const TOLD: usize = 4;
+
+/// The finding, when there is one: it takes two dumps to see that nobody goes on.
+pub(super) fn queue(incident: &Incident) -> Option<Finding> {
+    let newest = incident.dumps.len() - 1;
+    let waits = |&id: &MemberId| {
+        let since = incident.task(id, newest).and_then(|task| task.since_poll);
+        let nameless = |dump| incident.thread(id, dump).is_some_and(|thread| thread.wait.is_none());
+        let locked = |dump| incident.task_wait(id, dump) == Some(TaskWait::Lock);
+        since.is_some_and(|since| since >= LONG)
+            && incident.was_not_polled(id)
+            && (0..=newest).all(|dump| locked(dump) && nameless(dump))
+    };
+    let members: Vec<MemberId> = incident.shown(newest).filter(waits).collect();
+    if members.len() < FEW {
+        return None;
+    }
+    let number = phrase::number(members.len(), "task");
+    let runs = |id: MemberId| {
+        let of = |dump| incident.thread(id, dump).map(|thread| thread.state);
+        (0..=newest).all(|dump| of(dump) == Some(ThreadState::Running))
+    };
+    let tasks = || incident.shown(newest).filter(|&id| incident.member(id).kind == Kind::Task);
+    let running: Vec<MemberId> = tasks().filter(|&id| runs(id)).collect();
+    let (severity, suspects) = match running.is_empty() {
+        true => (Severity::Medium, "no task that runs can hold them".to_owned()),
+        false => (Severity::Low, format!("{} may hold them", phrase::those(incident, &running))),
+    };
+    let dumps = phrase::number(incident.dumps.len(), "dump");
+    let evidence = members.iter().take(TOLD).map(|&id| {
+        let since = incident.task(id, newest).and_then(|task| task.since_poll).unwrap_or_default();
+        let place = phrase::place(incident, id, newest).unwrap_or_default();
+        Evidence {
+            text: format!(
+                "{} waits for a lock in {place}, last polled {} ago",
+                phrase::who(incident, id),
+                phrase::duration(since),
+            ),
+            dump: Some(newest),
+            member: Some(id),
+            value: Some(since.as_secs_f64()),
+        }
+    });
+    Some(Finding {
+        detector: lock_contention::DETECTOR.name,
+        severity,
+        grade: Grade::Repeat,
+        confidence: Grade::Repeat.cap() - 0.1,
+        headline: format!(
+            "{number} wait for async locks in all of {dumps}, and nobody polled them; owner unknown"
+        ),
+        detail: format!(
+            "Which locks these are is not in the dumps; {suspects}. Tasks that each hold what another \
+             one wants look like this."
+        ),
+        next_step:
+            "Look at each place for a lock that is held across another one's await: two tasks \
+                    that take the same locks in different orders wait for ever. A build with the \
+                    feature `tracing` names the locks and who holds them."
+                .into(),
+        frames: phrase::telling_frames(incident, members[0], newest),
+        evidence: evidence.collect(),
+        members,
+        ..Finding::default()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use sigquit_dump::Runtime;
+
+    use super::*;
+    use crate::model::scene::{Draw, Moment, Scene};
+
+    const LOCKED: &[&str] = &["tokio::sync::mutex::Mutex::lock", "shop::transfer::{{closure}}:9"];
+    const WAITS: &[&str] = &["tokio::sync::mpsc::chan::Rx::recv", "shop::serve::{{closure}}:3"];
+
+    fn found(dumps: u64, draw: impl Fn(&mut Moment, u64)) -> Option<Finding> {
+        let mut scene = Scene::of(Runtime::Rust);
+        for second in 0..dumps {
+            scene = scene.dump(second, |dump| draw(dump, second));
+        }
+        queue(&scene.incident())
+    }
+
+    fn two_wait(dump: &mut Moment) {
+        dump.task(1, "a", LOCKED);
+        dump.task(2, "b", LOCKED);
+        dump.task(3, "c", WAITS);
+    }
+
+    #[test]
+    fn two_tasks_that_wait_for_locks_all_the_time() {
+        let finding = found(2, |dump, _| two_wait(dump)).expect("they never go on");
+        assert_eq!((finding.severity, finding.members.len()), (Severity::Medium, 2));
+        assert_eq!(finding.owner, None);
+        assert_eq!(found(1, |dump, _| two_wait(dump)), None, "one dump shows no time");
+    }
+
+    #[test]
+    fn who_runs_meanwhile_may_be_the_owner() {
+        let finding = found(2, |dump, _| {
+            two_wait(dump);
+            dump.task(4, "d", &[]).is(ThreadState::Running);
+        });
+        let finding = finding.expect("they never go on");
+        assert_eq!(finding.severity, Severity::Low);
+        assert!(finding.detail.contains("\"d\" (task 4) may hold them"), "{}", finding.detail);
+    }
+
+    #[test]
+    fn a_queue_that_moves_and_a_single_waiter_are_everyday_life() {
+        let moves = found(2, |dump, second| {
+            for number in 1..=5 {
+                dump.task(number, "", LOCKED).task.as_mut().expect("a task").polls = second + 1;
+            }
+        });
+        assert_eq!(moves, None);
+        assert_eq!(found(2, |dump, _| _ = dump.task(1, "a", LOCKED)), None);
+    }
+}
