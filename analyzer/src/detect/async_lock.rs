@@ -1,5 +1,6 @@
 //! Tasks that wait for async locks throughout, where nothing tells which locks these are: what
-//! `lock-contention` says of them.
+//! `lock-contention` says of them. Those that wait for a semaphore's permit are left out: that so
+//! many go on at a time and the others wait is what a semaphore is for.
 
 use sigquit_dump::{Kind, Nanos, ThreadState};
 

@@ -50,8 +50,8 @@ fn detect(incident: &Incident) -> Vec<Finding> {
     }
     let unserved = unserved(incident, newest);
     let all = stuck.len() >= known;
-    let (computing, blocked): (Vec<MemberId>, Vec<MemberId>) =
-        stuck.iter().partition(|&&id| !incident.activity(id, newest).is_wait());
+    let waits = |&id: &MemberId| incident.activity(id, newest).is_wait();
+    let blocked: Vec<MemberId> = stuck.iter().copied().filter(waits).collect();
     // One poll that computes for long is another finding, and one dump shows no length: they count
     // when nobody is left to poll.
     let nobody_polls = all && !unserved.is_empty();
@@ -78,7 +78,7 @@ fn detect(incident: &Incident) -> Vec<Finding> {
         evidence: evidence(incident, &stuck, &unserved),
         members: blocked,
         victims: unserved,
-        holders: computing,
+        holders: stuck,
         ..Finding::default()
     }]
 }

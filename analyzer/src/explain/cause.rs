@@ -118,7 +118,7 @@ pub(super) fn nature(detector: &str) -> Nature {
         "map-corruption" | "spin-loop" | "busy-wait" | "runaway-recursion" => Nature::Spin,
         "deadlock" | "self-deadlock" | "lock-upgrade" | "lost-waker" => Nature::Cycle,
         "concurrent-map-access" | "data-race" | "panic" => Nature::End,
-        "stuck-lock-owner" | "runtime-blocked" | "downstream-stall" | "io-stall" => Nature::Stuck,
+        "stuck-lock-owner" | "downstream-stall" | "io-stall" => Nature::Stuck,
         "lock-contention" => Nature::Contention,
         "gc-pressure" | "memory-pressure" | "cpu-starvation" => Nature::Pressure,
         "cpu-hot" => Nature::Hot,

@@ -144,6 +144,7 @@ fn what_they_do(detector: &str) -> &'static str {
         "deadlock" | "self-deadlock" | "lock-upgrade" => "wait for each other",
         "cpu-starvation" => "get too little CPU",
         "busy-wait" => "wait busily",
+        "runtime-blocked" => "wait to be polled",
         _ => "suffer",
     }
 }

@@ -14,8 +14,10 @@ use super::pattern::matches_any;
 /// What a suspended task waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum TaskWait {
-    /// Until a lock or a permit is free.
+    /// Until a lock is free.
     Lock,
+    /// For a permit, of which there are so many on purpose.
+    Permit,
     /// A message, or a value that another task sends.
     Receive,
     /// Room in a channel.
@@ -40,6 +42,7 @@ impl fmt::Display for TaskWait {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             TaskWait::Lock => "waits for an async lock",
+            TaskWait::Permit => "waits for a permit",
             TaskWait::Receive => "waits for a message",
             TaskWait::Send => "waits for room in a channel",
             TaskWait::Join => "waits for another task to end",
@@ -62,14 +65,18 @@ impl TaskWait {
             TaskWait::Timer => Some(Idle::Timer),
             TaskWait::Receive | TaskWait::Notification => Some(Idle::Consumer),
             TaskWait::Join => Some(Idle::Supervisor),
-            TaskWait::Lock | TaskWait::Send | TaskWait::Blocking | TaskWait::Unknown => None,
+            TaskWait::Lock
+            | TaskWait::Permit
+            | TaskWait::Send
+            | TaskWait::Blocking
+            | TaskWait::Unknown => None,
         }
     }
 
     /// What it is doing, in the words that serve threads too.
     pub fn activity(self) -> Activity {
         match self {
-            TaskWait::Lock => Activity::Lock,
+            TaskWait::Lock | TaskWait::Permit => Activity::Lock,
             TaskWait::Accept | TaskWait::Socket => Activity::Network,
             TaskWait::Timer => Activity::Sleeping,
             TaskWait::Blocking => Activity::File,
@@ -96,12 +103,19 @@ const RULES: &[(TaskWait, &[&str])] = &[
         &[
             "tokio::sync::mutex::*",
             "tokio::sync::rwlock::*",
-            "tokio::sync::semaphore::*",
-            "tokio::sync::batch_semaphore::*",
             "tokio::sync::once_cell::*",
             "futures_util::lock::*",
             "futures::lock::*",
-            "async_lock::*",
+            "async_lock::mutex::*",
+            "async_lock::rwlock::*",
+        ],
+    ),
+    (
+        TaskWait::Permit,
+        &[
+            "tokio::sync::semaphore::*",
+            "tokio::sync::batch_semaphore::*",
+            "async_lock::semaphore::*",
         ],
     ),
     (
