@@ -9,6 +9,7 @@ mod foreign;
 mod go;
 mod hotspot;
 mod intern;
+mod kept;
 mod limits;
 mod other;
 mod paths;
@@ -93,19 +94,15 @@ pub enum Read {
 pub trait Piecewise {
     /// Reads the next lines.
     fn piece(&mut self, text: &Text);
-    /// There are no more: what was read.
-    fn finish(self: Box<Self>) -> (Vec<Dump>, Vec<Warning>);
+    /// Reads the last lines, and gives what was read.
+    fn finish(self: Box<Self>, last: &Text) -> (Vec<Dump>, Vec<Warning>);
 }
 
 impl Read {
     fn read(self, text: &Text) -> (Vec<Dump>, Vec<Warning>) {
         match self {
             Read::Whole(read) => read(text),
-            Read::Pieces { reader, .. } => {
-                let mut reader = reader();
-                reader.piece(text);
-                reader.finish()
-            }
+            Read::Pieces { reader, .. } => reader().finish(text),
         }
     }
 }
@@ -121,12 +118,10 @@ pub enum Recognition {
     Yes,
 }
 
-/// More threads than any process has: so that an input that claims them cannot fill the memory.
-const MOST_THREADS: usize = 1 << 22;
-
-/// Told of an input that claims more.
-fn too_many_threads(line: u64) -> Warning {
-    let message = format!("more than {MOST_THREADS} threads: the rest of the input is left out");
+/// Told of an input that claims more threads than are read.
+fn too_many_threads(line: u64, most: usize) -> Warning {
+    let message =
+        format!("more than {most} threads: the rest of the input is left out (--max-threads)");
     Warning { line, message }
 }
 
@@ -243,13 +238,13 @@ fn stream(
     pieces: &mut Pieces,
     limits: &Limits,
 ) -> (Vec<Dump>, Vec<Warning>) {
-    while !pieces.bytes().is_empty() {
+    while !pieces.has_ended() {
         let end = pieces.end_of_blocks(marks);
         reader.piece(&Text::of_piece(&pieces.bytes()[..end], pieces.lines(), *limits));
         pieces.take(end);
         pieces.fill(PIECE);
     }
-    reader.finish()
+    reader.finish(&Text::of_piece(pieces.bytes(), pieces.lines(), *limits))
 }
 
 /// Tells when an input goes on where reading ended.

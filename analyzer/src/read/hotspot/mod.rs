@@ -40,7 +40,7 @@ use sigquit_dump::{Dump, Warning};
 use self::building::Building;
 use self::header::Header;
 use self::title::Title;
-use super::{Format, Line, MOST_THREADS, Read, Recognition, Text, too_many_threads};
+use super::{Format, Line, Read, Recognition, Text, too_many_threads};
 
 pub(super) const FORMAT: Format = Format {
     name: "hotspot",
@@ -89,8 +89,8 @@ fn read(text: &Text) -> (Vec<Dump>, Vec<Warning>) {
             None => reader.line(line),
         }
         reader.last = line.number;
-        if reader.threads == MOST_THREADS {
-            reader.warnings.push(too_many_threads(line.number));
+        if reader.threads > text.limits().threads {
+            reader.warnings.push(too_many_threads(line.number, text.limits().threads));
             break;
         }
     }
