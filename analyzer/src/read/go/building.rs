@@ -92,12 +92,12 @@ impl Default for Building<'_> {
 
 impl<'t> Building<'t> {
     /// Whether a line can only be the beginning of the next dump.
-    pub fn is_over(&self, text: &str) -> bool {
+    pub fn is_over(&self, text: &str, header: Option<&Header>) -> bool {
         let begun = self.open.is_some() || !self.dump.threads.is_empty();
         if !begun || self.by_thread {
             return false;
         }
-        match header::read(text) {
+        match header {
             Some(header) => header.number != 0 && self.shows(header.number),
             None => saying::is_request(text) || Saying::begin(0, text).is_some(),
         }
@@ -134,12 +134,19 @@ impl<'t> Building<'t> {
         if open.over || open.ancestors || open.pending.is_some() || self.race.is_some() {
             return false;
         }
-        let split = || frame::split(first).zip(frame::place_of_known(second));
-        let Some((call, place)) = split() else { return false };
+        let Some(place) = frame::place_of_known(second) else { return false };
+        let Some(call) = frame::split(first) else { return self.known_creator(first, place) };
         let Some(id) = self.kept.known((call.function, place)) else { return false };
         let of_library = self.of_library.get(id.0 as usize).copied().unwrap_or(true);
         self.locks.hands.note(call.arguments, open.frames.len(), of_library);
         open.push(id, call);
+        true
+    }
+
+    fn known_creator(&mut self, first: &str, place: &str) -> bool {
+        let Some((function, parent)) = frame::created_by(first) else { return false };
+        let Some(id) = self.kept.known((function, place)) else { return false };
+        self.open.iter_mut().for_each(|open| (open.creator, open.parent) = (Some(id), parent));
         true
     }
 

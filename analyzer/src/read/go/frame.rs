@@ -52,10 +52,10 @@ pub(super) fn place_of_known(text: &str) -> Option<&str> {
 /// ```
 pub(super) fn created_by(text: &str) -> Option<(&str, Option<u64>)> {
     let creator = text.strip_prefix("created by ")?;
-    match creator.rsplit_once(" in goroutine ") {
-        Some((function, parent)) => Some((function, parent.parse().ok())),
-        None => Some((creator, None)),
-    }
+    let in_goroutine = creator.rsplit_once(' ').and_then(|(creator, parent)| {
+        Some((creator.strip_suffix(" in goroutine")?, parent.parse().ok()))
+    });
+    Some(in_goroutine.unwrap_or((creator, None)))
 }
 
 /// Finds the file and the line in the line of a place.

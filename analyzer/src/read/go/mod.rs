@@ -106,12 +106,13 @@ impl Reader {
                 continue;
             }
             let printed = line.text.trim_end();
-            if building.is_over(printed) {
+            let header = header::read(printed);
+            if building.is_over(printed, header.as_ref()) {
                 let over = std::mem::take(&mut building);
                 self.dumps.push(over.finish(self.last, false, &mut self.warnings));
             }
             self.last = line.number;
-            match header::read(printed) {
+            match header {
                 Some(header) if !building.is_saying() || has_frames(&lines) => {
                     self.threads += 1;
                     self.full = self.threads > text.limits().threads;
