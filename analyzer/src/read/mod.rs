@@ -164,7 +164,7 @@ fn read_source(
     let (format, (dumps, mut warnings)) = loop {
         match plan(&pieces, forced, limits) {
             Plan::Stream(format, marks, reader) => {
-                break (format, stream(marks, reader(), &mut pieces, limits));
+                break (format, stream(marks, reader(), &mut pieces, (PIECE, limits)));
             }
             Plan::Skip(what) => {
                 skipped.get_or_insert(what);
@@ -236,13 +236,13 @@ fn stream(
     marks: &[&str],
     mut reader: Box<dyn Piecewise>,
     pieces: &mut Pieces,
-    limits: &Limits,
+    (length, limits): (u64, &Limits),
 ) -> (Vec<Dump>, Vec<Warning>) {
     while !pieces.has_ended() {
         let end = pieces.end_of_blocks(marks);
         reader.piece(&Text::of_piece(&pieces.bytes()[..end], pieces.lines(), *limits));
         pieces.take(end);
-        pieces.fill(PIECE);
+        pieces.fill(length);
     }
     reader.finish(&Text::of_piece(pieces.bytes(), pieces.lines(), *limits))
 }
@@ -304,4 +304,63 @@ fn surest(text: &Text) -> (Recognition, Option<&'static Format>) {
         }
     }
     best
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn read_piece_by_piece_a_dump_is_what_it_is_as_a_whole() {
+        let mut read = 0;
+        for folder in ["go", "hotspot"] {
+            let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures").join(folder);
+            let (inputs, _) = read_paths(&[folder], None);
+            for input in inputs {
+                let bytes = fs::read(&input.path).unwrap();
+                let whole = input_of(named(input.format).unwrap(), &bytes, bytes.len() as u64 + 1);
+                let pieces = input_of(named(input.format).unwrap(), &bytes, 3000);
+                assert_eq!(pieces, whole, "{}", input.path);
+                read += 1;
+            }
+        }
+        assert!(read > 20);
+    }
+
+    fn input_of(format: &Format, bytes: &[u8], length: u64) -> (Vec<Dump>, Vec<Warning>) {
+        let Read::Pieces { marks, reader } = format.read else { panic!("{}", format.name) };
+        let mut source = bytes;
+        let mut pieces = Pieces::new(&mut source);
+        pieces.fill(length);
+        stream(marks, reader(), &mut pieces, (length, &Limits::default()))
+    }
+
+    #[test]
+    fn a_dump_deep_in_a_long_log_is_found() {
+        let mut log = "2026-11-22 20:59:30 INFO served a request\n".repeat(300_000);
+        let lines = log.lines().count() as u64;
+        assert!(log.len() as u64 > HEAD);
+        log += "goroutine 7 [running]:\nmain.main()\n\t/srv/main.go:1 +0x1\n";
+        let input = read("log", log.as_bytes(), None).unwrap();
+        assert_eq!(input.dumps[0].threads[0].line, Some(lines + 1));
+    }
+
+    #[test]
+    fn what_is_beyond_a_limit_is_said_to_be() {
+        let text = "goroutine 7 [running]:\nmain.main()\n\t/srv/main.go:1 +0x1\n\n".repeat(3);
+        let within = |limits: Limits| {
+            let input = read_source("-", &mut text.as_bytes(), None, &limits).unwrap();
+            (
+                input.dumps.len(),
+                input.warnings.iter().map(|warning| warning.message.clone()).collect(),
+            )
+        };
+        let (dumps, said): (usize, Vec<String>) =
+            within(Limits { threads: 2, ..Limits::default() });
+        assert_eq!(dumps, 2);
+        assert!(said[0].contains("--max-threads"), "{said:?}");
+    }
 }
