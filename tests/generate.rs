@@ -1,8 +1,9 @@
 use sigquit_dump::{
-    BuildId, Capture, CpuLimit, Dump, Frame, FrameId, Hold, Kind, Location, Lock, LockId, LockKind,
-    Memory, Module, ModuleId, Nanos, Notice, NoticeKind, Owner, OwnerSource, Pressure, Process,
-    Reason, RegisterSamples, Runtime, Series, Stack, StackId, Symbol, Syscall, Thread, ThreadState,
-    Throttling, Trigger, Truncation, Trust, Unanswered, UnansweredReason, Wait, WaitFor,
+    AsyncRuntime, BuildId, Capture, CpuLimit, Dump, Frame, FrameId, Hold, Kind, Location, Lock,
+    LockId, LockKind, Memory, Module, ModuleId, Nanos, Notice, NoticeKind, Owner, OwnerSource,
+    Pressure, Process, Reason, RegisterSamples, Runtime, Series, Spawn, SpawnId, Stack, StackId,
+    Symbol, Syscall, Task, TaskCapture, Thread, ThreadState, Throttling, Trace, Trigger,
+    Truncation, Trust, Unanswered, UnansweredReason, Wait, WaitFor, Worker,
 };
 
 /// Numbers that look random and are the same every time (xorshift64*).
@@ -80,6 +81,8 @@ struct Counts {
     frames: usize,
     stacks: usize,
     locks: usize,
+    spawns: usize,
+    async_runtimes: usize,
     threads: usize,
 }
 
@@ -90,6 +93,8 @@ pub fn dump(dice: &mut Dice) -> Dump {
         frames: 1 + dice.below(8),
         stacks: 1 + dice.below(4),
         locks: 1 + dice.below(4),
+        spawns: 1 + dice.below(2),
+        async_runtimes: 1 + dice.below(2),
         threads: dice.below(6),
     };
     Dump {
@@ -98,10 +103,13 @@ pub fn dump(dice: &mut Dice) -> Dump {
         process: process(dice),
         series: dice.maybe(series),
         capture: dice.maybe(capture),
+        task_capture: dice.maybe(task_capture),
         modules: (0..counts.modules).map(|_| module(dice)).collect(),
         frames: (0..counts.frames).map(|_| frame(dice, &counts)).collect(),
         stacks: (0..counts.stacks).map(|_| stack(dice, &counts)).collect(),
         locks: (0..counts.locks).map(|_| lock(dice, &counts)).collect(),
+        spawns: (0..counts.spawns).map(|_| spawn(dice)).collect(),
+        async_runtimes: (0..counts.async_runtimes).map(|_| async_runtime(dice)).collect(),
         threads: (0..counts.threads).map(|_| thread(dice, &counts)).collect(),
         notices: dice.some(2, |dice| notice(dice, &counts)),
         truncated: dice.coin(),
@@ -164,6 +172,55 @@ fn capture(dice: &mut Dice) -> Capture {
     }
 }
 
+fn task_capture(dice: &mut Dice) -> TaskCapture {
+    TaskCapture {
+        tracked: dice.number() as u32,
+        asked: dice.number() as u32,
+        served: dice.number() as u32,
+        cut: dice.number() as u32,
+        deadline: dice.maybe(Dice::nanos),
+        ..TaskCapture::default()
+    }
+}
+
+fn spawn(dice: &mut Dice) -> Spawn {
+    Spawn { type_name: dice.text(), location: dice.maybe(location) }
+}
+
+fn async_runtime(dice: &mut Dice) -> AsyncRuntime {
+    AsyncRuntime {
+        name: dice.text(),
+        id: dice.number(),
+        alive_tasks: dice.maybe(Dice::number),
+        global_queue_depth: dice.maybe(Dice::number),
+        workers: dice.some(2, |dice| Worker {
+            os_id: dice.maybe(Dice::number),
+            parks: dice.number(),
+            parks_and_unparks: dice.maybe(Dice::number),
+            busy: dice.nanos(),
+        }),
+    }
+}
+
+fn task(dice: &mut Dice, counts: &Counts) -> Task {
+    Task {
+        spawn: dice.maybe(|dice| SpawnId(dice.below(counts.spawns) as u32)),
+        polls: dice.number(),
+        since_poll: dice.maybe(Dice::nanos),
+        polled_by: dice.maybe(Dice::number),
+        trace: dice.one_of(&[
+            Trace::NotAsked,
+            Trace::Pending,
+            Trace::NoWaker,
+            Trace::Unfinished,
+            Trace::NotServed,
+        ]),
+        branches: dice.some(2, |dice| StackId(dice.below(counts.stacks) as u32)),
+        runtime: dice.maybe(|dice| dice.below(counts.async_runtimes) as u32),
+        runtime_id: dice.maybe(Dice::number),
+    }
+}
+
 fn module(dice: &mut Dice) -> Module {
     Module {
         path: dice.text(),
@@ -213,8 +270,10 @@ fn lock(dice: &mut Dice, counts: &Counts) -> Lock {
     };
     Lock {
         address: dice.maybe(Dice::number),
+        number: dice.maybe(Dice::number),
         kind: dice.one_of(&[LockKind::Futex, LockKind::Mutex, LockKind::Monitor]),
         type_name: dice.maybe(Dice::text),
+        made_at: dice.maybe(location),
         words: dice.maybe(|dice| [0; 4].map(|_| dice.number() as u32)),
         parking_key: dice.maybe(Dice::number),
         owners: if counts.threads == 0 { Vec::new() } else { dice.some(2, owner) },
@@ -259,6 +318,7 @@ fn thread(dice: &mut Dice, counts: &Counts) -> Thread {
         created_by: dice.maybe(stack),
         labels: dice.some(2, |dice| (dice.text(), dice.text())),
         daemon: dice.coin(),
+        task: dice.maybe(|dice| Box::new(task(dice, counts))),
         line: dice.maybe(Dice::number),
         ..Thread::default()
     }

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
-use sigquit_analyzer::read::{Input, read};
+use sigquit_analyzer::read::{Input, read, read_paths};
 use sigquit_dump::{Dump, Kind, Lock, NoticeKind, Thread, ThreadState, Truncation, WaitFor};
 
 /// The folder of samples, or a printed notice.
@@ -33,8 +33,10 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 }
 
 fn input(path: &Path) -> Input {
-    let bytes = fs::read(path).expect("a sample");
-    read(&path.to_string_lossy(), &bytes, None).unwrap_or_else(|error| panic!("{error}"))
+    let (mut inputs, errors) = read_paths(&[path.to_owned()], None);
+    assert!(errors.is_empty(), "{errors:?}");
+    assert_eq!(inputs.len(), 1, "{}", path.display());
+    inputs.remove(0)
 }
 
 /// The dump of a file that holds one.
@@ -139,13 +141,44 @@ fn no_warning_that_should_not_be_there() {
 #[test]
 fn what_is_no_dump_is_an_error() {
     let Some(samples) = samples() else { return };
-    let other = ["top-H", "progress.jsonl", "truth.json", "class-histogram", "heap-info", "debug1"];
+    let other = [
+        "top-H",
+        "progress.jsonl",
+        "truth.json",
+        "class-histogram",
+        "heap-info",
+        "allocs",
+        "/heap",
+        "threadcreate",
+        "mutex_debug1",
+        "block_debug1",
+    ];
     for path in files(&samples) {
         let name = path.to_string_lossy().into_owned();
-        if other.iter().any(|other| name.contains(other)) || name.ends_with(".pb.gz") {
+        if other.iter().any(|other| name.contains(other)) {
             let bytes = fs::read(&path).expect("a sample");
             assert!(read(&name, &bytes, None).is_err(), "{name}");
         }
+    }
+}
+
+#[test]
+fn profiles_count_goroutines() {
+    let Some(samples) = samples() else { return };
+    let folder = samples.join("go/profiles_same_process_1.27.3");
+    let truth = truth(&folder);
+    let told = truth["goroutines"].as_u64();
+    let leaked = truth["program_truth"][0]["leaked_chan_send"].as_u64();
+    for file in ["goroutine.pb.gz", "goroutine_debug1.txt", "goroutine_debug2.txt"] {
+        let dump = dump(&folder.join(file));
+        let in_leaker = |thread: &&Thread| {
+            dump.calls(thread).any(|(_, _, symbol)| symbol.function == "main.leaker.func1")
+        };
+        let leaking = dump.threads.iter().filter(in_leaker).count() as u64;
+        assert_eq!((Some(dump.threads.len() as u64), Some(leaking)), (told, leaked), "{file}");
+    }
+    for file in ["mutex.pb.gz", "block.pb.gz"] {
+        assert_eq!(input(&folder.join(file)).profiles.len(), 1, "{file}");
     }
 }
 

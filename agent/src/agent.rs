@@ -140,7 +140,7 @@ fn spawn(options: Options, capturer: Receiver<Capturer>) -> io::Result<()> {
 fn run(options: Options, destination: Destination, capturer: Capturer) {
     let own = current_thread();
     THREAD.store(own, SeqCst);
-    let taker = Taker::new(capturer, options.deadline, options.arguments, own);
+    let taker = Taker::new(capturer, &options, own);
     let mut agent = Agent { options, destination, taker, incident: None };
     loop {
         let seen = BELL.rings();

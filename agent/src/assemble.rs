@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use sigquit_dump::{
-    Capture, Dump, Frame, FrameId, Lock, LockId, Notice, NoticeKind, Stack, StackId, Thread,
-    ThreadState, Trust, Unanswered, Wait, WaitFor,
+    AsyncRuntime, Capture, Dump, Frame, FrameId, Lock, LockId, Notice, NoticeKind, Spawn, SpawnId,
+    Stack, StackId, TaskCapture, Thread, ThreadState, Trust, Unanswered, Wait, WaitFor,
 };
 
 use crate::facts;
@@ -30,15 +30,20 @@ impl Assembler {
     /// A thread that answered.
     pub fn answered(&mut self, mut thread: Thread, registers: &Registers, unwound: &Unwound) {
         let sp = registers.get(Registers::SP).unwrap_or_default();
+        thread.stack = Some(self.unwound(unwound, sp));
+        thread.stack_pointer = Some(sp);
+        let futex = facts::awaited_futex(Some(registers), thread.syscall.as_ref());
+        self.add(thread, futex);
+    }
+
+    /// The stack of what was unwound from a stack pointer.
+    pub fn unwound(&mut self, unwound: &Unwound, sp: u64) -> StackId {
         let distance = |cfa: u64| u32::try_from(cfa.wrapping_sub(sp)).unwrap_or(u32::MAX);
         let frame_offsets = unwound.frames.iter().map(|frame| distance(frame.cfa)).collect();
         let frames =
             unwound.frames.iter().map(|frame| self.frame(frame.lookup_address, frame.trust));
         let stack = Stack { frames: frames.collect(), frame_offsets, truncated: unwound.truncated };
-        thread.stack = Some(self.stack(stack));
-        thread.stack_pointer = Some(sp);
-        let futex = facts::awaited_futex(Some(registers), thread.syscall.as_ref());
-        self.add(thread, futex);
+        self.stack(stack)
     }
 
     /// A thread that did not answer: the kernel's word on it is all there is.
@@ -109,6 +114,51 @@ impl Assembler {
         if let Some(thread) = self.dump.threads.iter_mut().find(is_it) {
             let locks = futexes.iter().filter_map(|futex| self.locks.get(futex));
             thread.will_release = locks.copied().collect();
+        }
+    }
+
+    /// The async runtimes.
+    pub fn async_runtimes(&mut self, runtimes: Vec<AsyncRuntime>) {
+        self.dump.async_runtimes = runtimes;
+    }
+
+    /// The number of what tasks are spawned from.
+    pub fn spawn(&mut self, spawn: Spawn) -> SpawnId {
+        self.dump.add_spawn(spawn)
+    }
+
+    /// The runtime of each thread that is a worker, by tid.
+    pub fn workers(&self) -> HashMap<u64, u32> {
+        let runtimes = (0..).zip(&self.dump.async_runtimes);
+        let workers = runtimes.flat_map(|(at, runtime)| {
+            runtime.workers.iter().filter_map(move |worker| Some((worker.os_id?, at)))
+        });
+        workers.collect()
+    }
+
+    /// Which task each thread is in, by tid.
+    pub fn carries(&mut self, tasks: &HashMap<u32, u64>) {
+        for thread in &mut self.dump.threads {
+            let tid = thread.os_id.and_then(|tid| u32::try_from(tid).ok());
+            thread.carries = tid.and_then(|tid| tasks.get(&tid).copied());
+        }
+    }
+
+    /// How the capture of tasks went.
+    pub fn task_capture(&mut self, capture: TaskCapture) {
+        self.dump.task_capture = Some(capture);
+    }
+
+    /// What tokio's spans say of tasks and locks; after all threads.
+    #[cfg(feature = "tracing")]
+    pub fn spans(
+        &mut self,
+        layers: &[crate::spans::SeenSpans],
+        tracked: &mut crate::task::TaskDump,
+    ) {
+        tracked.add(crate::spans::add(&mut self.dump, layers, tracked.runtime_ids()));
+        for complaint in layers.iter().flat_map(crate::spans::SeenSpans::complaints) {
+            self.failure(complaint);
         }
     }
 

@@ -29,6 +29,12 @@ pub(crate) fn apply(options: &mut Options, read: impl Fn(&str) -> Option<OsStrin
             None => complain("SIGQUIT_STDERR", value, "0 or 1"),
         }
     }
+    if let Some(value) = read("SIGQUIT_TASKS") {
+        match switch(&value) {
+            Some(trace) => options.trace_tasks = trace,
+            None => complain("SIGQUIT_TASKS", value, "0 or 1"),
+        }
+    }
     if let Some(value) = read("SIGQUIT_DIR").filter(|value| !value.is_empty()) {
         options.directory = Some(PathBuf::from(value));
     }
@@ -80,6 +86,7 @@ mod tests {
             ("SIGQUIT_DUMPS", "3"),
             ("SIGQUIT_INTERVAL", "0.25"),
             ("SIGQUIT_STDERR", "1"),
+            ("SIGQUIT_TASKS", "0"),
             ("SIGQUIT_OFF", "1"),
         ]);
         assert_eq!(complaints, [""; 0]);
@@ -88,6 +95,7 @@ mod tests {
             dumps: 3,
             interval: Duration::from_millis(250),
             stderr: true,
+            trace_tasks: false,
             off: true,
             ..Options::default()
         };

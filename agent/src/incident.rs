@@ -11,11 +11,14 @@ use crate::facts;
 use crate::schedule::Schedule;
 use crate::symbolize::name;
 use crate::take::{Sampled, Taker};
+use crate::task::TaskDump;
 use crate::write::{self, Destination, DumpFile, IncidentName, Stderr, say};
 
 /// For how long, before a dump, busy threads are looked at; less when dumps follow each other
 /// quickly.
 const SAMPLING: Duration = Duration::from_millis(400);
+/// Tasks that are printed as text: more are for the file.
+const TASKS_PRINTED: usize = 10_000;
 /// How many names are tried when an incident of the same millisecond exists.
 const NAMES_TRIED: u64 = 20;
 
@@ -73,9 +76,9 @@ impl Incident {
         self.schedule.begin_dump(Instant::now());
         self.make_folder(destination);
         let series = self.schedule.series(&self.name.to_string());
-        let dump = taker.take(series, sampled);
+        let (dump, tasks) = taker.take(series, sampled);
         self.usage = Usage::of(&dump);
-        self.keep(dump, as_text);
+        self.keep(dump, &tasks, as_text);
     }
 
     fn sample(&self, taker: &mut Taker) -> Sampled {
@@ -111,10 +114,10 @@ impl Incident {
     }
 
     /// Puts a dump on disk, or else on standard error.
-    fn keep(&mut self, dump: Dump, as_text: bool) {
-        let file = self.write(&dump);
+    fn keep(&mut self, dump: Dump, tasks: &TaskDump, as_text: bool) {
+        let file = self.write(&dump, tasks);
         if as_text || file.is_none() {
-            print(&dump);
+            print(&dump, tasks);
         }
         if let Some(file) = file {
             let frames = Dump { modules: dump.modules, frames: dump.frames, ..Dump::default() };
@@ -122,10 +125,11 @@ impl Incident {
         }
     }
 
-    fn write(&self, dump: &Dump) -> Option<DumpFile> {
+    fn write(&self, dump: &Dump, tasks: &TaskDump) -> Option<DumpFile> {
         let folder = self.folder.as_deref()?;
         let series = dump.series.as_ref()?;
-        match DumpFile::write(folder, &format!("dump-{}.sigquit", series.index), dump) {
+        let name = format!("dump-{}.sigquit", series.index);
+        match DumpFile::write(folder, &name, dump, tasks.threads()) {
             Ok(file) => {
                 let path = file.path().display();
                 say(format_args!("dump {} of {}: {path}", series.index, series.of));
@@ -164,8 +168,9 @@ fn add_names(file: &DumpFile, names: &[Names]) {
 }
 
 /// Prints a dump, with names.
-fn print(dump: &Dump) {
-    let dump = dump.clone();
+fn print(dump: &Dump, tasks: &TaskDump) {
+    let mut dump = dump.clone();
+    dump.threads.extend(tasks.threads().take(TASKS_PRINTED));
     name(vec![dump.clone()], move |_, names| {
         let mut named = dump.clone();
         for names in names {

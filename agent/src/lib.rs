@@ -36,6 +36,9 @@
 //! [`dump_now`] takes one dump. With [`Builder::on_panic`], panics are noted in later dumps, or
 //! bring one of their own that shows what all other threads were doing.
 //!
+//! Async tasks that were handed to [`task`] are shown beside the threads: where each waits, as a
+//! chain of async functions with their lines, and on which thread it runs.
+//!
 //! # For operators
 //!
 //! | variable | overrides |
@@ -44,6 +47,7 @@
 //! | `SIGQUIT_DUMPS` | [`dumps`](Builder::dumps) |
 //! | `SIGQUIT_INTERVAL` | [`interval`](Builder::interval), in seconds, such as `0.5` |
 //! | `SIGQUIT_STDERR=1` | [`stderr`](Builder::stderr): each dump as text, too |
+//! | `SIGQUIT_TASKS=0` | [`trace_tasks`](Builder::trace_tasks): no async task is polled for a dump |
 //! | `SIGQUIT_OFF=1` | all: [`install`] does nothing |
 //!
 //! # What it promises
@@ -56,7 +60,8 @@
 //! - Nothing that exists is overwritten, and only the owner can read what is written. A disk that
 //!   is full or missing turns the dump into text on standard error. Old incidents of the
 //!   same prefix are removed, nothing else ever is.
-//! - When nothing happens, it costs one sleeping thread and some hundred kilobytes of memory.
+//! - When nothing happens, it costs one sleeping thread and some hundred kilobytes of memory; a
+//!   [tracked](task) task costs some nanoseconds a poll.
 //!   There are no timers and no connections.
 //! - Other handlers of SIGQUIT in the program go on working. The realtime signal by which the
 //!   agent asks threads is one that nobody uses; if all are taken, [`install`] fails.
@@ -78,7 +83,7 @@
 //!   shown without a stack, and with the reason.
 //! - A thread that waits for a CPU answers when it gets one. On a machine that is overloaded a
 //!   dump takes up to its [`deadline`](Builder::deadline).
-//! - Async tasks that are not running have no stack of their own and are not shown.
+//! - Async tasks are shown when they were handed to [`task`].
 //! - The name of a thread is what the kernel keeps of it: 15 bytes.
 //! - To find names takes tens of megabytes for a moment, more for a binary with full debug
 //!   information, and glibc may keep them for later use. Strip the binary where that is too much,
@@ -120,10 +125,13 @@ mod owner;
 mod panic;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod schedule;
+#[cfg(all(feature = "tracing", target_os = "linux", target_arch = "x86_64"))]
+pub mod spans;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod symbolize;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod take;
+pub mod task;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod unwind;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]

@@ -32,6 +32,8 @@ pub(crate) struct Options {
     pub dumps: u32,
     pub interval: Duration,
     pub deadline: Duration,
+    pub trace_tasks: bool,
+    pub task_deadline: Duration,
     pub retention: usize,
     pub stderr: bool,
     pub signal: i32,
@@ -51,6 +53,8 @@ impl Default for Options {
             dumps: 5,
             interval: Duration::from_secs(1),
             deadline: Duration::from_secs(1),
+            trace_tasks: true,
+            task_deadline: Duration::from_millis(300),
             retention: 20,
             stderr: false,
             signal: SIGQUIT,
@@ -97,6 +101,20 @@ impl Builder {
     /// How long a dump waits for threads that do not answer. Default: 1 second.
     pub fn deadline(mut self, deadline: Duration) -> Builder {
         self.options.deadline = deadline;
+        self
+    }
+
+    /// Whether each dump has suspended async tasks polled once, to see where they wait; see
+    /// [`task`](crate::task). Without that, all else is known of them. Default: yes.
+    pub fn trace_tasks(mut self, poll: bool) -> Builder {
+        self.options.trace_tasks = poll;
+        self
+    }
+
+    /// When no suspended task answers for so long, a dump gives up those that have not; ten times
+    /// this is the most that it waits for tasks in all. Default: 300 milliseconds.
+    pub fn task_deadline(mut self, deadline: Duration) -> Builder {
+        self.options.task_deadline = deadline;
         self
     }
 

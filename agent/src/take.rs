@@ -3,15 +3,17 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use sigquit_dump::{Dump, RegisterSamples, Series, Thread};
+use sigquit_dump::{Dump, Nanos, RegisterSamples, Series, TaskCapture, Thread};
 
 use crate::assemble::Assembler;
 use crate::busy::Usage;
 use crate::capture::{self, Answer, Capturer, Maps};
 use crate::facts::{self, Tasks};
+use crate::options::Options;
 use crate::owner::Answers;
 use crate::panic;
-use crate::unwind::Unwinder;
+use crate::task::{self, TaskDump, Tracer};
+use crate::unwind::{Unwinder, Unwound};
 
 /// Looks at one thread's registers, at most.
 const SAMPLES: usize = 200;
@@ -20,7 +22,10 @@ const SAMPLES: usize = 200;
 pub(crate) struct Taker {
     capturer: Capturer,
     unwinder: Unwinder,
+    tracer: Tracer,
     deadline: Duration,
+    /// How long tasks that are polled for a dump may let us wait, when they are to be polled.
+    task_deadline: Option<Duration>,
     arguments: bool,
     /// The agent's own thread.
     own: i32,
@@ -30,12 +35,21 @@ pub(crate) struct Taker {
 pub(crate) type Sampled = HashMap<i32, RegisterSamples>;
 
 impl Taker {
-    pub fn new(capturer: Capturer, deadline: Duration, arguments: bool, own: i32) -> Taker {
-        Taker { capturer, unwinder: Unwinder::default(), deadline, arguments, own }
+    pub fn new(capturer: Capturer, options: &Options, own: i32) -> Taker {
+        Taker {
+            capturer,
+            unwinder: Unwinder::default(),
+            tracer: Tracer::default(),
+            deadline: options.deadline,
+            task_deadline: options.trace_tasks.then_some(options.task_deadline),
+            arguments: options.arguments,
+            own,
+        }
     }
 
-    /// Takes a dump. What the kernel says comes first: asking the threads wakes them.
-    pub fn take(&mut self, series: Series, sampled: Sampled) -> Dump {
+    /// Takes a dump: of the threads, and the tasks apart. What the kernel says comes first: asking
+    /// the threads wakes them.
+    pub fn take(&mut self, series: Series, sampled: Sampled) -> (Dump, TaskDump) {
         let mut assembler = Assembler::new(Dump {
             time: Some(facts::now()),
             monotonic: Some(facts::monotonic()),
@@ -46,6 +60,9 @@ impl Taker {
         let mut known = Known::read(sampled);
         let maps = Maps::read();
         self.unwinder.refresh(&maps);
+        let running = task::running();
+        #[cfg(feature = "tracing")]
+        let in_spans = crate::spans::running();
         let options = capture::Options { deadline: self.deadline, leave_out: Vec::new() };
         let unwinder = &mut self.unwinder;
         let mut answers = Answers::default();
@@ -67,7 +84,49 @@ impl Taker {
         assembler.sort_threads();
         add_owners(&mut assembler, answers, &mut self.unwinder);
         add_panics(&mut assembler);
-        assembler.finish(Some(captured.capture), self.unwinder.modules())
+        #[cfg_attr(not(feature = "tracing"), expect(unused_mut, reason = "nothing is added"))]
+        let mut tasks = self.take_tasks(&mut assembler, &running);
+        #[cfg(feature = "tracing")]
+        assembler.spans(&crate::spans::all(&in_spans), &mut tasks);
+        (assembler.finish(Some(captured.capture), self.unwinder.modules()), tasks)
+    }
+
+    /// The tasks: what is known of them first, then what they tell when they are polled. `running`
+    /// says which ran before the threads were asked for their stacks.
+    fn take_tasks(
+        &mut self,
+        assembler: &mut Assembler,
+        running: &HashMap<u64, (u32, u64)>,
+    ) -> TaskDump {
+        assembler.async_runtimes(task::runtimes());
+        let seen = task::tasks();
+        if seen.tasks.is_empty() && seen.out_of_reach == 0 {
+            return TaskDump::default();
+        }
+        let mut capture = TaskCapture {
+            tracked: seen.tasks.len() as u32,
+            out_of_reach: seen.out_of_reach,
+            deadline: self.task_deadline.map(nanos),
+            ..TaskCapture::default()
+        };
+        let mut looked = Vec::new();
+        if let Some(deadline) = self.task_deadline {
+            let (tracer, unwinder) = (&mut self.tracer, &mut self.unwinder);
+            let put = &mut |unwound: &Unwound, sp| assembler.unwound(unwound, sp);
+            let (places, suspended) = seen.suspended();
+            let traced = tracer.trace(&suspended, deadline, unwinder, put);
+            capture.asked = traced.looked.len() as u32;
+            (capture.served, capture.cut) = (traced.served, traced.cut);
+            capture.wall = nanos(traced.wall);
+            looked = in_places(traced.looked, &places);
+            if let Some(failure) = traced.failure {
+                assembler.failure(failure);
+            }
+        }
+        assembler.carries(&seen.carried(running));
+        assembler.task_capture(capture);
+        let workers = assembler.workers();
+        TaskDump::new(seen, looked, workers, &mut |task| assembler.spawn(task.spawn()))
     }
 
     /// Looks at the registers of the threads that have been busy since an earlier moment, for as
@@ -86,6 +145,17 @@ impl Taker {
         };
         samples.unwrap_or_default().into_iter().map(condense).collect()
     }
+}
+
+/// Things in the order of the places that they are to have.
+fn in_places<T>(things: Vec<T>, places: &[usize]) -> Vec<T> {
+    let mut placed: Vec<(usize, T)> = places.iter().copied().zip(things).collect();
+    placed.sort_unstable_by_key(|&(place, _)| place);
+    placed.into_iter().map(|(_, thing)| thing).collect()
+}
+
+fn nanos(time: Duration) -> Nanos {
+    Nanos(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX))
 }
 
 /// Says of threads which locks they will release, when others wait for these.

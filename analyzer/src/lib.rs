@@ -51,7 +51,7 @@ pub fn analyze_read(inputs: Vec<read::Input>, errors: &[read::ReadError]) -> exp
     let diagnoses = incidents.iter().map(|incident| explain::Diagnosis {
         incident,
         clusters: cluster::cluster(incident),
-        findings: detect::all().iter().flat_map(|detector| (detector.detect)(incident)).collect(),
+        findings: detect::detect(incident),
     });
     explain::explain(reports, diagnoses.collect())
 }

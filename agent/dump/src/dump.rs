@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Frame, FrameId, Lock, LockId, Module, Nanos, Notice, Process, Stack, StackId, Symbol, Thread,
+    AsyncRuntime, Frame, FrameId, Lock, LockId, Module, Nanos, Notice, Process, Spawn, SpawnId,
+    Stack, StackId, Symbol, TaskCapture, Thread,
 };
 
 /// One process at one moment.
@@ -20,6 +21,8 @@ pub struct Dump {
     pub series: Option<Series>,
     /// How the capture went, when the agent took the dump.
     pub capture: Option<Capture>,
+    /// How the capture of tasks went, when the agent took the dump and tracks tasks.
+    pub task_capture: Option<TaskCapture>,
     /// The binaries that were mapped.
     pub modules: Vec<Module>,
     /// Every distinct frame, referred to by [`FrameId`].
@@ -28,6 +31,10 @@ pub struct Dump {
     pub stacks: Vec<Stack>,
     /// Every lock that a thread holds or waits for, referred to by [`LockId`].
     pub locks: Vec<Lock>,
+    /// What tasks were spawned from, and where, referred to by [`SpawnId`].
+    pub spawns: Vec<Spawn>,
+    /// The async runtimes of the process, as far as they are known.
+    pub async_runtimes: Vec<AsyncRuntime>,
     /// Every thread of control: OS threads, JVM threads, virtual threads, goroutines, tasks.
     pub threads: Vec<Thread>,
     /// What the runtime itself said beside the stacks: deadlocks, fatal errors, panics.
@@ -56,6 +63,12 @@ impl Dump {
         LockId(self.locks.len() as u32 - 1)
     }
 
+    /// Adds what tasks were spawned from, and returns its number.
+    pub fn add_spawn(&mut self, spawn: Spawn) -> SpawnId {
+        self.spawns.push(spawn);
+        SpawnId(self.spawns.len() as u32 - 1)
+    }
+
     /// The frame with that number.
     pub fn frame(&self, id: FrameId) -> &Frame {
         &self.frames[id.0 as usize]
@@ -69,6 +82,11 @@ impl Dump {
     /// The lock with that number.
     pub fn lock(&self, id: LockId) -> &Lock {
         &self.locks[id.0 as usize]
+    }
+
+    /// What a task was spawned from and where, when that is known.
+    pub fn spawn(&self, thread: &Thread) -> Option<&Spawn> {
+        self.spawns.get(thread.task.as_ref()?.spawn?.0 as usize)
     }
 
     /// The functions on a thread's stack, innermost first, inlined ones included, each with the

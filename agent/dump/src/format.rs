@@ -8,10 +8,12 @@
 //! ```text
 //! {"sigquit":{"version":1,...}}           a dump begins: version, times, series, capture
 //! {"process":{"runtime":"rust",...}}      the process
-//! {"module":[0,{"path":"/srv/orders",...}]}    numbered, and so are the next four
+//! {"module":[0,{"path":"/srv/orders",...}]}    numbered, and so are the next five
 //! {"frame":[0,{"address":93824...,"module":0,"offset":8721,"trust":"cfi"}]}
 //! {"stack":[0,{"frames":[0,1,2],"frame_offsets":[16,96,480]}]}
 //! {"lock":[0,{"address":93825...,"kind":"futex"}]}
+//! {"spawn":[0,{"type_name":"orders::serve::{{closure}}",...}]}     what tasks come from
+//! {"async-runtime":{"name":"tokio",...}}    its workers and their counters
 //! {"thread":[0,{"name":"request-1","os_id":4711,"stack":0,...}]}
 //! {"notice":{"kind":"panic",...}}         what the runtime itself said
 //! {"end":{"threads":1}}                   all raw facts are in the file
@@ -27,13 +29,14 @@
 //!
 //! Numbers are decimal; addresses are 64-bit and need a reader with 64-bit integers. Times are
 //! in nanoseconds. The fields of each record are those of the type of the same name in this
-//! crate: [`Process`], [`Module`], [`Frame`], [`Stack`], [`Lock`], [`Thread`], [`Notice`].
+//! crate: [`Process`], [`Module`], [`Frame`], [`Stack`], [`Lock`],
+//! [`Spawn`], [`AsyncRuntime`], [`Thread`], [`Notice`].
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Capture, Frame, FrameId, Lock, LockId, Module, ModuleId, Nanos, Notice, Process, Reason,
-    Series, Stack, StackId, Symbol, Thread,
+    AsyncRuntime, Capture, Frame, FrameId, Lock, LockId, Module, ModuleId, Nanos, Notice, Process,
+    Reason, Series, Spawn, SpawnId, Stack, StackId, Symbol, TaskCapture, Thread,
 };
 
 /// The version that this crate writes, and the newest that it reads without a warning.
@@ -49,6 +52,8 @@ pub(crate) enum Record {
     Frame((FrameId, Frame)),
     Stack((StackId, Stack)),
     Lock((LockId, Lock)),
+    Spawn((SpawnId, Spawn)),
+    AsyncRuntime(AsyncRuntime),
     Thread((u32, Thread)),
     Notice(Notice),
     End(End),
@@ -60,12 +65,14 @@ pub(crate) enum Record {
 #[derive(Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum RecordRef<'a> {
-    Sigquit(Header),
+    Sigquit(&'a Header),
     Process(&'a Process),
     Module((ModuleId, &'a Module)),
     Frame((FrameId, &'a Frame)),
     Stack((StackId, &'a Stack)),
     Lock((LockId, &'a Lock)),
+    Spawn((SpawnId, &'a Spawn)),
+    AsyncRuntime(&'a AsyncRuntime),
     Thread((u32, &'a Thread)),
     Notice(&'a Notice),
     End(End),
@@ -75,7 +82,18 @@ pub(crate) enum RecordRef<'a> {
 
 /// The keys of the records above: to tell a record of a newer version from a damaged one.
 pub(crate) const KEYS: &[&str] = &[
-    "sigquit", "process", "module", "frame", "stack", "lock", "thread", "notice", "end", "names",
+    "sigquit",
+    "process",
+    "module",
+    "frame",
+    "stack",
+    "lock",
+    "spawn",
+    "async-runtime",
+    "thread",
+    "notice",
+    "end",
+    "names",
     "named",
 ];
 
@@ -90,6 +108,8 @@ pub(crate) struct Header {
     pub series: Option<Series>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub capture: Option<Capture>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task_capture: Option<TaskCapture>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub truncated: bool,
 }

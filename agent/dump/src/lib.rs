@@ -29,6 +29,7 @@
 
 #![forbid(unsafe_code)]
 
+mod async_runtime;
 mod dump;
 pub mod format;
 mod frame;
@@ -38,10 +39,12 @@ mod notice;
 mod process;
 mod read;
 mod symbol;
+mod task;
 mod thread;
 mod time;
 mod write;
 
+pub use async_runtime::{AsyncRuntime, Worker};
 pub use dump::{Capture, Dump, Series, Trigger};
 pub use format::Names;
 pub use frame::{Frame, FrameId, Stack, StackId, Truncation, Trust};
@@ -51,8 +54,9 @@ pub use notice::{Notice, NoticeKind};
 pub use process::{CpuLimit, Memory, Pressure, Process, Runtime, Throttling};
 pub use read::{ReadError, Warning, read};
 pub use symbol::{Location, Reason, Symbol};
+pub use task::{Spawn, SpawnId, Task, TaskCapture, Trace};
 pub use thread::{
     Kind, RegisterSamples, Syscall, Thread, ThreadState, Unanswered, UnansweredReason,
 };
 pub use time::Nanos;
-pub use write::{write, write_names};
+pub use write::{write, write_names, write_with};

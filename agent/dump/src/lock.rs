@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::Location;
+
 /// The number of a lock within its dump.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -13,12 +15,18 @@ pub struct Lock {
     /// Where it lies in the process, when the source says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub address: Option<u64>,
+    /// The number by which its runtime knows it, the same in every dump, when it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub number: Option<u64>,
     /// What it is.
     #[serde(default)]
     pub kind: LockKind,
     /// Its type as the source names it (`java.lang.Object`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub type_name: Option<String>,
+    /// Where in the source it was made, when known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub made_at: Option<Location>,
     /// For a futex: the first four 32-bit words at the address when the dump was taken. What
     /// they mean depends on who uses the futex; the third is the owner's tid in a pthread mutex.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -112,6 +112,7 @@ impl Reader {
             monotonic: header.monotonic,
             series: header.series,
             capture: header.capture,
+            task_capture: header.task_capture,
             truncated: header.truncated,
             ..Dump::default()
         });
@@ -142,7 +143,7 @@ impl Reader {
             );
         }
         if mend(&mut dump) {
-            self.warn(self.last_line, "records refer to frames, stacks, modules or locks that are missing: placeholders stand for them".into());
+            self.warn(self.last_line, "records refer to frames, stacks, modules, locks or spawns that are missing: placeholders stand for them".into());
         }
         self.dumps.push(dump);
     }
@@ -166,6 +167,8 @@ fn add(dump: &mut Dump, record: Record) -> Added {
         Record::Frame((id, frame)) => return place(&mut dump.frames, id.0, frame),
         Record::Stack((id, stack)) => return place(&mut dump.stacks, id.0, stack),
         Record::Lock((id, lock)) => return place(&mut dump.locks, id.0, lock),
+        Record::Spawn((id, spawn)) => return place(&mut dump.spawns, id.0, spawn),
+        Record::AsyncRuntime(runtime) => dump.async_runtimes.push(runtime),
         Record::Thread((index, thread)) => return place(&mut dump.threads, index, thread),
         Record::Notice(notice) => dump.notices.push(notice),
         Record::End(end) => return Added::End(end.threads),
@@ -201,12 +204,14 @@ fn place<T: Default>(list: &mut Vec<T>, id: u32, item: T) -> Added {
 
 /// Gives every reference something to refer to. True when anything was missing.
 fn mend(dump: &mut Dump) -> bool {
-    let (modules, frames, stacks, locks, threads) = (
+    let (modules, frames, stacks, locks, threads, spawns, runtimes) = (
         dump.modules.len() as u32,
         dump.frames.len() as u32,
         dump.stacks.len() as u32,
         dump.locks.len() as u32,
         dump.threads.len() as u32,
+        dump.spawns.len() as u32,
+        dump.async_runtimes.len() as u32,
     );
     let mended = Cell::new(false);
     let missing = |id: u32, count: u32| {
@@ -248,6 +253,13 @@ fn mend(dump: &mut Dump) -> bool {
     for thread in &mut dump.threads {
         thread.stack.iter_mut().for_each(&mut stack_of);
         thread.created_by.iter_mut().for_each(&mut stack_of);
+        if let Some(task) = &mut thread.task {
+            task.branches.iter_mut().for_each(&mut stack_of);
+        }
+    }
+    for task in dump.threads.iter_mut().filter_map(|thread| thread.task.as_mut()) {
+        task.spawn = task.spawn.filter(|id| !missing(id.0, spawns));
+        task.runtime = task.runtime.filter(|&id| !missing(id, runtimes));
     }
     for notice in &mut dump.notices {
         notice.stacks.iter_mut().for_each(&mut stack_of);

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Hold, LockId, Nanos, StackId, Wait};
+use crate::{Hold, LockId, Nanos, StackId, Task, Wait};
 
 /// One thread of control: an OS thread, a JVM thread, a virtual thread, a goroutine, a task.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -86,9 +86,13 @@ pub struct Thread {
     /// It belongs to the runtime itself: garbage collector, compiler, scheduler, the agent.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub runtime_helper: bool,
-    /// The virtual thread or task that it carries now, by number.
+    /// The virtual thread or task that it carries now, by number. The task's stack is then this
+    /// thread's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub carries: Option<u64>,
+    /// What is known of it because it is an async task.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task: Option<Box<Task>>,
     /// Line of the input at which it stands, from 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub line: Option<u64>,

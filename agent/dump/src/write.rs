@@ -3,25 +3,37 @@
 use std::io::{self, Write};
 
 use crate::format::{End, Header, Named, Names, RecordRef, VERSION};
-use crate::{Dump, FrameId, LockId, ModuleId, StackId};
+use crate::{Dump, FrameId, LockId, ModuleId, SpawnId, StackId, Thread};
 
 /// Writes a dump, whole. What [`read`](crate::read) makes of it is equal to it.
 ///
 /// # Errors
 /// Those of the writer.
-pub fn write(dump: &Dump, mut out: impl Write) -> io::Result<()> {
+pub fn write(dump: &Dump, out: impl Write) -> io::Result<()> {
+    write_with(dump, std::iter::empty(), out)
+}
+
+/// The same, with further threads after the dump's own: as many as there are, one at a time. What
+/// they refer to stands in the dump.
+///
+/// # Errors
+/// Those of the writer.
+pub fn write_with(
+    dump: &Dump,
+    further: impl Iterator<Item = Thread>,
+    mut out: impl Write,
+) -> io::Result<()> {
     let out = &mut out;
-    record(
-        out,
-        &RecordRef::Sigquit(Header {
-            version: VERSION,
-            time: dump.time,
-            monotonic: dump.monotonic,
-            series: dump.series.clone(),
-            capture: dump.capture.clone(),
-            truncated: dump.truncated,
-        }),
-    )?;
+    let header = Header {
+        version: VERSION,
+        time: dump.time,
+        monotonic: dump.monotonic,
+        series: dump.series.clone(),
+        capture: dump.capture.clone(),
+        task_capture: dump.task_capture.clone(),
+        truncated: dump.truncated,
+    };
+    record(out, &RecordRef::Sigquit(&header))?;
     record(out, &RecordRef::Process(&dump.process))?;
     for (id, module) in (0..).map(ModuleId).zip(&dump.modules) {
         record(out, &RecordRef::Module((id, module)))?;
@@ -35,13 +47,25 @@ pub fn write(dump: &Dump, mut out: impl Write) -> io::Result<()> {
     for (id, lock) in (0..).map(LockId).zip(&dump.locks) {
         record(out, &RecordRef::Lock((id, lock)))?;
     }
-    for (index, thread) in (0..).zip(&dump.threads) {
-        record(out, &RecordRef::Thread((index, thread)))?;
+    for (id, spawn) in (0..).map(SpawnId).zip(&dump.spawns) {
+        record(out, &RecordRef::Spawn((id, spawn)))?;
+    }
+    for runtime in &dump.async_runtimes {
+        record(out, &RecordRef::AsyncRuntime(runtime))?;
+    }
+    let mut threads = 0;
+    for thread in &dump.threads {
+        record(out, &RecordRef::Thread((threads, thread)))?;
+        threads += 1;
+    }
+    for thread in further {
+        record(out, &RecordRef::Thread((threads, &thread)))?;
+        threads += 1;
     }
     for notice in &dump.notices {
         record(out, &RecordRef::Notice(notice))?;
     }
-    record(out, &RecordRef::End(End { threads: dump.threads.len() as u64 }))
+    record(out, &RecordRef::End(End { threads: threads.into() }))
 }
 
 /// Writes the names that symbolizing found for a dump's frames, to be appended to what

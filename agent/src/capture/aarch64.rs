@@ -53,7 +53,7 @@ pub(super) fn thread_pointer() -> u64 {
 ///
 /// # Safety
 /// `length` bytes are readable at `from` and writable at `to`, and the two do not overlap.
-pub(super) unsafe fn copy(from: *const u8, to: *mut u8, length: usize) {
+pub(crate) unsafe fn copy(from: *const u8, to: *mut u8, length: usize) {
     let mut at = 0;
     while at < length {
         // SAFETY: the caller's; volatile, so that the loop is not made into a call of memcpy.

@@ -64,8 +64,9 @@ mod slot;
 
 pub(crate) use answer::{Answer, Captured};
 pub(crate) use install::{Capturer, Error, install};
+pub(crate) use machine::copy;
 pub(crate) use maps::{Mapping, Maps};
 pub(crate) use recurrence::recurrence;
 pub(crate) use rendezvous::Options;
-pub(crate) use safe_read::read;
+pub(crate) use safe_read::{read, read_raw};
 pub(crate) use sample::{Sample, Samples};

@@ -27,7 +27,7 @@ pub(crate) fn read(address: u64, buffer: &mut [u8]) -> usize {
 ///
 /// # Safety
 /// `length` bytes are writable at `to`.
-pub(super) unsafe fn read_raw(address: u64, to: *mut u8, length: usize) -> usize {
+pub(crate) unsafe fn read_raw(address: u64, to: *mut u8, length: usize) -> usize {
     let mut done = 0;
     while done < length {
         let at = address.wrapping_add(done as u64);

@@ -55,7 +55,7 @@ pub(super) fn thread_pointer() -> u64 {
 ///
 /// # Safety
 /// `length` bytes are readable at `from` and writable at `to`, and the two do not overlap.
-pub(super) unsafe fn copy(from: *const u8, to: *mut u8, length: usize) {
+pub(crate) unsafe fn copy(from: *const u8, to: *mut u8, length: usize) {
     // SAFETY: the caller's; the ABI keeps the direction flag clear, the kernel does so too.
     unsafe {
         asm!(

@@ -156,6 +156,16 @@ fn bytes(expression: &UnwindExpression<usize>, frames: &Frames) -> gimli::Result
 }
 
 impl Rule {
+    /// Whether the frame's size follows from the pc alone, and its return address lies at its end.
+    pub fn is_fixed(&self, sp: u16) -> bool {
+        let is_at_the_end = |saved: &(u16, Saved)| {
+            saved.0 == self.return_address && matches!(saved.1, Saved::At(-8))
+        };
+        matches!(self.cfa, Base::Register(register, _) if register == sp)
+            && !self.is_signal_frame
+            && self.saved.iter().any(is_at_the_end)
+    }
+
     /// The canonical frame address of a frame.
     pub fn cfa<const N: usize>(
         &self,

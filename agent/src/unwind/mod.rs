@@ -96,6 +96,9 @@ pub(crate) struct Unwound<const N: usize = { Registers::COUNT }> {
     pub frames: Vec<UnwoundFrame<N>>,
     /// Why the root frame was not reached, when it was not.
     pub truncated: Option<Truncation>,
+    /// Every frame's size followed from its pc alone, and every return address lay where the frame
+    /// ends.
+    pub fixed: bool,
 }
 
 /// Who called a frame.
@@ -146,14 +149,14 @@ impl Unwinder {
     where
         RegisterFile<N>: Machine,
     {
-        let mut walk = Walk { frames: Vec::with_capacity(48), in_raise: false };
+        let mut walk = Walk { frames: Vec::with_capacity(48), in_raise: false, fixed: true };
         let truncated = self.walk(registers, stack, &mut walk).err();
         // While an exception is raised, the saved registers of its raiser are overwritten by
         // those of the frame that catches it: what was found beyond is not a surprise.
         let in_raise = walk.in_raise;
         let truncated =
             truncated.map(|why| if in_raise { Truncation::InsideUnwinder } else { why });
-        Unwound { frames: walk.frames, truncated }
+        Unwound { frames: walk.frames, truncated, fixed: walk.fixed }
     }
 
     fn walk<const N: usize>(
@@ -203,6 +206,7 @@ impl Unwinder {
         let why = match self.rule(lookup_address) {
             Ok(rule) => {
                 walk.in_raise |= raise::is_entry(rule.function.start);
+                walk.fixed &= rule.is_fixed(RegisterFile::<N>::SP);
                 let cfa = rule.cfa(registers, stack)?;
                 walk.set_cfa(cfa);
                 let is_signal_frame = rule.is_signal_frame;
@@ -215,6 +219,7 @@ impl Unwinder {
             }
             Err(why) => *why,
         };
+        walk.fixed = false;
         let stub = if is_call { None } else { self.stub(lookup_address, registers, stack) };
         let (registers, trust) = match stub {
             Some(caller) => (caller, Trust::Cfi),
@@ -289,6 +294,8 @@ struct Walk<const N: usize> {
     frames: Vec<UnwoundFrame<N>>,
     /// One of the frames raises an exception.
     in_raise: bool,
+    /// See [`Unwound::fixed`].
+    fixed: bool,
 }
 
 impl<const N: usize> Walk<N> {

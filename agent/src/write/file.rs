@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use sigquit_dump::{Dump, Names};
+use sigquit_dump::{Dump, Names, Thread};
 
 /// A file that holds a dump's facts, and can take the names that are found for it.
 #[derive(Debug)]
@@ -19,10 +19,16 @@ pub(crate) struct DumpFile {
 impl DumpFile {
     /// Writes a dump under a name of its own, which nothing has before and which appears when
     /// the dump is on disk.
-    pub fn write(folder: &Path, name: &str, dump: &Dump) -> io::Result<DumpFile> {
+    /// `tasks` are written beside the dump's own threads.
+    pub fn write(
+        folder: &Path,
+        name: &str,
+        dump: &Dump,
+        tasks: impl Iterator<Item = Thread>,
+    ) -> io::Result<DumpFile> {
         let (partial, path) = (folder.join(format!(".{name}.partial")), folder.join(name));
         let file = create(&partial)?;
-        let written = fill(&file, |out| sigquit_dump::write(dump, out))
+        let written = fill(&file, |out| sigquit_dump::write_with(dump, tasks, out))
             .and_then(|()| rename_to_new(&partial, &path));
         match written {
             Ok(()) => Ok(DumpFile { file, path }),
@@ -100,6 +106,7 @@ fn c_string(path: &Path) -> io::Result<CString> {
 
 #[cfg(test)]
 mod tests {
+    use std::iter::empty;
     use std::os::unix::fs::{PermissionsExt, symlink};
 
     use sigquit_dump::{Frame, FrameId, Symbol, Thread};
@@ -115,7 +122,7 @@ mod tests {
     #[test]
     fn a_dump_is_written_whole_and_for_the_owner_alone() {
         let folder = tempfile::tempdir().unwrap();
-        let file = DumpFile::write(folder.path(), "dump-1.sigquit", &dump()).unwrap();
+        let file = DumpFile::write(folder.path(), "dump-1.sigquit", &dump(), empty()).unwrap();
         let symbols = vec![Symbol::function("f")];
         file.append(&[Names { frame: FrameId(0), symbols: symbols.clone(), reason: None }])
             .unwrap();
@@ -130,7 +137,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("dump-1.sigquit");
         fs::write(&path, "mine").unwrap();
-        assert!(DumpFile::write(folder.path(), "dump-1.sigquit", &dump()).is_err());
+        assert!(DumpFile::write(folder.path(), "dump-1.sigquit", &dump(), empty()).is_err());
         assert_eq!(fs::read_to_string(&path).unwrap(), "mine");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
         assert!(link_to_new(&path, &path).is_err());
@@ -143,7 +150,7 @@ mod tests {
         for name in ["dump-1.sigquit", ".dump-1.sigquit.partial"] {
             let link = folder.path().join(name);
             symlink(&target, &link).unwrap();
-            assert!(DumpFile::write(folder.path(), "dump-1.sigquit", &dump()).is_err());
+            assert!(DumpFile::write(folder.path(), "dump-1.sigquit", &dump(), empty()).is_err());
             assert!(!target.exists());
             fs::remove_file(link).unwrap();
         }

@@ -5,6 +5,7 @@
 //!
 //! "request-1" #4713 S (sleeping), cpu 0.12 s, waits for 0x7f12a4000c90
 //! "request-2" #4714 S (sleeping), cpu 0.09 s, waits for 0x7f12a4000c90
+//! task "sender" #7 Waiting, polls 3, the last 8.1 s ago, spawned at src/sender.rs:40
 //!     at order::pool::acquire (src/pool.rs:31)
 //!     at order::checkout (src/checkout.rs:88)
 //! ```
@@ -12,7 +13,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
-use sigquit_dump::{Dump, Frame, StackId, Thread};
+use sigquit_dump::{Dump, Frame, StackId, Task, Thread, ThreadState};
 
 /// More threads than this with one stack are counted and not listed.
 const LISTED: usize = 20;
@@ -46,8 +47,13 @@ pub(crate) fn text(dump: &Dump, out: &mut impl Write) -> io::Result<()> {
 }
 
 fn heading(dump: &Dump, thread: &Thread, out: &mut impl Write) -> io::Result<()> {
-    let id = thread.os_id.unwrap_or_default();
-    write!(out, "{:?} #{id} {}", thread.name, thread.state_text)?;
+    match &thread.task {
+        Some(task) => task_heading(dump, thread, task, out)?,
+        None => {
+            let id = thread.os_id.unwrap_or_default();
+            write!(out, "{:?} #{id} {}", thread.name, thread.state_text)?;
+        }
+    }
     if let Some(cpu) = thread.cpu {
         write!(out, ", cpu {:.2} s", cpu.as_secs_f64())?;
     }
@@ -58,6 +64,21 @@ fn heading(dump: &Dump, thread: &Thread, out: &mut impl Write) -> io::Result<()>
         write!(out, ", did not answer: {:?}", unanswered.reason)?;
     }
     writeln!(out)
+}
+
+fn task_heading(dump: &Dump, thread: &Thread, task: &Task, out: &mut impl Write) -> io::Result<()> {
+    let (id, state) = (thread.number.unwrap_or_default(), thread.state);
+    write!(out, "task {:?} #{id} {state:?}, polls {}", thread.name, task.polls)?;
+    if let Some(since) = task.since_poll {
+        write!(out, ", the last {:.1} s ago", since.as_secs_f64())?;
+    }
+    if let (Some(tid), ThreadState::Running) = (task.polled_by, thread.state) {
+        write!(out, ", on thread #{tid}")?;
+    }
+    match dump.spawn(thread).and_then(|spawn| spawn.location.as_ref()) {
+        Some(at) => write!(out, ", spawned at {}:{}", at.file, at.line.unwrap_or_default()),
+        None => Ok(()),
+    }
 }
 
 fn frames(dump: &Dump, thread: &Thread, out: &mut impl Write) -> io::Result<()> {
@@ -89,7 +110,7 @@ fn frame(dump: &Dump, frame: &Frame, out: &mut impl Write) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use sigquit_dump::{Location, Lock, Symbol, Wait, WaitFor};
+    use sigquit_dump::{Kind, Location, Lock, Nanos, Spawn, Symbol, Wait, WaitFor};
 
     use super::*;
 
@@ -119,6 +140,28 @@ mod tests {
             \"request-2\" #0 S (sleeping), waits for 0x10\n\
             \x20   at order::pool::acquire (src/pool.rs:31)\n\
             \x20   at unknown +0x4711\n";
+        assert_eq!(String::from_utf8(out).unwrap(), expected);
+    }
+
+    #[test]
+    fn a_task_says_when_it_was_polled_and_where_it_runs() {
+        let mut dump = Dump::default();
+        let location =
+            Some(Location { file: "src/sender.rs".into(), line: Some(40), column: None });
+        let spawn = Some(dump.add_spawn(Spawn { location, ..Spawn::default() }));
+        let since_poll = Some(Nanos::from_millis(8_100));
+        let suspended = Task { polls: 3, since_poll, spawn, ..Task::default() };
+        let running = Task { polls: 4, polled_by: Some(4711), ..Task::default() };
+        let states = [ThreadState::Waiting, ThreadState::Running];
+        for (state, task) in states.into_iter().zip([suspended, running]) {
+            let (kind, task) = (Kind::Task, Some(Box::new(task)));
+            dump.threads.push(Thread { kind, number: Some(7), state, task, ..Thread::default() });
+        }
+        let mut out = Vec::new();
+        text(&dump, &mut out).unwrap();
+        let expected = "2 threads\n\n\
+            task \"\" #7 Waiting, polls 3, the last 8.1 s ago, spawned at src/sender.rs:40\n\
+            task \"\" #7 Running, polls 4, on thread #4711\n";
         assert_eq!(String::from_utf8(out).unwrap(), expected);
     }
 }

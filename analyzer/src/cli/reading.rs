@@ -19,7 +19,8 @@ pub(super) struct Read {
 impl Read {
     /// Whether anything was understood.
     pub(super) fn holds_a_dump(&self) -> bool {
-        self.inputs.iter().any(|input| !input.dumps.is_empty())
+        let holds = |input: &Input| !(input.dumps.is_empty() && input.profiles.is_empty());
+        self.inputs.iter().any(holds)
     }
 }
 

@@ -3,7 +3,7 @@
 use sigquit_dump::Nanos;
 
 use super::on_cpu::{self, Candidate, Progress};
-use super::{Detector, Finding, Grade, Severity, phrase};
+use super::{Detector, Finding, Grade, Severity, phrase, sampled};
 use crate::model::{Cpu, Incident, MemberId};
 
 pub(super) const DETECTOR: Detector = Detector {
@@ -22,9 +22,12 @@ beside the busiest one; otherwise that it was runnable in every dump. Where look
 hardly ever showed a state twice, it seems to progress, and that is said; a loop that only counts
 would look like that as well.
 
+Of a CPU profile: the function of the program's own that is innermost in most samples, and its
+share.
+
 ## Limits
 
-Needs two dumps. Never more than low: that a thread works is no fault.
+Needs two dumps, or a profile. Never more than low: that a thread works is no fault.
 
 ## What to do
 
@@ -39,6 +42,9 @@ tells most loops from work.
 const TOLD: usize = 5;
 
 fn detect(incident: &Incident) -> Vec<Finding> {
+    if let Some(samples) = incident.samples() {
+        return sampled::finding(incident, samples).into_iter().collect();
+    }
     let on_cpu = on_cpu::classify(incident);
     let mut hot = on_cpu.these(&on_cpu.hot);
     hot.sort_by_key(|candidate| std::cmp::Reverse(candidate.hot.used().map(|used| used.used)));

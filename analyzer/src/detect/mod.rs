@@ -9,22 +9,27 @@ mod concurrent_map_access;
 mod connection_pool_exhaustion;
 mod cpu_hot;
 mod cycle;
+mod data_race;
 mod deadlock;
 mod finding;
 mod lock_contention;
+mod lost_waker;
 mod map_corruption;
 mod on_cpu;
 mod panic;
 mod phrase;
 mod queue_length;
+mod runtime_blocked;
+mod sampled;
 mod self_deadlock;
 mod spin_loop;
 mod stuck_lock_owner;
+mod task_leak;
 mod thread_pool_exhaustion;
 
 pub use finding::{Evidence, Finding, Grade, LockOf, Severity};
 
-use crate::model::Incident;
+use crate::model::{Incident, MemberId};
 
 /// A detector.
 pub struct Detector {
@@ -37,6 +42,20 @@ pub struct Detector {
     pub detect: fn(&Incident) -> Vec<Finding>,
 }
 
+/// Everything that is wrong with an incident, as far as the detectors see. A thread that was in one
+/// task all the time stands for that task too: where it is to blame, so is the task.
+pub fn detect(incident: &Incident) -> Vec<Finding> {
+    let findings = all().iter().flat_map(|detector| (detector.detect)(incident));
+    findings.map(|finding| with_tasks(incident, finding)).collect()
+}
+
+fn with_tasks(incident: &Incident, mut finding: Finding) -> Finding {
+    let carried = finding.members.iter().filter_map(|&id| incident.always_carried(id));
+    let carried: Vec<MemberId> = carried.filter(|id| !finding.members.contains(id)).collect();
+    finding.members.extend(carried);
+    finding
+}
+
 /// Every detector.
 pub fn all() -> &'static [Detector] {
     &[
@@ -44,6 +63,7 @@ pub fn all() -> &'static [Detector] {
         spin_loop::DETECTOR,
         busy_wait::DETECTOR,
         concurrent_map_access::DETECTOR,
+        data_race::DETECTOR,
         panic::DETECTOR,
         deadlock::DETECTOR,
         self_deadlock::DETECTOR,
@@ -51,6 +71,9 @@ pub fn all() -> &'static [Detector] {
         stuck_lock_owner::DETECTOR,
         lock_contention::DETECTOR,
         connection_pool_exhaustion::DETECTOR,
+        runtime_blocked::DETECTOR,
+        lost_waker::DETECTOR,
+        task_leak::DETECTOR,
         thread_pool_exhaustion::DETECTOR,
         cpu_hot::DETECTOR,
     ]

@@ -78,7 +78,7 @@ fn finding(incident: &Incident, dump: usize, notice: &Notice, statement: Stateme
         frames: calls.iter().take(FRAMES).map(|call| call.function.clone()).collect(),
         evidence: evidence(incident, dump, notice, failed, &beside),
         victims,
-        holders: Vec::new(),
+        holders: poisoners(incident, dump, notice),
         lock: None,
         owner: None,
         owner_source: None,
@@ -98,6 +98,23 @@ fn calls<'a>(
     let told = notice.stacks.first().map(|&stack| incident.raised_in_stack(dump, stack));
     let own = || failed.map(|member| incident.raised_in(member, dump));
     told.filter(|calls| !calls.is_empty()).or_else(own).unwrap_or_default()
+}
+
+/// Who panicked before under a lock, where this one failed over finding a lock poisoned: with a
+/// single lock-holder that panicked there is no doubt which; with several, any.
+fn poisoners(incident: &Incident, dump: usize, notice: &Notice) -> Vec<MemberId> {
+    if !notice.message.contains("PoisonError") {
+        return Vec::new();
+    }
+    let earlier = incident.dumps[dump].notices.iter().take_while(|other| *other != notice);
+    let panics = earlier.filter(|other| {
+        Statement::of(other) == Statement::Panic && !other.message.contains("PoisonError")
+    });
+    panics
+        .flat_map(|other| &other.threads)
+        .filter(|thread| !notice.threads.contains(thread))
+        .filter_map(|&thread| incident.member_of(dump, thread as usize))
+        .collect()
 }
 
 /// Others in the function where it happened.
@@ -248,6 +265,21 @@ mod tests {
         assert_eq!(found.frames, ["shop::Cart::at", "shop::serve"]);
         assert_eq!(incident.names(&found.victims), ["request-3"]);
         assert!(found.detail.contains("cleanup failed") && found.detail.contains("request-2"));
+    }
+
+    #[test]
+    fn who_finds_a_lock_poisoned_suffers_from_who_panicked_under_it() {
+        let incident = Scene::of(Runtime::Rust)
+            .dump(0, |dump| {
+                dump.thread("checkout", &["shop::Cart::at:26"]);
+                dump.thread("report", &["shop::report:9"]);
+                dump.notice(NoticeKind::Panic, "index out of bounds", &["checkout"]);
+                dump.notice(NoticeKind::Panic, "an `Err` value: PoisonError", &["report"]);
+            })
+            .incident();
+        let findings = detect(&incident);
+        assert_eq!(incident.names(&findings[1].holders), ["checkout"]);
+        assert!(findings[0].holders.is_empty());
     }
 
     #[test]

@@ -22,10 +22,19 @@ pub(super) fn number(count: usize, noun: &str) -> String {
     if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
 }
 
-/// One member: `request-1 (4711)`, `goroutine 12`, or the name alone where that is its id.
+/// One member: `request-1 (4711)`, `goroutine 12`, or the name alone where that is its id; a thread
+/// that was in one task all the time with that task.
 pub(super) fn who(incident: &Incident, id: MemberId) -> String {
+    match incident.always_carried(id) {
+        Some(task) => format!("{} in {}", named(incident, id), named(incident, task)),
+        None => named(incident, id),
+    }
+}
+
+fn named(incident: &Incident, id: MemberId) -> String {
     let member = incident.member(id);
     match (member.name.trim(), member.kind) {
+        ("", kind) if member.id.is_empty() => format!("a {}", kind.noun()),
         ("", kind) => format!("{} {}", kind.noun(), member.id),
         (name, _) if name == member.id.trim() => format!("\"{name}\""),
         (name, Kind::Thread) => format!("\"{name}\" ({})", member.id),

@@ -1,6 +1,6 @@
 //! The answer: one word and one sentence.
 
-use sigquit_dump::{Dump, Kind, NoticeKind, Runtime};
+use sigquit_dump::{Dump, Kind, LockId, LockKind, NoticeKind, Runtime};
 
 use super::bystander::bystanders;
 use super::cause::{Causes, makers, sufferers};
@@ -151,6 +151,9 @@ fn what_they_do(detector: &str) -> &'static str {
 /// Nothing of weight was found: healthy as far as was seen, unless nothing was seen.
 fn no_cause(inputs: &[InputReport], diagnoses: &[Diagnosis], ranking: &[Ranked]) -> Verdict {
     let seen: usize = diagnoses.iter().map(|diagnosis| diagnosis.incident.members.len()).sum();
+    if let (0, Some(headline)) = (seen, only_samples(diagnoses)) {
+        return Verdict { status: Status::Healthy, headline };
+    }
     let nothing_seen = "no thread was seen, which says nothing of health";
     let failure = failure(diagnoses);
     let headline = match (&failure, seen) {
@@ -169,9 +172,18 @@ fn no_cause(inputs: &[InputReport], diagnoses: &[Diagnosis], ranking: &[Ranked])
                 _ => format!("the runtime said: {said}; apart from that, {headline}"),
             },
         },
-        None if failure.is_some() || seen == 0 => Verdict { status: Status::Suspect, headline },
+        None if failure.is_some() || seen == 0 || most_wait_for_unknown(diagnoses) => {
+            Verdict { status: Status::Suspect, headline }
+        }
         None => Verdict { status: Status::Healthy, headline },
     }
+}
+
+/// What profiles alone show: where time went, and not who waits for whom.
+fn only_samples(diagnoses: &[Diagnosis]) -> Option<String> {
+    let samples = diagnoses.iter().find_map(|diagnosis| diagnosis.incident.samples())?;
+    let said = samples.sentence();
+    Some(format!("{said}; a profile shows where time goes, and not whether that is wrong"))
 }
 
 /// What a runtime said was wrong: worth a suspicion where no detector made more of it.
@@ -219,6 +231,9 @@ fn nothing_wrong(inputs: &[InputReport], diagnoses: &[Diagnosis], ranking: &[Ran
     {
         sentence += &format!("; {}", sentence_body(&finding(diagnoses, least).headline));
     }
+    if let Some(waiting) = behind_the_unknown(diagnoses).filter(|_| ranking.is_empty()) {
+        sentence += &format!("; {waiting}");
+    }
     if diagnoses.iter().any(|diagnosis| diagnosis.incident.dumps.len() == 1) {
         sentence += "; one dump cannot show who spins or is stuck";
     }
@@ -226,6 +241,38 @@ fn nothing_wrong(inputs: &[InputReport], diagnoses: &[Diagnosis], ranking: &[Ran
         sentence += "; a dump ends early, and what is missing was not looked at";
     }
     sentence
+}
+
+/// How many wait, in the newest dumps, for locks of whose owner nothing is known: what they wait
+/// for may be each other.
+fn behind_the_unknown(diagnoses: &[Diagnosis]) -> Option<String> {
+    let waiting = diagnoses.iter().map(|diagnosis| waiting_for_unknown(diagnosis.incident)).sum();
+    match waiting {
+        0 => None,
+        1 => Some("1 thread waits for a lock whose owner the dump does not tell".into()),
+        _ => Some(format!("{waiting} threads wait for locks whose owners the dump does not tell")),
+    }
+}
+
+/// Whether, in some process, most of those that are not idle wait for locks of unknown owners.
+fn most_wait_for_unknown(diagnoses: &[Diagnosis]) -> bool {
+    diagnoses.iter().any(|diagnosis| {
+        let incident = diagnosis.incident;
+        let waiting = waiting_for_unknown(incident);
+        waiting > 1 && waiting * 2 > incident.busy(incident.dumps.len().saturating_sub(1))
+    })
+}
+
+fn waiting_for_unknown(incident: &Incident) -> usize {
+    let newest = incident.dumps.len().saturating_sub(1);
+    let Some(dump) = incident.dumps.last() else { return 0 };
+    let graph = incident.wait_for(newest);
+    let has_owner = |lock: LockId| dump.lock(lock).kind != LockKind::Unknown;
+    let is_unknown = |&thread: &u32| {
+        let lock = graph.wants(thread).filter(|&lock| has_owner(lock));
+        lock.is_some_and(|lock| graph.owners(lock).is_empty())
+    };
+    (0..dump.threads.len() as u32).filter(is_unknown).count()
 }
 
 fn plural(number: usize, noun: &str) -> String {

@@ -14,9 +14,10 @@ use super::native_wait;
 use super::normalize::normalize;
 use super::origin::origin;
 use super::owner::{self, Stacks};
+use super::samples::Samples;
 use super::statement::beneath_raising;
 use super::wait_for::WaitForGraph;
-use crate::read::Input;
+use crate::read::{Input, Profile};
 
 /// The dumps of one process, in time order.
 #[derive(Debug, Default)]
@@ -29,6 +30,9 @@ pub struct Incident {
     pub dumps: Vec<Dump>,
     /// For each dump, the index of the input that it came from.
     pub inputs: Vec<usize>,
+    /// The profile that it is, instead of dumps of threads: then its one dump holds the samples'
+    /// stacks and nobody.
+    profile: Option<Profile>,
     /// Every thread of control that was seen, once.
     pub members: Vec<Member>,
     calls: Vec<Call>,
@@ -62,6 +66,16 @@ pub struct Member {
 }
 
 impl Incident {
+    /// The profile that it is, when it is one; its stacks are those of the one dump.
+    pub fn profile(&self) -> Option<&Profile> {
+        self.profile.as_ref()
+    }
+
+    /// Where the samples of the profile fell, when it is one.
+    pub fn samples(&self) -> Option<Samples> {
+        self.profile.as_ref().map(|profile| Samples::of(self, profile))
+    }
+
     /// Every member's number.
     pub fn ids(&self) -> impl Iterator<Item = MemberId> + use<> {
         (0..self.members.len() as u32).map(MemberId)
@@ -96,6 +110,9 @@ impl Incident {
 
     /// Why a member is idle in one dump, when it is. The idle are never evidence.
     pub fn idle(&self, id: MemberId, dump: usize) -> Option<Idle> {
+        if self.task(id, dump).is_some() {
+            return self.task_wait(id, dump)?.idle();
+        }
         let marks = self.call_ids(id, dump).iter().map(|&(call, _)| self.marks[call.0 as usize]);
         idle::idle(self.process.runtime, self.thread(id, dump)?, marks)
     }
@@ -113,6 +130,9 @@ impl Incident {
 
     /// What a member is doing in one dump.
     pub fn activity(&self, id: MemberId, dump: usize) -> Activity {
+        if let Some(wait) = self.task_wait(id, dump) {
+            return wait.activity();
+        }
         self.thread(id, dump).map_or(Activity::Unknown, |thread| {
             activity::activity(self.process.runtime, thread, self.calls(id, dump))
         })
@@ -196,6 +216,7 @@ impl Incident {
 /// Sorts dumps into incidents, one a process, each in time order.
 pub fn incidents(inputs: Vec<Input>) -> Vec<Incident> {
     let mut incidents: Vec<Incident> = Vec::new();
+    let mut profiles = Vec::new();
     for (index, input) in inputs.into_iter().enumerate() {
         for dump in input.dumps {
             let of_process =
@@ -207,7 +228,14 @@ pub fn incidents(inputs: Vec<Input>) -> Vec<Incident> {
             incidents[place].dumps.push(dump);
             incidents[place].inputs.push(index);
         }
+        profiles.extend(input.profiles.into_iter().map(|profile| (index, profile)));
     }
+    incidents.extend(profiles.into_iter().map(|(index, mut profile)| Incident {
+        dumps: vec![std::mem::take(&mut profile.dump)],
+        inputs: vec![index],
+        profile: Some(profile),
+        ..Incident::default()
+    }));
     (1..).zip(incidents).map(|(number, incident)| finish(number, incident)).collect()
 }
 

@@ -9,6 +9,7 @@
 //! native_wait  futex waits read as the locks that they are
 //! owner        owners that no source names, inferred
 //! doubt        inferences that the other dumps do not bear out
+//! task         what async tasks wait for, and on which threads they run
 //! wait_for     who waits for whom: cycles, root blockers
 //! contention   the locks that are waited for, over the dumps
 //! idle         who is idle, and why
@@ -18,6 +19,7 @@
 //! pool         what functions are to pools and queues of work
 //! pool_use     who waits to borrow from a pool, and who has borrowed
 //! statement    what a runtime's own words mean
+//! samples      where the samples of a profile fell
 //! kin          which dumps are of one process
 //! crew         workers of one pool, and queues that are full
 //! incident     the dumps of one process, and the questions that they answer
@@ -43,9 +45,11 @@ mod owner;
 pub(crate) mod pattern;
 mod pool;
 mod pool_use;
+mod samples;
 #[cfg(test)]
 pub(crate) mod scene;
 mod statement;
+mod task;
 mod wait_for;
 
 pub use activation::Activation;
@@ -58,5 +62,7 @@ pub use idle::Idle;
 pub use incident::{Incident, Member, MemberId, incidents};
 pub use name::{FunctionName, words};
 pub use pool_use::PoolUse;
+pub use samples::{Place, Samples};
 pub use statement::Statement;
+pub use task::TaskWait;
 pub use wait_for::{Cycle, Edge, WaitForGraph};

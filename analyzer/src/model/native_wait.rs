@@ -135,7 +135,9 @@ const PLUMBING: &[&str] = &[
     "syscall",
     "*futex*",
     "__lll_*",
+    "lll_*",
     "__libc_*",
+    "__gthread_*",
     "std::*",
     "core::*",
     "parking_lot*::*",
@@ -167,21 +169,36 @@ where
     }
     let mut places = Places::of(dump);
     for (thread, wait) in waits {
-        let raw = dump.threads[thread].wait.as_ref().map(|wait| wait.lock);
         let lock = places.lock_of(dump, &wait);
-        places.same.extend(raw.map(|raw| (raw, lock)));
+        places.same.insert(wait.raw, lock);
         let waiter = &mut dump.threads[thread];
         waiter.wait = Some(Wait { lock, wait_for: wait.wait_for });
         waiter.state = state(waiter.state, wait.wait_for);
     }
+    keep_known_owners(dump, &places);
     own_what_will_be_released(dump, &places);
+}
+
+/// Owners that the source knew of a futex are owners of the lock that it turned out to be.
+fn keep_known_owners(dump: &mut Dump, places: &Places) {
+    for thread in &mut dump.threads {
+        for hold in &mut thread.holds {
+            hold.lock = places.same.get(&hold.lock).copied().unwrap_or(hold.lock);
+        }
+    }
+    for (raw, lock) in &places.same {
+        let known = std::mem::take(&mut dump.locks[raw.0 as usize].owners);
+        dump.locks[lock.0 as usize].owners.extend(known);
+    }
 }
 
 /// A wait that was understood.
 struct Recognized {
+    raw: LockId,
     kind: LockKind,
     wait_for: WaitFor,
-    address: u64,
+    /// None where the source does not say on which futex the thread waits.
+    address: Option<u64>,
     type_name: Option<&'static str>,
     /// The owner's tid, where the lock's memory says it.
     owner_tid: Option<u64>,
@@ -204,10 +221,15 @@ fn recognize_wait<'a>(
         Parker => parked_for(&calls),
         kind => (kind, rule.type_name),
     };
+    let address = lock_address(futex, rule.place);
+    if futex.address.is_some() && address.is_none() {
+        return None;
+    }
     Some(Recognized {
+        raw: wait.lock,
         kind,
         wait_for: rule.wait_for,
-        address: lock_address(futex, rule.place)?,
+        address,
         type_name,
         owner_tid: owner_tid(futex, rule.place),
     })
@@ -270,15 +292,18 @@ impl Places {
 
     /// The lock at that place. Readers and writers of one lock wait on different words of it.
     fn lock_of(&mut self, dump: &mut Dump, wait: &Recognized) -> LockId {
-        let key = (wait.address, wait.kind);
-        let id = *self.locks.entry(key).or_insert_with(|| {
-            dump.add_lock(Lock {
-                address: Some(wait.address),
-                kind: wait.kind,
-                type_name: wait.type_name.map(str::to_owned),
-                ..Lock::default()
-            })
-        });
+        let lock = Lock {
+            address: wait.address,
+            kind: wait.kind,
+            type_name: wait.type_name.map(str::to_owned),
+            ..Lock::default()
+        };
+        let id = match wait.address {
+            Some(address) => {
+                *self.locks.entry((address, wait.kind)).or_insert_with(|| dump.add_lock(lock))
+            }
+            None => dump.add_lock(lock),
+        };
         let owner = wait.owner_tid.and_then(|tid| self.threads.get(&tid));
         if let Some(&thread) = owner {
             own(dump, id, thread, OwnerSource::Runtime);

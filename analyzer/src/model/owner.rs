@@ -74,7 +74,7 @@ impl<'a> Stacks<'a> {
 
 /// Adds the owners that can be inferred.
 ///
-/// Nobody is past the gate in a native dump: there the agent has followed the code itself, which
+/// Nobody is past the gate in an agent's dump: there the agent has followed the code itself, which
 /// knows better than lines do who will release what, and its silence is an answer. Not always
 /// when a thread is in its own way: what comes after the lock that it never gets is hard to tell.
 pub(crate) fn infer(dump: &mut Dump, stacks: Stacks) {
@@ -84,8 +84,8 @@ pub(crate) fn infer(dump: &mut Dump, stacks: Stacks) {
         return;
     }
     let mut owners = match dump.process.runtime {
-        Runtime::Jvm | Runtime::Go => past_the_gate(dump, stacks, &queues),
-        Runtime::Rust | Runtime::Native | Runtime::Unknown => BTreeMap::new(),
+        Runtime::Jvm | Runtime::Go | Runtime::Native => past_the_gate(dump, stacks, &queues),
+        Runtime::Rust | Runtime::Unknown => BTreeMap::new(),
     };
     for queue in &queues {
         if let (false, Some(writer)) =

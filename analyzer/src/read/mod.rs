@@ -5,15 +5,28 @@
 
 mod container;
 mod encoding;
+mod eu_stack;
+mod folded;
 mod foreign;
+mod gdb;
 mod go;
+mod go_profile;
+mod goroutines;
 mod hotspot;
 mod intern;
 mod kept;
 mod limits;
+mod lldb;
+mod native;
 mod other;
 mod paths;
+mod perf_script;
 mod pieces;
+mod pprof;
+mod profile;
+mod py_spy;
+mod race_report;
+mod rust_panic;
 mod sigquit;
 mod text;
 mod transport;
@@ -24,6 +37,7 @@ pub use limits::Limits;
 use limits::in_words;
 pub use paths::{read_paths, read_paths_within};
 use pieces::Pieces;
+pub use profile::{Profile, Sampled, Unit};
 use sigquit_dump::Dump;
 pub use sigquit_dump::Warning;
 pub use text::{Line, Lines, Text};
@@ -37,6 +51,8 @@ pub struct Input {
     pub format: &'static str,
     /// The dumps in it, in the order in which they stand.
     pub dumps: Vec<Dump>,
+    /// The profiles in it.
+    pub profiles: Vec<Profile>,
     /// What was not understood, by line.
     pub warnings: Vec<Warning>,
 }
@@ -75,11 +91,16 @@ pub struct Format {
     pub read: Read,
 }
 
+/// What an input holds of both, and what of it was not understood.
+pub type DumpsAndProfiles = (Vec<Dump>, Vec<Profile>, Vec<Warning>);
+
 /// How a format is read.
 #[derive(Clone, Copy)]
 pub enum Read {
     /// From the whole text at once, which has to fit into memory.
     Whole(fn(&Text) -> (Vec<Dump>, Vec<Warning>)),
+    /// The same, where there may be profiles too.
+    Samples(fn(&Text) -> DumpsAndProfiles),
     /// Piece by piece: what a text of any length needs is what it holds that is distinct.
     Pieces {
         /// With what a block of lines begins that can be read without those before it. Pieces
@@ -102,6 +123,10 @@ impl Read {
     fn read(self, text: &Text) -> (Vec<Dump>, Vec<Warning>) {
         match self {
             Read::Whole(read) => read(text),
+            Read::Samples(read) => {
+                let (dumps, _, warnings) = read(text);
+                (dumps, warnings)
+            }
             Read::Pieces { reader, .. } => reader().finish(text),
         }
     }
@@ -126,7 +151,24 @@ fn too_many_threads(line: u64, most: usize) -> Warning {
 }
 
 /// Every format, the most exact recogniser first.
-pub const FORMATS: &[Format] = &[sigquit::FORMAT, hotspot::FORMAT, go::FORMAT];
+pub const FORMATS: &[Format] = &[
+    sigquit::FORMAT,
+    hotspot::FORMAT,
+    hotspot::json::FORMAT,
+    hotspot::to_file::FORMAT,
+    hotspot::thread_info::FORMAT,
+    race_report::FORMAT,
+    go::FORMAT,
+    go_profile::FORMAT,
+    gdb::FORMAT,
+    eu_stack::FORMAT,
+    lldb::FORMAT,
+    rust_panic::FORMAT,
+    py_spy::FORMAT,
+    pprof::FORMAT,
+    perf_script::FORMAT,
+    folded::FORMAT,
+];
 
 /// So much of an input is looked at to know what it is. Larger ones may be read piece by piece.
 const HEAD: u64 = 8 << 20;
@@ -181,6 +223,11 @@ fn read_source(
                         return Err(error(None, what));
                     }
                 };
+                if let Read::Samples(read) = format.read {
+                    let (dumps, profiles, mut warnings) = read(&text);
+                    warnings.extend(left_out(&pieces, limits));
+                    return samples(path, format, (dumps, profiles, warnings));
+                }
                 break (format, format.read.read(&text));
             }
         }
@@ -190,7 +237,23 @@ fn read_source(
         return Err(error(warnings.first().map(|warning| warning.line), message));
     }
     warnings.extend(left_out(&pieces, limits));
-    Ok(Input { path: path.to_owned(), format: format.name, dumps, warnings })
+    let path = path.to_owned();
+    Ok(Input { path, format: format.name, dumps, profiles: Vec::new(), warnings })
+}
+
+/// An input that may hold profiles.
+fn samples(
+    path: &str,
+    format: &'static Format,
+    (dumps, profiles, warnings): DumpsAndProfiles,
+) -> Result<Input, ReadError> {
+    let path = path.to_owned();
+    if dumps.is_empty() && profiles.is_empty() {
+        let why = warnings.first().map_or("nothing", |warning| &warning.message);
+        let message = format!("no dump and no samples in it: {why}");
+        return Err(ReadError { path, line: None, message });
+    }
+    Ok(Input { path, format: format.name, dumps, profiles, warnings })
 }
 
 /// How to go on with an input.
@@ -215,7 +278,7 @@ fn plan(pieces: &Pieces, forced: Option<&'static Format>, limits: &Limits) -> Pl
     match forced.or_else(|| recognize(&text)) {
         Some(format) => match format.read {
             Read::Pieces { marks, reader } => Plan::Stream(format, marks, reader),
-            Read::Whole(_) => Plan::Whole,
+            Read::Whole(_) | Read::Samples(_) => Plan::Whole,
         },
         None if is_one_thing(bytes) => Plan::Whole,
         None => Plan::Skip(no_dump(&text)),
@@ -266,16 +329,19 @@ fn named(name: &str) -> Option<&'static Format> {
 }
 
 fn no_such_format(name: &str) -> String {
+    format!("no format is named {name:?}: expected one of {}", names())
+}
+
+fn names() -> String {
     let names: Vec<&str> = FORMATS.iter().map(|format| format.name).collect();
-    format!("no format is named {name:?}: expected one of {}", names.join(", "))
+    names.join(", ")
 }
 
 fn no_dump(text: &Text) -> String {
     match other::describe(text) {
         Some(what) => format!("no thread dump in it: {what}"),
         None => {
-            let all: Vec<&str> = FORMATS.iter().map(|format| format.looks_like).collect();
-            format!("no thread dump in it: expected {}", all.join(", or "))
+            format!("no thread dump in it: none of the formats {} recognises it", names())
         }
     }
 }

@@ -36,29 +36,7 @@ fn by_line(line: &str) -> Option<&'static str> {
         (" num     #instances", "it is a JVM's class histogram"),
     ];
     let known = BEGINNINGS.iter().find(|(beginning, _)| line.starts_with(beginning));
-    known.map(|(_, what)| *what).or_else(|| other_jvm_text(line))
-}
-
-/// ```text
-/// {"threadDump":{"processId":"15462","threadContainers":[...
-/// #520 "gate-holder" virtual
-/// "mx-blocked-0" prio=5 Id=9 BLOCKED on java.lang.Object@7852e922 owned by "mx-holder" Id=8
-/// ```
-fn other_jvm_text(line: &str) -> Option<&'static str> {
-    const TO_FILE: &str = "it is a dump of `jcmd PID Thread.dump_to_file`, which is not read yet: \
-        take `jcmd PID Thread.print -l`";
-    const THREAD_INFO: &str = "it is the text of java.lang.management's ThreadInfo, which is not \
-        read yet: take `jcmd PID Thread.print -l`";
-    let numbered = line.strip_prefix('#').and_then(|rest| rest.split_once(" \""));
-    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    let after_name = line.strip_prefix('"').and_then(|rest| rest.split_once("\" "));
-    if line.contains("\"threadDump\"") || numbered.is_some_and(|(number, _)| is_number(number)) {
-        Some(TO_FILE)
-    } else if after_name.is_some_and(|(_, rest)| rest.contains("Id=")) {
-        Some(THREAD_INFO)
-    } else {
-        None
-    }
+    known.map(|(_, what)| *what)
 }
 
 #[cfg(test)]
@@ -73,9 +51,7 @@ mod tests {
     fn what_is_not_read_is_named() {
         assert!(said(b"goroutine profile: total 32\n16 @ 0x48cb6a\n").contains("debug=2"));
         assert!(said(b"\x7FELF\x02").contains("core file"));
-        assert!(said(b"15462\n\n#520 \"gate-holder\" virtual\n").contains("Thread.print"));
-        assert!(said(b"{\"threadDump\":{}}").contains("dump_to_file"));
-        assert!(said(b"\"main\" prio=5 Id=1 RUNNABLE\n").contains("ThreadInfo"));
+        assert!(said(b"0SECTION TITLE\n").contains("javacore"));
         assert!(said(b"").contains("empty"));
         assert_eq!(said(b"hello\n"), "");
     }

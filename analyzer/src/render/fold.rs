@@ -24,7 +24,9 @@ pub(super) fn fold(members: &[MemberReport], most: usize) -> String {
 /// What a member is called: its name, and its number where a name is missing.
 pub(super) fn called(member: &MemberReport) -> String {
     match (member.name.is_empty(), member.kind) {
-        (false, Kind::Goroutine) | (true, _) => format!("{} {}", member.kind.noun(), member.id),
+        (false, Kind::Goroutine) | (true, _) => {
+            format!("{} {}", member.kind.noun(), member.id).trim_end().to_owned()
+        }
         (false, _) => member.name.clone(),
     }
 }

@@ -8,6 +8,7 @@ mod json;
 mod page;
 mod plain;
 mod show;
+mod task;
 mod text;
 
 pub use detectors::detectors;

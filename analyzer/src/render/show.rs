@@ -13,8 +13,10 @@ use super::frame::{
     frame_lines, hold_sentence, place, starts_the_program, truncation_sentence, wait_sentence,
 };
 use super::plain::plain;
+use super::task;
 use crate::explain::MemberReport;
 use crate::model::Incident;
+use crate::read::{Profile, Unit};
 
 /// How many groups of names a folded block lists.
 const NAMES: usize = 12;
@@ -33,7 +35,10 @@ pub fn show(incidents: &[Incident], all: bool, mut out: impl Write) -> io::Resul
             write!(out, "{gap}{}.{number}: {}", incident.id, dump_sentence(dump))?;
             gap = "\n";
             writeln!(out)?;
-            show_dump(dump, all, &mut out)?;
+            match incident.profile() {
+                Some(profile) => show_profile(dump, profile, all, &mut out)?,
+                None => show_dump(dump, all, &mut out)?,
+            }
         }
     }
     Ok(())
@@ -42,6 +47,9 @@ pub fn show(incidents: &[Incident], all: bool, mut out: impl Write) -> io::Resul
 fn show_dump(dump: &Dump, all: bool, out: &mut impl Write) -> io::Result<()> {
     for notice in &dump.notices {
         show_notice(dump, notice, out)?;
+    }
+    for sentence in task::sentences(dump) {
+        writeln!(out, "{sentence}")?;
     }
     for block in blocks(dump, all) {
         writeln!(out)?;
@@ -53,13 +61,38 @@ fn show_dump(dump: &Dump, all: bool, out: &mut impl Write) -> io::Result<()> {
     Ok(())
 }
 
+/// The stacks of a profile, those that count most first; `all` shows the rare ones too.
+fn show_profile(dump: &Dump, profile: &Profile, all: bool, out: &mut impl Write) -> io::Result<()> {
+    const MOST: usize = 20;
+    let mut samples = profile.samples.clone();
+    samples.sort_by_key(|&(stack, count)| (std::cmp::Reverse(count), stack));
+    let shown = if all { samples.len() } else { samples.len().min(MOST) };
+    let count = |count: u64| match profile.unit {
+        Unit::Samples => format!("{count} samples"),
+        Unit::Nanos => format!("{:.3} s", count as f64 / 1e9),
+    };
+    for &(stack, of_stack) in &samples[..shown] {
+        writeln!(out, "\n{}", count(of_stack))?;
+        for line in stack_lines(dump, &dump.stacks[stack.0 as usize], &[], false) {
+            writeln!(out, "{line}")?;
+        }
+    }
+    match samples.len() - shown {
+        0 => Ok(()),
+        more => writeln!(out, "\nand {more} more stacks (--all)"),
+    }
+}
+
 fn dump_sentence(dump: &Dump) -> String {
     let process = &dump.process;
     let mut words = Vec::new();
     words.extend(process.executable.as_deref().or(process.runtime_version.as_deref()).map(plain));
     words.extend(process.pid.map(|pid| format!("pid {pid}")));
     words.extend(process.host.as_deref().map(|host| format!("on {}", plain(host))));
-    words.push(format!("{} threads and tasks", dump.threads.len()));
+    match dump.threads.len() {
+        0 if !dump.stacks.is_empty() => words.push(format!("{} stacks", dump.stacks.len())),
+        threads => words.push(format!("{threads} threads and tasks")),
+    }
     if let Some(capture) = dump.capture.as_ref().filter(|capture| capture.unanswered > 0) {
         words.push(format!("{} did not answer", capture.unanswered));
     }
@@ -97,7 +130,7 @@ fn blocks(dump: &Dump, all: bool) -> Vec<Vec<&Thread>> {
         };
         let calls: Option<Vec<usize>> = stack.map(|stack| stack.frames.iter().map(same).collect());
         let cut = stack.and_then(|stack| stack.truncated);
-        let key = (thread.kind, thread.state, &thread.state_text, calls, cut);
+        let key = (thread.kind, thread.state, &thread.state_text, calls, cut, task::key(thread));
         let at = *known.entry(key).or_insert_with(|| {
             blocks.push(Vec::new());
             blocks.len() - 1
@@ -119,7 +152,13 @@ fn show_block(dump: &Dump, threads: &[&Thread], all: bool, out: &mut impl Write)
                 writeln!(out, "    {line}")?;
             }
         }
-        None => writeln!(out, "    no stack")?,
+        None => writeln!(out, "    {}", task::without_stack(first).unwrap_or("no stack"))?,
+    }
+    for &branch in first.task.iter().flat_map(|task| &task.branches).take(task::BRANCHES) {
+        writeln!(out, "    and at the same time")?;
+        for line in stack_lines(dump, &dump.stacks[branch.0 as usize], &[], all) {
+            writeln!(out, "    {line}")?;
+        }
     }
     if let Some(created) = first.created_by {
         let by = first.parent.map(|parent| format!(" by {parent}")).unwrap_or_default();
@@ -146,6 +185,7 @@ fn head(threads: &[&Thread], first: &Thread) -> String {
     if let Some(cpu) = range(threads.iter().filter_map(|thread| thread.cpu)) {
         head += &format!("  cpu {cpu}");
     }
+    head += &task::head(threads);
     if let Some(since) = range(threads.iter().filter_map(|thread| thread.waiting_since)) {
         head += &format!("  for {since}");
     }
@@ -182,7 +222,7 @@ fn numbers(thread: &Thread) -> String {
 }
 
 /// The least and the greatest of some times.
-fn range(times: impl Iterator<Item = Nanos> + Clone) -> Option<String> {
+pub(super) fn range(times: impl Iterator<Item = Nanos> + Clone) -> Option<String> {
     let (least, most) = (times.clone().min()?, times.max()?);
     let seconds = |time: Nanos| format!("{:.3}", time.as_secs_f64());
     Some(match least == most {
@@ -208,6 +248,7 @@ fn facts(dump: &Dump, threads: &[&Thread]) -> Vec<String> {
     facts.extend(distinct(threads, |thread| {
         thread.carries.iter().map(|number| format!("- carries #{number}")).collect()
     }));
+    facts.extend(task::facts(dump, threads));
     facts
 }
 
@@ -230,7 +271,7 @@ fn unanswered(unanswered: &Unanswered) -> String {
 }
 
 /// The different sentences about some threads, with how many each is true of.
-fn distinct(threads: &[&Thread], about: impl Fn(&Thread) -> Vec<String>) -> Vec<String> {
+pub(super) fn distinct(threads: &[&Thread], about: impl Fn(&Thread) -> Vec<String>) -> Vec<String> {
     let mut counts: Vec<(String, usize)> = Vec::new();
     let mut known = HashMap::new();
     for sentence in threads.iter().flat_map(|thread| about(thread)) {

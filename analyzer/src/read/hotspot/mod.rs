@@ -27,11 +27,15 @@ mod deadlock;
 mod failure;
 mod frame;
 mod header;
+pub(super) mod json;
 mod known;
 mod locks;
+mod managed;
 mod mark;
 mod thread;
+pub(super) mod thread_info;
 mod title;
+pub(super) mod to_file;
 
 use std::borrow::Cow;
 

@@ -1,0 +1,157 @@
+//! What `eu-stack` of elfutils prints: `-p PID` or `--core`, with `-m` and `-s` more.
+//!
+//! ```text
+//! PID 14814 - process
+//! TID 14816:
+//! #0  0x00007ff8270a412b __GI___lll_lock_wait - /usr/lib/x86_64-linux-gnu/libc.so.6
+//!     ../sysdeps/nptl/futex-internal.h:146:13
+//! #1  0x00007ff8270aa482 __pthread_mutex_lock@GLIBC_2.2.5
+//! #4  0x00007ff8272d44a3
+//! ```
+
+use sigquit_dump::{Dump, Thread, Truncation, Warning};
+
+use super::foreign::{NotUnderstood, is_log_line};
+use super::native::{Building, NativeFrame, Open, without_return_type};
+use super::{Format, Line, Read, Recognition, Text, too_many_threads};
+
+pub(super) const FORMAT: Format = Format {
+    name: "eu-stack",
+    looks_like: "a line `TID 345:` of eu-stack",
+    recognize,
+    read: Read::Whole(read),
+};
+
+fn recognize(text: &Text) -> Recognition {
+    let mut lines = text.lines();
+    let is_thread = |line: Line| number(line.text, "TID ", ":").is_some();
+    match lines.find(|line| is_thread(*line)).and_then(|_| lines.next()) {
+        Some(next) if frame(next.text).is_some() => Recognition::Yes,
+        Some(_) => Recognition::Perhaps,
+        None => Recognition::No,
+    }
+}
+
+fn read(text: &Text) -> (Vec<Dump>, Vec<Warning>) {
+    let mut reader = Reader::default();
+    for line in text.lines() {
+        reader.line(line);
+        if reader.threads >= text.limits().threads {
+            reader.warnings.push(too_many_threads(line.number, text.limits().threads));
+            break;
+        }
+    }
+    reader.end_dump();
+    (reader.dumps, reader.warnings)
+}
+
+#[derive(Default)]
+struct Reader<'t> {
+    dumps: Vec<Dump>,
+    warnings: Vec<Warning>,
+    building: Building<'t>,
+    open: Option<Open<'t>>,
+    threads: usize,
+    not_understood: NotUnderstood,
+}
+
+impl<'t> Reader<'t> {
+    fn line(&mut self, line: Line<'t>) {
+        let text = line.text.trim_end();
+        if let Some(pid) = number(text, "PID ", " - ") {
+            self.end_dump();
+            self.building.dump.process.pid = Some(pid);
+        } else if let Some(tid) = number(text, "TID ", ":") {
+            self.close();
+            let thread = Thread { os_id: Some(tid), line: Some(line.number), ..Thread::default() };
+            self.open = Some(Open { thread, ..Open::default() });
+        } else if let Some(open) = &mut self.open {
+            match (frame(text), open.frames.last_mut(), text.strip_prefix("    ")) {
+                (Some(frame), ..) => open.frames.push(frame),
+                (_, Some(last), Some(place)) => last.place = place.into(),
+                _ if text.contains("tid ") && text.contains(": ") => {
+                    open.truncated = Some(Truncation::NoUnwindTable);
+                }
+                _ if text.is_empty() || is_log_line(text) => {}
+                _ => self.not_understood.note(line.number),
+            }
+        }
+    }
+
+    fn close(&mut self) {
+        if let Some(open) = self.open.take() {
+            self.threads += 1;
+            self.building.add(open);
+        }
+    }
+
+    fn end_dump(&mut self) {
+        self.close();
+        let dump = std::mem::take(&mut self.building).finish();
+        if !dump.threads.is_empty() {
+            self.warnings.extend(std::mem::take(&mut self.not_understood).warning());
+            self.dumps.push(dump);
+        }
+    }
+}
+
+/// `TID 14816:` -> 14816
+fn number(text: &str, before: &str, after: &str) -> Option<u64> {
+    let (number, _) = text.strip_prefix(before)?.split_once(after)?;
+    number.parse().ok()
+}
+
+/// `#2  0x000055b6743e8483 transfer(Account*, Account*, long) - /usr/bin/night`
+///
+/// `- 1` after an address says that it is a return address.
+fn frame(text: &str) -> Option<NativeFrame<'_>> {
+    let (depth, rest) = text.strip_prefix('#')?.split_once(' ')?;
+    depth.parse::<u32>().ok()?;
+    let rest = rest.trim_start().strip_prefix("0x")?;
+    let (address, rest) = rest.split_once(' ').unwrap_or((rest, ""));
+    let address = u64::from_str_radix(address, 16).ok()?;
+    let rest = rest.trim().strip_prefix("- 1").unwrap_or(rest.trim()).trim_start();
+    let (function, module) = match rest.rsplit_once("- /") {
+        Some((function, _)) => (function.trim_end(), rest.get(function.len() + 2..)),
+        None => (rest, None),
+    };
+    let function = without_return_type(function).into();
+    Some(NativeFrame { address: Some(address), function, module, ..NativeFrame::default() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frames_with_and_without_their_modules() {
+        let read = |text| {
+            frame(text).map(|frame| (frame.address, frame.function.into_owned(), frame.module))
+        };
+        assert_eq!(
+            read("#2  0x55b0 transfer(Account*, long) - /usr/bin/night"),
+            Some((Some(0x55b0), "transfer(Account*, long)".into(), Some("/usr/bin/night")))
+        );
+        assert_eq!(read("#4  0x55b0"), Some((Some(0x55b0), String::new(), None)));
+        assert_eq!(read("#4  0x55b0 - 1  main"), Some((Some(0x55b0), "main".into(), None)));
+        assert_eq!(
+            read("#4  0x55b0 - /lib/a.so"),
+            Some((Some(0x55b0), String::new(), Some("/lib/a.so")))
+        );
+        for text in ["#4", "#x  0x55b0", "#4  main", ""] {
+            assert_eq!(read(text), None);
+        }
+    }
+
+    #[test]
+    fn places_belong_to_the_frame_above() {
+        let text = "PID 7 - process\nTID 7:\n#0  0x1 f - /a\n    a.c:3:5\n#1  0x2 main\nTID 8:\n#0  0x1 f\n";
+        let text = Text::from_bytes(text.as_bytes());
+        assert_eq!(recognize(&text), Recognition::Yes);
+        let (dumps, warnings) = read(&text);
+        assert_eq!((dumps.len(), dumps[0].threads.len(), dumps[0].process.pid), (1, 2, Some(7)));
+        let location = dumps[0].frames[0].symbols[0].location.clone().expect("a place");
+        assert_eq!((location.file.as_str(), location.line), ("a.c", Some(3)));
+        assert_eq!(warnings, []);
+    }
+}
