@@ -9,6 +9,7 @@ mod signature;
 
 use std::collections::HashMap;
 
+use foldhash::fast::RandomState;
 use sigquit_dump::{Kind, StackId, ThreadState};
 
 use crate::model::{CallId, Incident, MemberId, Origin};
@@ -35,7 +36,7 @@ pub fn cluster(incident: &Incident) -> Vec<Cluster> {
     let mut functions = Functions::default();
     let mut gathered: Gathered = Gathered::default();
     for dump in 0..incident.dumps.len() {
-        let mut stacks: HashMap<Option<StackId>, usize> = HashMap::new();
+        let mut stacks: HashMap<Option<StackId>, usize, RandomState> = HashMap::default();
         for (index, thread) in incident.dumps[dump].threads.iter().enumerate() {
             let Some(member) = incident.member_of(dump, index) else { continue };
             let stack = *stacks.entry(thread.stack).or_insert_with(|| {
@@ -125,7 +126,7 @@ impl StateClass {
 #[derive(Default)]
 struct Gathered {
     stacks: HashMap<Vec<u32>, usize>,
-    places: HashMap<Place, usize>,
+    places: HashMap<Place, usize, RandomState>,
     groups: Vec<Group>,
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use foldhash::fast::RandomState;
 use sigquit_dump::{Dump, Frame, Kind, Nanos, Process, Runtime, Stack, StackId, Symbol, Thread};
 
 use super::activity::{self, Activity};
@@ -271,13 +272,13 @@ fn recognize_waits(incident: &mut Incident) {
 
 fn find_members(incident: &mut Incident) {
     let dumps = incident.dumps.len();
-    let mut known: HashMap<Identity, MemberId> = HashMap::new();
+    let mut known: HashMap<Identity, MemberId, RandomState> = HashMap::default();
     for (at, dump) in incident.dumps.iter().enumerate() {
-        let mut alike: HashMap<Identity, u32> = HashMap::new();
+        let mut alike: HashMap<Identity, u32, RandomState> = HashMap::default();
         let mut of_thread = Vec::with_capacity(dump.threads.len());
         for (index, thread) in dump.threads.iter().enumerate() {
             let mut identity = Identity::of(thread);
-            let namesakes = alike.entry(identity.clone()).or_default();
+            let namesakes = alike.entry(identity).or_default();
             identity.namesakes = *namesakes;
             *namesakes += 1;
             let nameless = identity.is_nameless().then_some(at);
@@ -299,22 +300,22 @@ fn find_members(incident: &mut Incident) {
 }
 
 /// By what a thread is known again in another dump.
-#[derive(Clone, PartialEq, Eq, Hash)]
-struct Identity {
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct Identity<'d> {
     kind: Kind,
     number: Option<u64>,
     os_id: Option<u64>,
-    name: String,
+    name: &'d str,
     /// How many before it in the dump have the same name and numbers.
     namesakes: u32,
     /// A thread without a name and a number cannot be known again.
     only_in: Option<usize>,
 }
 
-impl Identity {
-    fn of(thread: &Thread) -> Identity {
+impl<'d> Identity<'d> {
+    fn of(thread: &'d Thread) -> Identity<'d> {
         let Thread { kind, number, os_id, .. } = *thread;
-        Identity { kind, number, os_id, name: thread.name.clone(), namesakes: 0, only_in: None }
+        Identity { kind, number, os_id, name: &thread.name, namesakes: 0, only_in: None }
     }
 
     fn is_nameless(&self) -> bool {

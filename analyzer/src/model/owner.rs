@@ -50,6 +50,22 @@ impl<'a> Stacks<'a> {
         beyond_runtime && idle::idle(runtime, thread, marks).is_none()
     }
 
+    /// The gate of each stack.
+    fn gates(self) -> Vec<Option<Gate<'a>>> {
+        let calls = |stack: &'a Vec<(CallId, u32)>| {
+            stack.iter().map(move |&(call, _)| &self.calls[call.0 as usize])
+        };
+        self.stacks.iter().map(|stack| gate(calls(stack))).collect()
+    }
+
+    /// For each stack whether a call on it is one of those. Large dumps have many threads, and few
+    /// stacks.
+    fn with(self, is_one: &[bool]) -> Vec<bool> {
+        let has =
+            |stack: &Vec<(CallId, u32)>| stack.iter().any(|&(call, _)| is_one[call.0 as usize]);
+        self.stacks.iter().map(has).collect()
+    }
+
     fn ids(self, thread: &Thread) -> &'a [(CallId, u32)] {
         let stack = thread.stack.and_then(|stack| self.stacks.get(stack.0 as usize));
         stack.map_or(&[], Vec::as_slice)
@@ -144,6 +160,7 @@ fn has_hidden_owner(kind: LockKind) -> bool {
 
 /// The queues before locks of whose owner nothing is known.
 fn queues<'a>(dump: &Dump, stacks: Stacks<'a>) -> Vec<Queue<'a>> {
+    let gates = stacks.gates();
     let owned: HashSet<LockId> =
         dump.threads.iter().flat_map(|thread| &thread.holds).map(|hold| hold.lock).collect();
     let mut queues: BTreeMap<LockId, Queue> = BTreeMap::new();
@@ -161,9 +178,14 @@ fn queues<'a>(dump: &Dump, stacks: Stacks<'a>) -> Vec<Queue<'a>> {
             gates: HashSet::new(),
         });
         queue.waiters.push(index);
-        queue.gates.extend(gate(stacks.of(thread)));
+        queue.gates.extend(of_stack(&gates, thread).copied().flatten());
     }
     queues.into_values().collect()
+}
+
+/// What there is of a thread's stack.
+fn of_stack<'s, T>(of_stacks: &'s [T], thread: &Thread) -> Option<&'s T> {
+    of_stacks.get(thread.stack?.0 as usize)
 }
 
 // --- Past the gate -----------------------------------------------------------------------------
@@ -174,12 +196,17 @@ const MOST_READERS: usize = 16;
 /// For each lock who stands behind its gate, where that is one, or some readers.
 fn past_the_gate(dump: &Dump, stacks: Stacks, queues: &[Queue]) -> BTreeMap<LockId, Vec<usize>> {
     let gates = gates_by_call(stacks.calls, queues);
+    let is_gate: Vec<bool> = gates.iter().map(Option::is_some).collect();
+    let has_gate = stacks.with(&is_gate);
     let mut inside: BTreeMap<LockId, Vec<usize>> = BTreeMap::new();
     for (index, thread) in dump.threads.iter().enumerate() {
+        if of_stack(&has_gate, thread) != Some(&true) {
+            continue;
+        }
         let mut within: Option<&Call> = None;
         for call in stacks.ids(thread).iter().map(|&(call, _)| call) {
             let here = &stacks.calls[call.0 as usize];
-            if let Some((queue, gate)) = gates.get(&call)
+            if let Some((queue, gate)) = &gates[call.0 as usize]
                 && is_past(gate, here, within)
                 && thread.wait.as_ref().is_none_or(|wait| wait.lock != queue.lock)
             {
@@ -204,7 +231,7 @@ fn past_the_gate(dump: &Dump, stacks: Stacks, queues: &[Queue]) -> BTreeMap<Lock
 fn gates_by_call<'q, 'a>(
     calls: &[Call],
     queues: &'q [Queue<'a>],
-) -> HashMap<CallId, (&'q Queue<'a>, Gate<'a>)> {
+) -> Vec<Option<(&'q Queue<'a>, Gate<'a>)>> {
     let mut by_function: HashMap<&str, Option<(&Queue, Gate)>> = HashMap::new();
     for queue in queues {
         for gate in &queue.gates {
@@ -217,7 +244,7 @@ fn gates_by_call<'q, 'a>(
         }
     }
     let of = |call: &Call| by_function.get(call.printed.as_str()).copied().flatten();
-    (0..).map(CallId).zip(calls).filter_map(|(id, call)| Some((id, of(call)?))).collect()
+    calls.iter().map(of).collect()
 }
 
 /// Whether a call of the gate's function is behind the gate: on a later line, or on the same line
@@ -249,9 +276,13 @@ fn in_its_own_way(dump: &Dump, stacks: Stacks, queue: &Queue) -> Option<usize> {
         let threads = dump.threads.iter().enumerate();
         threads.filter(|(index, _)| queue.waiters.binary_search(index).is_err())
     };
-    let could_hold = |(_, thread): (usize, &Thread)| stacks.of(thread).any(|call| uses(&call));
     let once_only = matches!(queue.kind, LockKind::RwLock | LockKind::Mutex);
-    if !once_only || others().any(could_hold) {
+    if !once_only {
+        return None;
+    }
+    let is_use: Vec<bool> = stacks.calls.iter().map(|call| uses(&call)).collect();
+    let has_use = stacks.with(&is_use);
+    if others().any(|(_, thread)| of_stack(&has_use, thread) == Some(&true)) {
         return None;
     }
     // A lock that its user knows by a field of another type: then nobody at all may be about.
@@ -290,11 +321,12 @@ fn is_first_writer<'a>(calls: impl Iterator<Item = &'a Call>) -> bool {
 /// one kind that are used by one type's code are taken for one, and for the one with an address,
 /// when that type has no two.
 fn unite_nameless_locks(dump: &mut Dump, stacks: Stacks) {
+    let gates = stacks.gates();
     let mut by_user: BTreeMap<(LockKind, &str), Vec<LockId>> = BTreeMap::new();
     for thread in &dump.threads {
         let Some(wait) = &thread.wait else { continue };
         let Some(lock) = dump.locks.get(wait.lock.0 as usize) else { continue };
-        let Some(gate) = gate(stacks.of(thread)) else { continue };
+        let Some(gate) = of_stack(&gates, thread).copied().flatten() else { continue };
         if wait.wait_for.needs_owner_to_leave() && has_hidden_owner(lock.kind) {
             by_user.entry((lock.kind, gate.user)).or_default().push(wait.lock);
         }

@@ -13,7 +13,7 @@ use sigquit_dump::{Dump, Thread, Truncation, Warning};
 
 use super::foreign::{NotUnderstood, is_log_line};
 use super::native::{Building, NativeFrame, Open, without_return_type};
-use super::{Format, Line, MOST_THREADS, Read, Recognition, Text, too_many_threads};
+use super::{Format, Line, Read, Recognition, Text, too_many_threads};
 
 pub(super) const FORMAT: Format = Format {
     name: "eu-stack",
@@ -36,8 +36,8 @@ fn read(text: &Text) -> (Vec<Dump>, Vec<Warning>) {
     let mut reader = Reader::default();
     for line in text.lines() {
         reader.line(line);
-        if reader.threads == MOST_THREADS {
-            reader.warnings.push(too_many_threads(line.number));
+        if reader.threads >= text.limits().threads {
+            reader.warnings.push(too_many_threads(line.number, text.limits().threads));
             break;
         }
     }

@@ -14,6 +14,7 @@ mod go_profile;
 mod goroutines;
 mod hotspot;
 mod intern;
+mod kept;
 mod limits;
 mod lldb;
 mod native;
@@ -114,8 +115,8 @@ pub enum Read {
 pub trait Piecewise {
     /// Reads the next lines.
     fn piece(&mut self, text: &Text);
-    /// There are no more: what was read.
-    fn finish(self: Box<Self>) -> (Vec<Dump>, Vec<Warning>);
+    /// Reads the last lines, and gives what was read.
+    fn finish(self: Box<Self>, last: &Text) -> (Vec<Dump>, Vec<Warning>);
 }
 
 impl Read {
@@ -126,11 +127,7 @@ impl Read {
                 let (dumps, _, warnings) = read(text);
                 (dumps, warnings)
             }
-            Read::Pieces { reader, .. } => {
-                let mut reader = reader();
-                reader.piece(text);
-                reader.finish()
-            }
+            Read::Pieces { reader, .. } => reader().finish(text),
         }
     }
 }
@@ -146,12 +143,10 @@ pub enum Recognition {
     Yes,
 }
 
-/// More threads than any process has: so that an input that claims them cannot fill the memory.
-const MOST_THREADS: usize = 1 << 22;
-
-/// Told of an input that claims more.
-fn too_many_threads(line: u64) -> Warning {
-    let message = format!("more than {MOST_THREADS} threads: the rest of the input is left out");
+/// Told of an input that claims more threads than are read.
+fn too_many_threads(line: u64, most: usize) -> Warning {
+    let message =
+        format!("more than {most} threads: the rest of the input is left out (--max-threads)");
     Warning { line, message }
 }
 
@@ -211,7 +206,7 @@ fn read_source(
     let (format, (dumps, mut warnings)) = loop {
         match plan(&pieces, forced, limits) {
             Plan::Stream(format, marks, reader) => {
-                break (format, stream(marks, reader(), &mut pieces, limits));
+                break (format, stream(marks, reader(), &mut pieces, (PIECE, limits)));
             }
             Plan::Skip(what) => {
                 skipped.get_or_insert(what);
@@ -229,7 +224,9 @@ fn read_source(
                     }
                 };
                 if let Read::Samples(read) = format.read {
-                    return samples(path, format, read(&text));
+                    let (dumps, profiles, mut warnings) = read(&text);
+                    warnings.extend(left_out(&pieces, limits));
+                    return samples(path, format, (dumps, profiles, warnings));
                 }
                 break (format, format.read.read(&text));
             }
@@ -302,15 +299,15 @@ fn stream(
     marks: &[&str],
     mut reader: Box<dyn Piecewise>,
     pieces: &mut Pieces,
-    limits: &Limits,
+    (length, limits): (u64, &Limits),
 ) -> (Vec<Dump>, Vec<Warning>) {
-    while !pieces.bytes().is_empty() {
+    while !pieces.has_ended() {
         let end = pieces.end_of_blocks(marks);
         reader.piece(&Text::of_piece(&pieces.bytes()[..end], pieces.lines(), *limits));
         pieces.take(end);
-        pieces.fill(PIECE);
+        pieces.fill(length);
     }
-    reader.finish()
+    reader.finish(&Text::of_piece(pieces.bytes(), pieces.lines(), *limits))
 }
 
 /// Tells when an input goes on where reading ended.
@@ -373,4 +370,63 @@ fn surest(text: &Text) -> (Recognition, Option<&'static Format>) {
         }
     }
     best
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn read_piece_by_piece_a_dump_is_what_it_is_as_a_whole() {
+        let mut read = 0;
+        for folder in ["go", "hotspot"] {
+            let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures").join(folder);
+            let (inputs, _) = read_paths(&[folder], None);
+            for input in inputs {
+                let bytes = fs::read(&input.path).unwrap();
+                let whole = input_of(named(input.format).unwrap(), &bytes, bytes.len() as u64 + 1);
+                let pieces = input_of(named(input.format).unwrap(), &bytes, 3000);
+                assert_eq!(pieces, whole, "{}", input.path);
+                read += 1;
+            }
+        }
+        assert!(read > 20);
+    }
+
+    fn input_of(format: &Format, bytes: &[u8], length: u64) -> (Vec<Dump>, Vec<Warning>) {
+        let Read::Pieces { marks, reader } = format.read else { panic!("{}", format.name) };
+        let mut source = bytes;
+        let mut pieces = Pieces::new(&mut source);
+        pieces.fill(length);
+        stream(marks, reader(), &mut pieces, (length, &Limits::default()))
+    }
+
+    #[test]
+    fn a_dump_deep_in_a_long_log_is_found() {
+        let mut log = "2026-11-22 20:59:30 INFO served a request\n".repeat(300_000);
+        let lines = log.lines().count() as u64;
+        assert!(log.len() as u64 > HEAD);
+        log += "goroutine 7 [running]:\nmain.main()\n\t/srv/main.go:1 +0x1\n";
+        let input = read("log", log.as_bytes(), None).unwrap();
+        assert_eq!(input.dumps[0].threads[0].line, Some(lines + 1));
+    }
+
+    #[test]
+    fn what_is_beyond_a_limit_is_said_to_be() {
+        let text = "goroutine 7 [running]:\nmain.main()\n\t/srv/main.go:1 +0x1\n\n".repeat(3);
+        let within = |limits: Limits| {
+            let input = read_source("-", &mut text.as_bytes(), None, &limits).unwrap();
+            (
+                input.dumps.len(),
+                input.warnings.iter().map(|warning| warning.message.clone()).collect(),
+            )
+        };
+        let (dumps, said): (usize, Vec<String>) =
+            within(Limits { threads: 2, ..Limits::default() });
+        assert_eq!(dumps, 2);
+        assert!(said[0].contains("--max-threads"), "{said:?}");
+    }
 }

@@ -22,7 +22,7 @@ use sigquit_dump::{
 use super::foreign::is_log_line;
 use super::intern::Interned;
 use super::text::Lines;
-use super::{Format, Line, MOST_THREADS, Read, Recognition, Text, too_many_threads};
+use super::{Format, Line, Read, Recognition, Text, too_many_threads};
 
 pub(super) const FORMAT: Format = Format {
     name: "rust-panic",
@@ -50,8 +50,8 @@ fn read(text: &Text) -> (Vec<Dump>, Vec<Warning>) {
         if let Some(said) = statement(line.text) {
             reader.panic(line, said, &mut lines);
         }
-        if reader.dump.threads.len() == MOST_THREADS {
-            reader.warnings.push(too_many_threads(line.number));
+        if reader.dump.threads.len() >= text.limits().threads {
+            reader.warnings.push(too_many_threads(line.number, text.limits().threads));
             break;
         }
     }

@@ -25,7 +25,7 @@ use self::header::Header;
 use super::foreign::{NotUnderstood, is_log_line};
 use super::native::{Building, Guard, Open};
 use super::text::Lines;
-use super::{Format, Line, MOST_THREADS, Read, Recognition, Text, too_many_threads};
+use super::{Format, Line, Read, Recognition, Text, too_many_threads};
 
 pub(super) const FORMAT: Format = Format {
     name: "gdb",
@@ -57,8 +57,8 @@ fn read(text: &Text) -> (Vec<Dump>, Vec<Warning>) {
     let mut lines = text.lines();
     while let Some(line) = lines.next() {
         reader.line(line, &mut lines);
-        if reader.threads == MOST_THREADS {
-            reader.warnings.push(too_many_threads(line.number));
+        if reader.threads >= text.limits().threads {
+            reader.warnings.push(too_many_threads(line.number, text.limits().threads));
             break;
         }
     }

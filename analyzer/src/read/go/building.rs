@@ -2,17 +2,18 @@
 
 use std::collections::HashMap;
 
+use foldhash::fast::RandomState;
 use sigquit_dump::{
-    Dump, FrameId, Kind, NoticeKind, Process, Runtime, Stack, StackId, Thread, Truncation, Warning,
+    Dump, FrameId, Kind, NoticeKind, Process, Runtime, StackId, Thread, Truncation, Warning,
 };
 
 use super::super::Line;
 use super::super::foreign::{NotUnderstood, is_log_line};
-use super::super::intern::Interned;
+use super::super::kept::Kept;
 use super::frame::{self, Call};
 use super::header::{self, Header};
 use super::locks::Locks;
-use super::objects::Objects;
+use super::objects;
 use super::race::{self, Race};
 use super::saying::{self, Saying};
 use super::wait;
@@ -21,12 +22,16 @@ use super::wait;
 #[derive(Debug)]
 pub(super) struct Building<'t> {
     dump: Dump,
-    interned: Interned<(&'t str, &'t str)>,
-    locks: Locks<'t>,
-    numbers: HashMap<u64, u32>,
+    kept: Kept,
+    /// For each frame, whether its function is the library's.
+    of_library: Vec<bool>,
+    locks: Locks,
+    numbers: HashMap<u64, u32, RandomState>,
     sayings: Vec<Saying>,
-    race: Option<Race<'t>>,
+    race: Option<Race>,
     open: Option<Open<'t>>,
+    /// The frames of the goroutine before, for their memory.
+    spare: Vec<FrameId>,
     /// `-----`: what follows shows one OS thread after the other, goroutines that were shown
     /// before among them.
     by_thread: bool,
@@ -42,10 +47,9 @@ struct Open<'t> {
     /// None for the runtime's own stack.
     header: Option<Header<'t>>,
     frames: Vec<FrameId>,
-    /// The calls nearest the leaf, and the certain first arguments of all.
+    /// The calls nearest the leaf, of one that may wait for a lock.
     calls: Vec<Call<'t>>,
-    shown: Vec<u64>,
-    objects: Objects<'t>,
+    may_wait: bool,
     /// The line of a function whose place has not come yet.
     pending: Option<Pending<'t>>,
     creator: Option<FrameId>,
@@ -66,20 +70,19 @@ enum Pending<'t> {
 /// The calls that are kept to find what a goroutine waits for.
 const NEAREST: usize = 16;
 
-/// How many addresses of a goroutine are kept to find what it holds.
-const MOST_SHOWN: usize = 64;
-
 impl Default for Building<'_> {
     fn default() -> Self {
         let process = Process { runtime: Runtime::Go, ..Process::default() };
         Building {
             dump: Dump { process, ..Dump::default() },
-            interned: Interned::default(),
+            kept: Kept::default(),
+            of_library: Vec::new(),
             locks: Locks::default(),
-            numbers: HashMap::new(),
+            numbers: HashMap::default(),
             sayings: Vec::new(),
             race: None,
             open: None,
+            spare: Vec::new(),
             by_thread: false,
             cut: false,
             not_understood: NotUnderstood::default(),
@@ -89,12 +92,12 @@ impl Default for Building<'_> {
 
 impl<'t> Building<'t> {
     /// Whether a line can only be the beginning of the next dump.
-    pub fn is_over(&self, text: &str) -> bool {
+    pub fn is_over(&self, text: &str, header: Option<&Header>) -> bool {
         let begun = self.open.is_some() || !self.dump.threads.is_empty();
         if !begun || self.by_thread {
             return false;
         }
-        match header::read(text) {
+        match header {
             Some(header) => header.number != 0 && self.shows(header.number),
             None => saying::is_request(text) || Saying::begin(0, text).is_some(),
         }
@@ -118,7 +121,33 @@ impl<'t> Building<'t> {
     /// A goroutine begins.
     pub fn goroutine(&mut self, line: u64, header: Header<'t>) {
         self.close();
-        self.open = Some(Open { line, header: Some(header), ..Open::default() });
+        let frames = std::mem::take(&mut self.spare);
+        let may_wait = wait::may_wait(header.state);
+        let header = Some(header);
+        self.open = Some(Open { line, header, frames, may_wait, ..Open::default() });
+    }
+
+    /// Takes two lines that are a frame that was met before: most of a large dump is such lines.
+    /// False when they may be anything else.
+    pub fn known_frame(&mut self, first: &'t str, second: &str) -> bool {
+        let Some(open) = &mut self.open else { return false };
+        if open.over || open.ancestors || open.pending.is_some() || self.race.is_some() {
+            return false;
+        }
+        let Some(place) = frame::place_of_known(second) else { return false };
+        let Some(call) = frame::split(first) else { return self.known_creator(first, place) };
+        let Some(id) = self.kept.known((call.function, place)) else { return false };
+        let of_library = self.of_library.get(id.0 as usize).copied().unwrap_or(true);
+        self.locks.hands.note(call.arguments, open.frames.len(), of_library);
+        open.push(id, call);
+        true
+    }
+
+    fn known_creator(&mut self, first: &str, place: &str) -> bool {
+        let Some((function, parent)) = frame::created_by(first) else { return false };
+        let Some(id) = self.kept.known((function, place)) else { return false };
+        self.open.iter_mut().for_each(|open| (open.creator, open.parent) = (Some(id), parent));
+        true
     }
 
     /// Any other line of the dump.
@@ -153,7 +182,7 @@ impl<'t> Building<'t> {
             return true;
         }
         let Some(race) = &mut self.race else { return false };
-        if !race.line(body, &mut self.dump, &mut self.interned) {
+        if !race.line(body, &mut self.dump, &mut self.kept) {
             self.close_race();
         }
         true
@@ -161,7 +190,7 @@ impl<'t> Building<'t> {
 
     fn close_race(&mut self) {
         if let Some(race) = self.race.take() {
-            race.finish(&mut self.dump, &mut self.interned);
+            race.finish(&mut self.dump, &mut self.kept);
         }
     }
 
@@ -199,9 +228,17 @@ impl<'t> Building<'t> {
             Pending::Creator(function) => (function, false),
         };
         let read = || frame::frame(function, place, inlined);
-        let id = self.interned.frame(&mut self.dump, (function, place), read);
+        let id = self.kept.frame(&mut self.dump, (function, place), read);
+        for frame in &self.dump.frames[self.of_library.len()..] {
+            let function = frame.symbols.first().map_or("", |symbol| &symbol.function);
+            self.of_library.push(objects::is_of_library(function));
+        }
         match pending {
-            Pending::Call(call) => open.push(id, call),
+            Pending::Call(call) => {
+                let of_library = self.of_library[id.0 as usize];
+                self.locks.hands.note(call.arguments, open.frames.len(), of_library);
+                open.push(id, call);
+            }
             Pending::Creator(_) => open.creator = Some(id),
         }
     }
@@ -220,37 +257,40 @@ impl<'t> Building<'t> {
         let Some(open) = self.open.take() else { return };
         match &open.header {
             Some(header) => match self.numbers.get(&header.number).copied() {
-                Some(known) => self.complete(known, open),
+                Some(known) => self.complete(known, &open),
                 None if self.by_thread && header.number == 0 => {}
-                None => self.add(open),
+                None => self.add(&open),
             },
-            None => self.runtime_stack(open),
+            None => self.runtime_stack(&open),
         }
+        self.locks.hands.forget();
+        self.spare = open.frames;
+        self.spare.clear();
     }
 
     /// A goroutine that was shown before: only its stack can be new.
-    fn complete(&mut self, known: u32, open: Open) {
-        let stack = self.stack(&open);
+    fn complete(&mut self, known: u32, open: &Open) {
+        let stack = self.stack(open);
         if let Some(thread) = self.dump.threads.get_mut(known as usize) {
             thread.stack = thread.stack.or(stack);
         }
     }
 
     /// The stack of the thread that found a fatal error belongs to what it said.
-    fn runtime_stack(&mut self, open: Open) {
-        let stack = self.stack(&open);
+    fn runtime_stack(&mut self, open: &Open) {
+        let stack = self.stack(open);
         self.tell(None);
         if let Some(notice) = self.dump.notices.last_mut() {
             notice.stacks.extend(stack);
         }
     }
 
-    fn add(&mut self, open: Open<'t>) {
+    fn add(&mut self, open: &Open) {
         let Some(header) = &open.header else { return };
         let thread = self.dump.threads.len() as u32;
         self.tell(Some(thread));
         self.numbers.insert(header.number, thread);
-        let stack = self.stack(&open);
+        let stack = self.stack(open);
         let created_by = open.creator.map(|frame| self.created_by(frame));
         let helper = header.number == 0 || open.creator.is_some_and(|frame| self.is_runtime(frame));
         self.dump.threads.push(Thread {
@@ -267,8 +307,10 @@ impl<'t> Building<'t> {
             line: Some(open.line),
             ..Thread::default()
         });
-        let wanted = wait::may_wait(header.state).then(|| wait::wanted(&open.calls)).flatten();
-        self.locks.note(thread, wanted, &open.frames, open.shown, open.objects);
+        self.locks.hands.close();
+        if let Some(wanted) = wait::wanted(&open.calls) {
+            self.locks.note(thread, wanted, &open.frames);
+        }
     }
 
     /// What was said before a goroutine is about it.
@@ -285,12 +327,12 @@ impl<'t> Building<'t> {
     fn stack(&mut self, open: &Open) -> Option<StackId> {
         let ended = (self.cut && open.lacks_something()).then_some(Truncation::InputEnded);
         let truncated = ended.or(open.elided.then_some(Truncation::Elided));
-        let stack = Stack { truncated, ..Stack::from(open.frames.clone()) };
-        (!open.frames.is_empty()).then(|| self.interned.stack(&mut self.dump, stack))
+        let stack = || self.kept.stack(&mut self.dump, &open.frames, truncated);
+        (!open.frames.is_empty()).then(stack)
     }
 
     fn created_by(&mut self, frame: FrameId) -> StackId {
-        self.interned.stack(&mut self.dump, Stack::from(vec![frame]))
+        self.kept.stack(&mut self.dump, &[frame], None)
     }
 
     /// Whether the runtime created a goroutine for itself.
@@ -299,6 +341,29 @@ impl<'t> Building<'t> {
         symbol.is_some_and(|symbol| {
             symbol.function.starts_with("runtime.") || symbol.function.starts_with("os/signal.")
         })
+    }
+
+    /// What is left when the text goes away: a piece ends between goroutines.
+    pub fn between_pieces(mut self) -> Building<'static> {
+        if self.open.is_some() {
+            self.close();
+        }
+        let Building { dump, kept, of_library, locks, numbers, sayings, race, spare, .. } = self;
+        let Building { by_thread, cut, not_understood, .. } = self;
+        Building {
+            dump,
+            kept,
+            of_library,
+            locks,
+            numbers,
+            sayings,
+            race,
+            open: None,
+            spare,
+            by_thread,
+            cut,
+            not_understood,
+        }
     }
 
     /// The input is known to be cut.
@@ -330,15 +395,8 @@ impl<'t> Building<'t> {
 impl<'t> Open<'t> {
     fn push(&mut self, frame: FrameId, call: Call<'t>) {
         self.frames.push(frame);
-        self.objects.note(&call);
-        if self.calls.len() < NEAREST {
+        if self.may_wait && self.calls.len() < NEAREST {
             self.calls.push(call);
-        }
-        if self.shown.len() < MOST_SHOWN
-            && let Some(first) = call.first()
-            && !self.shown.contains(&first)
-        {
-            self.shown.push(first);
         }
     }
 

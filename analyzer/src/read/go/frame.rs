@@ -26,6 +26,24 @@ pub(super) fn call(text: &str) -> Option<Call<'_>> {
     (named && qualified).then_some(Call { function, arguments })
 }
 
+/// Splits what may be the line of a function; whether it is one, its being known says.
+pub(super) fn split(text: &str) -> Option<Call<'_>> {
+    let inside = text.strip_suffix(')')?;
+    let open = memchr::memrchr(b'(', inside.as_bytes())?;
+    Some(Call { function: &text[..open], arguments: &inside[open + 1..] })
+}
+
+/// The file and the line in what may be the line of a place.
+pub(super) fn place_of_known(text: &str) -> Option<&str> {
+    let bytes = text.as_bytes();
+    let begin = bytes.iter().position(|byte| !matches!(byte, b'\t' | b' ')).filter(|&at| at > 0)?;
+    let colon = memchr::memrchr(b':', bytes)?;
+    let digits = bytes[colon + 1..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let end = colon + 1 + digits;
+    let ends = matches!(bytes.get(end), None | Some(b' '));
+    (ends && digits > 0 && begin < colon).then(|| &text[begin..end])
+}
+
 /// Reads the line of the goroutine's creator.
 ///
 /// ```text
@@ -34,10 +52,10 @@ pub(super) fn call(text: &str) -> Option<Call<'_>> {
 /// ```
 pub(super) fn created_by(text: &str) -> Option<(&str, Option<u64>)> {
     let creator = text.strip_prefix("created by ")?;
-    match creator.rsplit_once(" in goroutine ") {
-        Some((function, parent)) => Some((function, parent.parse().ok())),
-        None => Some((creator, None)),
-    }
+    let in_goroutine = creator.rsplit_once(' ').and_then(|(creator, parent)| {
+        Some((creator.strip_suffix(" in goroutine")?, parent.parse().ok()))
+    });
+    Some(in_goroutine.unwrap_or((creator, None)))
 }
 
 /// Finds the file and the line in the line of a place.
@@ -96,14 +114,60 @@ impl Call<'_> {
         hexadecimal(self.first_text()?.trim_end_matches('?'))
     }
 
-    /// Every argument, or part of one, whose value is certain.
-    pub fn certain(&self) -> impl Iterator<Item = u64> {
-        self.arguments.split([',', '{', '}', ' ']).filter_map(hexadecimal)
-    }
-
     fn first_text(&self) -> Option<&str> {
         Some(self.arguments.split([',', '}']).next()?.trim_start_matches('{'))
     }
+}
+
+/// Every argument, or part of one, whose value is certain, and whether it is the first.
+///
+/// ```text
+/// 0xc0000644c0, {0x6ea7d1, 0x2}, 0x0?
+/// ```
+pub(super) fn certain(arguments: &str) -> impl Iterator<Item = (u64, bool)> {
+    let bytes = arguments.as_bytes();
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        while let Some(&byte) = bytes.get(at) {
+            at += 1;
+            if byte != b'x' {
+                continue;
+            }
+            let begin = at;
+            let mut value: u64 = 0;
+            while let Some(digit) = bytes.get(at).and_then(|&byte| digit(byte)) {
+                value = value << 4 | digit;
+                at += 1;
+            }
+            let is_whole = matches!(bytes.get(at), None | Some(b',' | b'}' | b' '));
+            if is_whole && (1..=16).contains(&(at - begin)) {
+                return Some((
+                    value,
+                    begin == 2 || arguments.starts_with('{') && is_first(&bytes[..begin]),
+                ));
+            }
+        }
+        None
+    })
+}
+
+/// Whether only braces stand before `0x`.
+fn is_first(before: &[u8]) -> bool {
+    before[..before.len() - 2].iter().all(|&byte| byte == b'{')
+}
+
+fn digit(byte: u8) -> Option<u64> {
+    const NONE: u8 = 0xFF;
+    const DIGITS: [u8; 256] = {
+        let mut digits = [NONE; 256];
+        let mut digit = 0;
+        while digit < 16 {
+            digits[b"0123456789abcdef"[digit] as usize] = digit as u8;
+            digit += 1;
+        }
+        digits
+    };
+    Some(DIGITS[byte as usize]).filter(|&digit| digit != NONE).map(u64::from)
 }
 
 fn hexadecimal(text: &str) -> Option<u64> {
@@ -132,6 +196,19 @@ mod tests {
         {
             assert_eq!(call(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn certain_arguments() {
+        let all = |text| certain(text).collect::<Vec<_>>();
+        assert_eq!(
+            all("0xc0000644c0, {0x6ea7d1, 0x2?}, 0x0"),
+            [(0xc0000644c0, true), (0x6ea7d1, false), (0, false)]
+        );
+        assert_eq!(all("{0x7, ...}, 0x0?"), [(7, true)]);
+        assert_eq!(all("0x7?, 0x8"), [(8, false)]);
+        assert_eq!(all("...")[..], []);
+        assert_eq!(all("x, {x}, 0x, 0x11112222333344445")[..], []);
     }
 
     #[test]

@@ -33,16 +33,16 @@ pub(super) fn read(text: &str) -> Option<Header<'_>> {
         return None;
     }
     let (said, labels) = split_labels(inside)?;
-    let mut said = said.split(", ");
-    let state = said.next()?;
-    let waiting_since = said.find_map(minutes);
+    let (state, more) = said.split_once(',').unwrap_or((said, ""));
+    let waiting_since = more.split(',').find_map(|said| minutes(said.trim_start()));
     Some(Header { number, state, waiting_since, labels: self::labels(labels) })
 }
 
 /// `chan send] {op: x}`, `chan send labels:{"op": "x"}]` -> what is said of the state, and the
 /// text of the labels.
 fn split_labels(inside: &str) -> Option<(&str, &str)> {
-    if let Some((said, labels)) = inside.split_once(" labels:{") {
+    let has_brace = memchr::memchr(b'{', inside.as_bytes()).is_some();
+    if let Some((said, labels)) = has_brace.then(|| inside.split_once(" labels:{")).flatten() {
         return Some((said, labels.strip_suffix("}]")?));
     }
     let (said, after) = inside.split_once(']')?;

@@ -7,43 +7,37 @@ use sigquit_dump::{
     WaitFor,
 };
 
-use super::objects::{self, Objects};
+use super::objects::{self, Hands};
 use super::wait::Wanted;
 
-/// What the goroutines of one dump want and show, until all of them are known.
+/// What the goroutines of one dump want and have in hand, until all of them are known.
 #[derive(Debug, Default)]
-pub(super) struct Locks<'t> {
-    wants: Vec<Want<'t>>,
-    /// For each goroutine the certain first arguments of its calls.
-    shown: Vec<Vec<u64>>,
-    /// For each goroutine what it has in hand.
-    objects: Vec<Objects<'t>>,
+pub(super) struct Locks {
+    wants: Vec<Want>,
+    pub hands: Hands,
 }
 
 #[derive(Debug)]
-struct Want<'t> {
+struct Want {
     thread: u32,
-    wanted: Wanted<'t>,
-    /// The frame that called `Lock`.
-    caller: Option<FrameId>,
+    kind: LockKind,
+    type_name: &'static str,
+    wait_for: WaitFor,
+    address: Option<u64>,
+    /// An address that is believed when something else shows it.
+    doubtful: Option<u64>,
+    /// The frame that called `Lock`, and its first argument, when that is certain.
+    caller: Option<(FrameId, Option<u64>)>,
 }
 
-impl<'t> Locks<'t> {
-    /// Notes a goroutine, in the order in which they are added to the dump.
-    pub fn note(
-        &mut self,
-        thread: u32,
-        wanted: Option<Wanted<'t>>,
-        frames: &[FrameId],
-        shown: Vec<u64>,
-        objects: Objects<'t>,
-    ) {
-        self.shown.push(shown);
-        self.objects.push(objects);
-        if let Some(wanted) = wanted {
-            let caller = wanted.caller.and_then(|(place, _)| frames.get(place).copied());
-            self.wants.push(Want { thread, wanted, caller });
-        }
+impl Locks {
+    /// Notes what a goroutine waits for.
+    pub fn note(&mut self, thread: u32, wanted: Wanted, frames: &[FrameId]) {
+        let caller = wanted.caller.as_ref();
+        let caller = caller.and_then(|(place, call)| Some((*frames.get(*place)?, call.first())));
+        let doubtful = wanted.doubtful();
+        let Wanted { kind, type_name, wait_for, address, .. } = wanted;
+        self.wants.push(Want { thread, kind, type_name, wait_for, address, doubtful, caller });
     }
 
     /// Enters the locks, the waits and the likely owners into the dump.
@@ -52,17 +46,18 @@ impl<'t> Locks<'t> {
         let mut known: HashMap<(u64, LockKind), LockId> = HashMap::new();
         let mut callers = Callers::default();
         for want in &self.wants {
-            let Wanted { kind, type_name, wait_for, address, .. } = want.wanted;
-            let lock = Lock { address, kind, type_name: Some(type_name.into()), ..Lock::default() };
+            let &Want { kind, type_name, wait_for, address, .. } = want;
+            let mut add = || {
+                let type_name = Some(type_name.to_owned());
+                dump.add_lock(Lock { address, kind, type_name, ..Lock::default() })
+            };
             let id = match address {
-                Some(address) => {
-                    *known.entry((address, kind)).or_insert_with(|| dump.add_lock(lock))
-                }
-                None => dump.add_lock(lock),
+                Some(address) => *known.entry((address, kind)).or_insert_with(add),
+                None => add(),
             };
             enter(&mut dump.threads[want.thread as usize], id, wait_for);
             if wait_for.needs_owner_to_leave() {
-                callers.note(dump, id, want.caller);
+                callers.note(dump, id, want.caller.map(|(frame, _)| frame));
             }
         }
         self.find_owners(dump, &callers);
@@ -72,14 +67,11 @@ impl<'t> Locks<'t> {
     /// A receiver that may be stale is believed when it is the address of a lock of that kind
     /// which another goroutine shows for certain.
     fn believe_corroborated(&mut self) {
-        let certain: HashSet<(LockKind, u64)> = self
-            .wants
-            .iter()
-            .filter_map(|want| Some((want.wanted.kind, want.wanted.address?)))
-            .collect();
-        for Want { wanted, .. } in &mut self.wants {
-            let doubtful = wanted.doubtful().filter(|&at| certain.contains(&(wanted.kind, at)));
-            wanted.address = wanted.address.or(doubtful);
+        let certain: HashSet<(LockKind, u64)> =
+            self.wants.iter().filter_map(|want| Some((want.kind, want.address?))).collect();
+        for want in &mut self.wants {
+            let doubtful = want.doubtful.filter(|&at| certain.contains(&(want.kind, at)));
+            want.address = want.address.or(doubtful);
         }
     }
 
@@ -92,10 +84,13 @@ impl<'t> Locks<'t> {
                 seekers.entry(address).or_default().push(id);
             }
         }
+        if seekers.is_empty() {
+            return;
+        }
         let mut candidates: HashMap<LockId, Vec<(u32, u32)>> = HashMap::new();
-        for (thread, shown) in (0..).zip(&self.shown) {
+        for (thread, shown) in (0..).zip(self.hands.shown()) {
             let sought: HashSet<LockId> =
-                shown.iter().filter_map(|at| seekers.get(at)).flatten().copied().collect();
+                shown.filter_map(|at| seekers.get(&at)).flatten().copied().collect();
             for id in sought {
                 let depth = callers.past_lock(dump, thread, id);
                 candidates.entry(id).or_default().extend(depth.map(|depth| (thread, depth)));
@@ -112,14 +107,11 @@ impl<'t> Locks<'t> {
     }
 }
 
-impl Locks<'_> {
+impl Locks {
     fn find_by_object(&self, dump: &mut Dump) {
-        let seekers = self.wants.iter().map(|want| {
-            let caller = want.wanted.caller.as_ref();
-            (want.thread, caller.map(|&(_, call)| call))
-        });
+        let seekers = self.wants.iter().map(|want| (want.thread, want.caller));
         let source = OwnerSource::Inferred;
-        for (lock, thread) in objects::owners(dump, &self.objects, seekers) {
+        for (lock, thread) in objects::owners(dump, &self.hands, seekers) {
             dump.locks[lock.0 as usize].owners.push(Owner { thread, source });
             dump.threads[thread as usize].holds.push(Hold { lock, frame: None, source });
         }

@@ -31,13 +31,13 @@ use sigquit_dump::{Dump, Warning};
 use self::building::Building;
 use super::foreign::is_log_line;
 use super::text::Lines;
-use super::{Format, MOST_THREADS, Read, Recognition, Text, too_many_threads};
+use super::{Format, Piecewise, Read, Recognition, Text, too_many_threads};
 
 pub(super) const FORMAT: Format = Format {
     name: "go",
     looks_like: "a line `goroutine 1 [running]:` of Go",
     recognize,
-    read: Read::Whole(read),
+    read: Read::Pieces { marks: &["\ngoroutine "], reader: || Box::<Reader>::default() },
 };
 
 fn recognize(text: &Text) -> Recognition {
@@ -61,37 +61,73 @@ pub(super) fn is_header(text: &str) -> bool {
 /// `net/http/pprof` cuts what it prints at this length and says nothing of it.
 const PPROF_LIMIT: usize = 64 << 20;
 
-fn read(text: &Text) -> (Vec<Dump>, Vec<Warning>) {
-    let (mut dumps, mut warnings) = (Vec::new(), Vec::new());
-    let mut building = Building::default();
-    let mut lines = text.lines();
-    let (mut last, mut threads) = (0, 0);
-    while let Some(line) = lines.next() {
-        let printed = line.text.trim_end();
-        if building.is_over(printed) {
-            let over = std::mem::take(&mut building);
-            dumps.push(over.finish(last, false, &mut warnings));
+#[derive(Default)]
+struct Reader {
+    dumps: Vec<Dump>,
+    warnings: Vec<Warning>,
+    building: Building<'static>,
+    /// The last line that was read.
+    last: u64,
+    threads: usize,
+    bytes: usize,
+    /// More threads were claimed than are read.
+    full: bool,
+}
+
+impl Piecewise for Reader {
+    fn piece(&mut self, text: &Text) {
+        let building = std::mem::take(&mut self.building);
+        self.building = self.lines(text, building).between_pieces();
+    }
+
+    fn finish(mut self: Box<Self>, last: &Text) -> (Vec<Dump>, Vec<Warning>) {
+        let building = std::mem::take(&mut self.building);
+        let mut building = self.lines(last, building);
+        if self.bytes == PPROF_LIMIT {
+            building.is_cut();
         }
-        last = line.number;
-        if threads == MOST_THREADS {
-            warnings.push(too_many_threads(last));
-            break;
-        }
-        match header::read(printed) {
-            Some(header) if !building.is_saying() || has_frames(&lines) => {
-                threads += 1;
-                building.goroutine(line.number, header);
+        self.dumps.push(building.finish(self.last, true, &mut self.warnings));
+        self.dumps.retain(|dump| !dump.threads.is_empty() || !dump.notices.is_empty());
+        (self.dumps, self.warnings)
+    }
+}
+
+impl Reader {
+    fn lines<'t>(&mut self, text: &'t Text, mut building: Building<'t>) -> Building<'t> {
+        self.bytes += text.as_str().len();
+        let mut lines = text.lines();
+        while let Some(line) = lines.next().filter(|_| !self.full) {
+            let mut ahead = lines.clone();
+            if let Some(second) = ahead.next()
+                && building.known_frame(line.text, second.text)
+            {
+                self.last = second.number;
+                lines = ahead;
+                continue;
             }
-            _ if building.say(printed) => {}
-            _ => building.line(line, printed.trim_start()),
+            let printed = line.text.trim_end();
+            let header = header::read(printed);
+            if building.is_over(printed, header.as_ref()) {
+                let over = std::mem::take(&mut building);
+                self.dumps.push(over.finish(self.last, false, &mut self.warnings));
+            }
+            self.last = line.number;
+            match header {
+                Some(header) if !building.is_saying() || has_frames(&lines) => {
+                    self.threads += 1;
+                    self.full = self.threads > text.limits().threads;
+                    if self.full {
+                        self.warnings.push(too_many_threads(self.last, text.limits().threads));
+                        break;
+                    }
+                    building.goroutine(line.number, header);
+                }
+                _ if building.say(printed) => {}
+                _ => building.line(line, printed.trim_start()),
+            }
         }
+        building
     }
-    if text.as_str().len() == PPROF_LIMIT {
-        building.is_cut();
-    }
-    dumps.push(building.finish(last, true, &mut warnings));
-    dumps.retain(|dump| !dump.threads.is_empty() || !dump.notices.is_empty());
-    (dumps, warnings)
 }
 
 /// Whether frames follow. The value of a panic can have a line that looks like a goroutine's
@@ -113,6 +149,10 @@ fn has_frames(following: &Lines) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    pub(super) fn read(text: &Text) -> (Vec<Dump>, Vec<Warning>) {
+        Box::<Reader>::default().finish(text)
+    }
 
     fn dumps(text: &str) -> Vec<Dump> {
         read(&Text::from_bytes(text.as_bytes())).0

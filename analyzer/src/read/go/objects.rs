@@ -14,63 +14,130 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use sigquit_dump::{Dump, LockId, LockKind};
+use sigquit_dump::{Dump, FrameId, LockId, LockKind, Stack};
 
-use super::frame::Call;
+use super::frame;
 
-/// What one goroutine has in hand.
+/// What the goroutines of a dump have in hand: the arguments of their calls that are certain. Most
+/// of what is kept of a large dump is this, so each takes one word.
 #[derive(Debug, Default)]
-pub(super) struct Objects<'t> {
-    methods: Vec<Method<'t>>,
-    /// Every argument that is certain.
-    arguments: Vec<u64>,
-    calls: usize,
-    accepts: bool,
+pub(super) struct Hands {
+    arguments: Vec<Argument>,
+    /// For each goroutine where its arguments end.
+    ends: Vec<usize>,
 }
 
-#[derive(Debug)]
-struct Method<'t> {
-    /// `main.(*Vault)`
-    of: &'t str,
-    receiver: Option<u64>,
-    /// Which call it is, counted from the leaf.
-    depth: usize,
-}
+/// An argument, which of its call's it is, and whose: the address in 48 bits, the call's number
+/// counted from the leaf in eight.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Argument(u64);
+
+const ADDRESS: u64 = (1 << 48) - 1;
+const FIRST: u64 = 1 << 63;
+const OF_LIBRARY: u64 = 1 << 62;
 
 /// How much is kept of a goroutine.
-const MOST: usize = 64;
+const MOST: usize = 96;
 
 /// Smaller figures are no addresses.
 const LOWEST: u64 = 1 << 16;
 
-impl<'t> Objects<'t> {
-    /// Notes a call, leaf first.
-    pub fn note(&mut self, call: &Call<'t>) {
-        self.calls += 1;
-        self.accepts |= call.function.ends_with(").Accept");
-        if self.methods.len() + self.arguments.len() > MOST || is_of_library(call.function) {
+impl Argument {
+    fn address(self) -> u64 {
+        self.0 & ADDRESS
+    }
+
+    /// It is the first of its call: of a method the receiver.
+    fn is_first(self) -> bool {
+        self.0 & FIRST != 0
+    }
+
+    /// Its call is not of the library.
+    fn is_own(self) -> bool {
+        self.0 & OF_LIBRARY == 0
+    }
+
+    /// Which call it is, counted from 0 at the leaf.
+    fn depth(self) -> usize {
+        (self.0 >> 48) as usize & 0xFF
+    }
+}
+
+impl Hands {
+    /// Notes the arguments of a call of the goroutine that is being read.
+    pub fn note(&mut self, arguments: &str, depth: usize, of_library: bool) {
+        let begin = self.ends.last().copied().unwrap_or(0);
+        if depth > 0xFF || self.arguments.len() - begin > MOST {
             return;
         }
-        if let Some(of) = type_of(call.function) {
-            self.methods.push(Method { of, receiver: call.first(), depth: self.calls });
-        }
-        for argument in call.certain().filter(|&argument| argument >= LOWEST) {
-            if !self.arguments.contains(&argument) {
-                self.arguments.push(argument);
+        let place = (depth as u64) << 48 | if of_library { OF_LIBRARY } else { 0 };
+        for (value, first) in frame::certain(arguments) {
+            let told = first || !of_library && value >= LOWEST;
+            if told && value <= ADDRESS {
+                let first = if first { FIRST } else { 0 };
+                self.arguments.push(Argument(value | place | first));
             }
+        }
+    }
+
+    /// The goroutine that was being read is the dump's next.
+    pub fn close(&mut self) {
+        self.ends.push(self.arguments.len());
+    }
+
+    /// The goroutine that was being read is not added to the dump.
+    pub fn forget(&mut self) {
+        self.arguments.truncate(self.ends.last().copied().unwrap_or(0));
+    }
+
+    /// The arguments of a goroutine.
+    fn of(&self, thread: usize) -> &[Argument] {
+        let begin = thread.checked_sub(1).map_or(0, |before| self.ends[before]);
+        &self.arguments[begin..self.ends[thread]]
+    }
+
+    /// For each goroutine the first arguments of its calls.
+    pub fn shown(&self) -> impl Iterator<Item = impl Iterator<Item = u64>> {
+        let first = |argument: &&Argument| argument.is_first();
+        (0..self.ends.len())
+            .map(move |thread| self.of(thread).iter().filter(first).map(|one| one.address()))
+    }
+}
+
+/// What a stack says of those who are on it.
+struct Calls<'d> {
+    /// `main.(*Vault)` and the number of the call, counted from 0 at the leaf.
+    methods: Vec<(&'d str, usize)>,
+    count: usize,
+    accepts: bool,
+}
+
+impl<'d> Calls<'d> {
+    fn of(dump: &'d Dump, stack: &Stack) -> Calls<'d> {
+        let names = stack.frames.iter().map(|&frame| function(dump, frame));
+        let own = names.clone().enumerate().filter(|(_, name)| !is_of_library(name));
+        let methods = own.filter_map(|(depth, name)| Some((type_of(name)?, depth)));
+        Calls {
+            methods: methods.take(MOST).collect(),
+            count: stack.frames.len(),
+            accepts: names.clone().any(|name| name.ends_with(").Accept")),
         }
     }
 
     /// Waits for something to do, at the beginning of its own loop.
     fn is_quiet(&self, state: &str) -> bool {
         let awaits = ["chan receive", "select", "sleep", "sync.Cond.Wait"].contains(&state);
-        let near_root = |method: &Method| method.depth + 1 >= self.calls;
+        let near_root = |&(_, depth): &(&str, usize)| depth + 2 >= self.count;
         self.accepts || awaits && self.methods.iter().all(near_root)
     }
 }
 
+fn function(dump: &Dump, frame: FrameId) -> &str {
+    dump.frame(frame).symbols.first().map_or("", |symbol| &symbol.function)
+}
+
 /// The library's own objects are not where programs put their locks.
-fn is_of_library(function: &str) -> bool {
+pub(super) fn is_of_library(function: &str) -> bool {
     const LIBRARY: &[&str] = &[
         "runtime.",
         "runtime/",
@@ -102,23 +169,23 @@ struct Sought<'t> {
     offsets: HashSet<u64>,
 }
 
-/// A goroutine that waits for a lock, and the call that locks.
-pub(super) type Seeker<'t> = (u32, Option<Call<'t>>);
+/// A goroutine that waits for a lock; the call that locks, and its certain first argument.
+pub(super) type Seeker = (u32, Option<(FrameId, Option<u64>)>);
 
 /// Locks in larger objects are not looked for.
 const LARGEST: u64 = 1 << 16;
 
 /// The likely owners of locks.
-pub(super) fn owners<'t>(
+pub(super) fn owners(
     dump: &Dump,
-    objects: &[Objects<'t>],
-    seekers: impl Iterator<Item = Seeker<'t>>,
+    hands: &Hands,
+    seekers: impl Iterator<Item = Seeker>,
 ) -> BTreeMap<LockId, u32> {
     let sought = sought(dump, seekers);
     if sought.is_empty() {
         return BTreeMap::new();
     }
-    let in_hand = InHand::new(dump, objects, &sought);
+    let in_hand = InHand::new(dump, hands, &sought);
     let mut owners = circles(dump, &sought, &in_hand);
     for (&lock, sought) in &sought {
         if let Some(owner) = in_hand.in_method(sought) {
@@ -128,10 +195,7 @@ pub(super) fn owners<'t>(
     owners
 }
 
-fn sought<'t>(
-    dump: &Dump,
-    seekers: impl Iterator<Item = Seeker<'t>>,
-) -> BTreeMap<LockId, Sought<'t>> {
+fn sought(dump: &Dump, seekers: impl Iterator<Item = Seeker>) -> BTreeMap<LockId, Sought<'_>> {
     let mut sought: BTreeMap<LockId, Sought> = BTreeMap::new();
     for (thread, caller) in seekers {
         let Some(wait) = &dump.threads[thread as usize].wait else { continue };
@@ -145,12 +209,10 @@ fn sought<'t>(
             offsets: HashSet::from([0]),
         });
         entry.waiters.push(thread);
-        let Some((caller, of)) = caller.and_then(|call| Some((call, type_of(call.function)?)))
-        else {
-            continue;
-        };
+        let of_method = |(caller, first)| Some((first, type_of(function(dump, caller))?));
+        let Some((first, of)) = caller.and_then(of_method) else { continue };
         entry.types.insert(of);
-        let offset = caller.first().and_then(|receiver| address.checked_sub(receiver));
+        let offset = first.and_then(|receiver| address.checked_sub(receiver));
         entry.offsets.extend(offset.filter(|&offset| offset < LARGEST));
     }
     sought
@@ -166,31 +228,38 @@ struct InHand<'t> {
 }
 
 impl<'t> InHand<'t> {
-    fn new(
-        dump: &Dump,
-        objects: &[Objects<'t>],
-        sought: &BTreeMap<LockId, Sought<'t>>,
-    ) -> InHand<'t> {
+    fn new(dump: &'t Dump, hands: &Hands, sought: &BTreeMap<LockId, Sought<'t>>) -> InHand<'t> {
         let types: HashSet<&str> =
             sought.values().flat_map(|one| one.types.iter().copied()).collect();
+        let objects: HashSet<u64> = sought.values().flat_map(Sought::objects).collect();
+        let stacks: Vec<Calls> = dump.stacks.iter().map(|stack| Calls::of(dump, stack)).collect();
         let mut in_hand = InHand {
             by_receiver: HashMap::new(),
             unknown: HashMap::new(),
             by_argument: HashMap::new(),
         };
-        for (thread, objects) in (0..).zip(objects) {
-            if objects.is_quiet(&dump.threads[thread as usize].state_text) {
+        for (index, thread) in (0..).zip(&dump.threads) {
+            let Some(calls) = thread.stack.and_then(|id| stacks.get(id.0 as usize)) else {
+                continue;
+            };
+            if calls.is_quiet(&thread.state_text) {
                 continue;
             }
-            for method in objects.methods.iter().filter(|method| types.contains(method.of)) {
-                let known = match method.receiver {
-                    Some(receiver) => in_hand.by_receiver.entry((method.of, receiver)).or_default(),
-                    None => in_hand.unknown.entry(method.of).or_default(),
+            let arguments = hands.of(index as usize);
+            for &(of, depth) in calls.methods.iter().filter(|(of, _)| types.contains(of)) {
+                let mut firsts = arguments.iter().filter(|argument| argument.is_first());
+                let known = match firsts.find(|argument| argument.depth() == depth) {
+                    Some(receiver) => {
+                        in_hand.by_receiver.entry((of, receiver.address())).or_default()
+                    }
+                    None => in_hand.unknown.entry(of).or_default(),
                 };
-                add(known, thread);
+                add(known, index);
             }
-            for &argument in &objects.arguments {
-                add(in_hand.by_argument.entry(argument).or_default(), thread);
+            let own = arguments.iter().filter(|argument| argument.is_own());
+            for address in own.map(|argument| argument.address()).filter(|at| objects.contains(at))
+            {
+                add(in_hand.by_argument.entry(address).or_default(), index);
             }
         }
         in_hand
@@ -268,7 +337,7 @@ fn circles<'t>(
 mod tests {
     use crate::model::WaitForGraph;
     use crate::read::Text;
-    use crate::read::go::read;
+    use crate::read::go::tests::read;
 
     fn goroutine(number: u32, state: &str, calls: &[&str]) -> String {
         let calls: String =

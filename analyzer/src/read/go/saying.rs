@@ -12,6 +12,9 @@
 //! SIGABRT: abort
 //! ```
 
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
 use sigquit_dump::{Notice, NoticeKind};
 
 use super::super::foreign::is_log_line;
@@ -32,7 +35,7 @@ impl Saying {
             (NoticeKind::Panic, value, true)
         } else if let Some(error) = text.strip_prefix("fatal error: ") {
             (NoticeKind::Fatal, error, true)
-        } else if let Some((_, served)) = text.split_once("http: panic serving ") {
+        } else if let Some(served) = served(text) {
             let value = served.split_once(": ").map_or(served, |(_, value)| value);
             (NoticeKind::Panic, value, false)
         } else {
@@ -80,11 +83,18 @@ impl Saying {
     }
 }
 
+/// What stands after `http: panic serving `.
+fn served(text: &str) -> Option<&str> {
+    static WORDS: LazyLock<Finder> = LazyLock::new(|| Finder::new("http: panic serving "));
+    let at = WORDS.find(text.as_bytes())?;
+    Some(&text[at + WORDS.needle().len()..])
+}
+
 /// `SIGABRT: abort`: a signal that ended the process, SIGQUIT left out, which was a request.
 fn signal(text: &str) -> Option<&str> {
-    let (name, words) = text.split_once(": ")?;
+    let (name, words) = text.strip_prefix("SIG").and_then(|_| text.split_once(": "))?;
     let named = name.len() > 4 && name.bytes().all(|byte| byte.is_ascii_uppercase());
-    (named && name.starts_with("SIG") && name != "SIGQUIT" && !words.is_empty()).then_some(text)
+    (named && name != "SIGQUIT" && !words.is_empty()).then_some(text)
 }
 
 /// Whether a line says that the process was asked for a dump.

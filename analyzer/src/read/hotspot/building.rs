@@ -2,11 +2,11 @@
 
 use std::borrow::Cow;
 
-use sigquit_dump::{Dump, Kind, Stack, Thread, ThreadState, Truncation, Warning};
+use sigquit_dump::{Dump, Kind, Thread, ThreadState, Truncation, Warning};
 
 use super::super::Line;
 use super::super::foreign::{NotUnderstood, is_log_line};
-use super::super::intern::Interned;
+use super::super::kept::Kept;
 use super::class_wait;
 use super::deadlock::{Names, Section};
 use super::header::{self, Header};
@@ -22,10 +22,10 @@ const PRINT_LIMIT: usize = 1024;
 #[derive(Debug)]
 pub(super) struct Building<'t> {
     dump: Dump,
-    interned: Interned<&'t str>,
+    kept: Kept,
     locks: Locks,
     open: Option<Open<'t>>,
-    deadlocks: Vec<Section<'t>>,
+    deadlocks: Vec<Section>,
     /// Threads in which the VM itself waits.
     waits_in_vm: Vec<u32>,
     place: Place,
@@ -54,7 +54,7 @@ impl<'t> Building<'t> {
     pub fn new(dump: Dump, has_tail: bool) -> Building<'t> {
         Building {
             dump,
-            interned: Interned::default(),
+            kept: Kept::default(),
             locks: Locks::default(),
             open: None,
             deadlocks: Vec::new(),
@@ -82,6 +82,39 @@ impl<'t> Building<'t> {
         self.place = Place::Threads;
         let header = Header { os_id, ..header };
         self.open = Some(Open { line, name, header, ..Open::default() });
+    }
+
+    /// Takes a frame that was met before: most of a large dump is such lines. False when the text
+    /// may be anything else.
+    pub fn known_frame(&mut self, call: &str) -> bool {
+        let Some(open) = self.open.as_mut().filter(|_| self.place == Place::Threads) else {
+            return false;
+        };
+        let Some(id) = self.kept.known((call, "")) else { return false };
+        open.calls().frames.push(id);
+        true
+    }
+
+    /// What is left when the text goes away: a piece ends between threads.
+    pub fn between_pieces(mut self) -> Building<'static> {
+        let bare = self.open.take_if(|open| open.bare && open.stack.frames.is_empty());
+        let bare = bare.map(|open| Open::bare(open.line, open.header.os_id));
+        self.close();
+        let Building { dump, kept, locks, deadlocks, waits_in_vm, place, .. } = self;
+        let Building { ended, has_tail, has_states, not_understood, .. } = self;
+        Building {
+            dump,
+            kept,
+            locks,
+            open: bare,
+            deadlocks,
+            waits_in_vm,
+            place,
+            ended,
+            has_tail,
+            has_states,
+            not_understood,
+        }
     }
 
     /// Any other line of the dump.
@@ -119,8 +152,7 @@ impl<'t> Building<'t> {
             self.dump.process.runtime_version = Some(version.to_owned());
         } else if let Some(lwp) = native_thread(body) {
             self.close();
-            let header = Header { os_id: Some(lwp), ..Header::default() };
-            self.open = Some(Open { line: line.number, header, bare: true, ..Open::default() });
+            self.open = Some(Open::bare(line.number, Some(lwp)));
         } else if !(self.open_line(body) || known::is_filler(body) || is_log_line(body)) {
             self.not_understood.note(line.number);
         }
@@ -130,7 +162,7 @@ impl<'t> Building<'t> {
     fn open_line(&mut self, body: &'t str) -> bool {
         let Some(open) = &mut self.open else { return false };
         if let Some(text) = frame::text(body) {
-            let id = self.interned.frame(&mut self.dump, text, || frame::read(text));
+            let id = self.kept.frame(&mut self.dump, (text, ""), || frame::read(text));
             open.calls().frames.push(id);
         } else if let Some((mark, rest)) = mark::read(body) {
             open.mark(mark);
@@ -199,8 +231,7 @@ impl<'t> Building<'t> {
         own(dump, index, &thread.holds);
         if !calls.frames.is_empty() {
             let truncated = truncation(&calls);
-            let stack = Stack { truncated, ..Stack::from(calls.frames) };
-            thread.stack = Some(self.interned.stack(dump, stack));
+            thread.stack = Some(self.kept.stack(dump, &calls.frames, truncated));
         }
         dump.threads.push(thread);
     }

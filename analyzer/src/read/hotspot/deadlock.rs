@@ -25,27 +25,26 @@ use super::mark::{Object, address};
 
 /// One deadlock as printed.
 #[derive(Debug, Default)]
-pub(super) struct Section<'t> {
+pub(super) struct Section {
     pub line: u64,
-    entries: Vec<Entry<'t>>,
+    entries: Vec<Entry>,
     name: Option<String>,
 }
 
 #[derive(Debug)]
-struct Entry<'t> {
+struct Entry {
     name: String,
-    wait: &'t str,
-    object: Option<Object<'t>>,
-    owner: Option<&'t str>,
+    wait: String,
+    owner: Option<String>,
 }
 
-impl<'t> Section<'t> {
-    pub fn new(line: u64) -> Section<'t> {
+impl Section {
+    pub fn new(line: u64) -> Section {
         Section { line, ..Section::default() }
     }
 
     /// Takes one line. False when it is none of this section.
-    pub fn line(&mut self, text: &'t str) -> bool {
+    pub fn line(&mut self, text: &str) -> bool {
         let body = text.trim();
         if let Some(name) = self.name.take() {
             self.name_goes_on(name, text);
@@ -56,7 +55,7 @@ impl<'t> Section<'t> {
         }
         if let Some(owner) = owner(body) {
             if let Some(entry) = self.entries.last_mut() {
-                entry.owner = entry.owner.or(owner);
+                entry.owner = entry.owner.take().or(owner.map(str::to_owned));
             }
             return true;
         }
@@ -77,7 +76,7 @@ impl<'t> Section<'t> {
         match text.trim_end().strip_suffix("\":") {
             Some(end) => {
                 name.push_str(end);
-                self.entries.push(Entry { name, wait: "", object: None, owner: None });
+                self.entries.push(Entry { name, wait: String::new(), owner: None });
             }
             None if name.len() < LONGEST => {
                 name.push_str(text);
@@ -88,10 +87,9 @@ impl<'t> Section<'t> {
         }
     }
 
-    fn waits(&mut self, body: &'t str) {
+    fn waits(&mut self, body: &str) {
         if let Some(entry) = self.entries.last_mut() {
-            entry.wait = body.trim_end_matches(',');
-            entry.object = object(body);
+            entry.wait = body.trim_end_matches(',').to_owned();
         }
     }
 
@@ -100,7 +98,7 @@ impl<'t> Section<'t> {
         if self.entries.is_empty() {
             return;
         }
-        let waits = |entry: &Entry| Some(locks.find(dump, entry.object?, kind(entry)));
+        let waits = |entry: &Entry| Some(locks.find(dump, object(&entry.wait)?, kind(entry)));
         let waits: Vec<Option<LockId>> = self.entries.iter().map(waits).collect();
         let entries = self.entries.iter().zip(&waits);
         let threads: Vec<Option<u32>> =
@@ -108,10 +106,14 @@ impl<'t> Section<'t> {
         let by_name: HashMap<&str, Option<u32>> =
             self.entries.iter().map(|entry| &entry.name[..]).zip(threads.iter().copied()).collect();
         for (place, entry) in self.entries.iter().enumerate() {
-            let next = self.entries.get(place + 1).filter(|next| entry.owner == Some(&next.name));
+            let next =
+                self.entries.get(place + 1).filter(|next| entry.owner.as_ref() == Some(&next.name));
             let owner = match next {
                 Some(_) => threads.get(place + 1).copied().flatten(),
-                None => entry.owner.and_then(|name| by_name.get(name).copied().flatten()),
+                None => {
+                    let name = entry.owner.as_deref();
+                    name.and_then(|name| by_name.get(name).copied().flatten())
+                }
             };
             if let (Some(lock), Some(owner)) = (waits[place], owner) {
                 record(dump, lock, owner);
@@ -135,7 +137,7 @@ impl<'t> Section<'t> {
     /// The list may begin with threads that only wait for one in the circle: the last entry's
     /// owner tells where it begins.
     fn cycle_begins(&self) -> usize {
-        let closes = self.entries.last().and_then(|last| last.owner);
+        let closes = self.entries.last().and_then(|last| last.owner.as_deref());
         let begin = self.entries.iter().position(|entry| Some(entry.name.as_str()) == closes);
         begin.unwrap_or(0)
     }
@@ -208,7 +210,7 @@ fn record(dump: &mut Dump, id: LockId, thread: u32) {
 }
 
 fn sentence(entry: &Entry) -> String {
-    let owner = entry.owner.unwrap_or("an unknown thread");
+    let owner = entry.owner.as_deref().unwrap_or("an unknown thread");
     format!("\"{}\" {}, which is held by \"{owner}\"", entry.name, entry.wait)
 }
 
@@ -218,7 +220,7 @@ mod tests {
 
     use super::*;
 
-    fn section(text: &str) -> Section<'_> {
+    fn section(text: &str) -> Section {
         let mut section = Section::new(1);
         for line in text.lines() {
             assert!(section.line(line), "{line}");

@@ -16,7 +16,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use sigquit_dump::{Dump, Kind, Thread, Warning};
 
-use super::super::{Format, MOST_THREADS, Read, Recognition, Text, too_many_threads};
+use super::super::{Format, Read, Recognition, Text, too_many_threads};
 use super::managed::{self, Managed, Open};
 use super::mark::{Mark, Object};
 
@@ -49,13 +49,15 @@ fn read(text: &Text) -> (Vec<Dump>, Vec<Warning>) {
     for (place, &begin) in begins.iter().enumerate() {
         let end = begins.get(place + 1).copied().unwrap_or(whole.len());
         let before = whole[..begin].lines().count() as u64;
-        dumps.extend(dump(&whole[begin..end], before, &mut warnings));
+        let most = text.limits().threads;
+        dumps.extend(dump(&whole[begin..end], (before, most), &mut warnings));
     }
     (dumps, warnings)
 }
 
-/// One dump, from its beginning to that of the next. `before`: lines before it.
-fn dump(text: &str, before: u64, warnings: &mut Vec<Warning>) -> Option<Dump> {
+/// One dump, from its beginning to that of the next. `before`: lines before it; `most`: threads
+/// that are read.
+fn dump(text: &str, (before, most): (u64, usize), warnings: &mut Vec<Warning>) -> Option<Dump> {
     let (containers, cut) = containers(text);
     let mut managed = Managed::default();
     let dump = &mut managed.dump;
@@ -66,8 +68,8 @@ fn dump(text: &str, before: u64, warnings: &mut Vec<Warning>) -> Option<Dump> {
         |at: usize| before.max(1) + text[..at].bytes().filter(|&byte| byte == b'\n').count() as u64;
     for Container { name, threads } in &containers {
         for thread in threads.iter() {
-            if managed.dump.threads.len() == MOST_THREADS {
-                warnings.push(too_many_threads(line(0)));
+            if managed.dump.threads.len() >= most {
+                warnings.push(too_many_threads(line(0), most));
                 break;
             }
             managed.add(thread.open(name));

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use foldhash::fast::RandomState;
 use sigquit_dump::{
     Dump, Frame, FrameId, Hold, Lock, LockId, LockKind, Owner, OwnerSource, ThreadState, Wait,
     WaitFor,
@@ -12,7 +13,7 @@ use super::mark::{Mark, Object};
 /// The locks of one dump by what identifies them.
 #[derive(Debug, Default)]
 pub(super) struct Locks {
-    by_address: HashMap<u64, LockId>,
+    by_address: HashMap<u64, LockId, RandomState>,
     by_class: HashMap<String, LockId>,
 }
 
@@ -56,7 +57,7 @@ impl Locks {
     ) -> (Option<Wait>, Vec<Hold>) {
         let wait = self.wait(dump, state, marks, calls);
         let mut holds: Vec<Hold> = Vec::new();
-        let mut places: HashMap<LockId, usize> = HashMap::new();
+        let mut places: HashMap<LockId, usize, RandomState> = HashMap::default();
         for &(depth, mark) in marks {
             let (object, kind, frame) = match mark {
                 Mark::Locked(object) => (object, LockKind::Monitor, Some(depth)),

@@ -44,13 +44,13 @@ use sigquit_dump::{Dump, Warning};
 use self::building::Building;
 use self::header::Header;
 use self::title::Title;
-use super::{Format, Line, MOST_THREADS, Read, Recognition, Text, too_many_threads};
+use super::{Format, Line, Piecewise, Read, Recognition, Text, too_many_threads};
 
 pub(super) const FORMAT: Format = Format {
     name: "hotspot",
     looks_like: "a line `Full thread dump ...` of HotSpot",
     recognize,
-    read: Read::Whole(read),
+    read: Read::Pieces { marks: &["\n\""], reader: || Box::<Piece>::default() },
 };
 
 fn recognize(text: &Text) -> Recognition {
@@ -81,41 +81,67 @@ fn failure<'t>(text: &'t Text) -> Option<Line<'t>> {
     short.then(|| text.lines().find(|line| failure::is_failure(line.text)))?
 }
 
-fn read(text: &Text) -> (Vec<Dump>, Vec<Warning>) {
-    let mut reader = Reader::default();
-    let mut lines = text.lines();
-    while let Some(line) = lines.next() {
-        match thread::name_of_several_lines(line, &lines) {
-            Some((name, more, header)) => {
-                reader.thread(line.number, name, header);
-                lines.by_ref().take(more).for_each(drop);
-            }
-            None => reader.line(line),
-        }
-        reader.last = line.number;
-        if reader.threads == MOST_THREADS {
-            reader.warnings.push(too_many_threads(line.number));
-            break;
-        }
-    }
-    reader.finish();
-    if reader.dumps.is_empty() {
-        reader.dumps.extend(failure(text).map(failure::dump));
-    }
-    (reader.dumps, reader.warnings)
+#[derive(Default)]
+struct Piece<'t> {
+    reader: Reader,
+    current: Option<Building<'t>>,
 }
 
 #[derive(Default)]
-struct Reader<'t> {
+struct Reader {
     dumps: Vec<Dump>,
     warnings: Vec<Warning>,
     title: Title,
-    current: Option<Building<'t>>,
     threads: usize,
     last: u64,
+    /// More threads were claimed than are read.
+    full: bool,
 }
 
-impl<'t> Reader<'t> {
+impl Piecewise for Piece<'static> {
+    fn piece(&mut self, text: &Text) {
+        let Piece { reader, current } = std::mem::take(self).lines(text);
+        *self = Piece { reader, current: current.map(Building::between_pieces) };
+    }
+
+    fn finish(self: Box<Self>, last: &Text) -> (Vec<Dump>, Vec<Warning>) {
+        let mut piece = self.lines(last);
+        piece.finish();
+        let Reader { mut dumps, warnings, .. } = piece.reader;
+        if dumps.is_empty() {
+            dumps.extend(failure(last).map(failure::dump));
+        }
+        (dumps, warnings)
+    }
+}
+
+impl<'t> Piece<'t> {
+    fn lines(mut self, text: &'t Text) -> Piece<'t> {
+        let most = text.limits().threads;
+        let mut lines = text.lines();
+        while let Some(line) = lines.next().filter(|_| !self.reader.full) {
+            self.reader.last = line.number;
+            if let (Some(call), Some(building)) =
+                (line.text.strip_prefix("\tat "), &mut self.current)
+                && building.known_frame(call)
+            {
+                continue;
+            }
+            match thread::name_of_several_lines(line, &lines) {
+                Some((name, more, header)) => {
+                    self.thread(line.number, name, header);
+                    lines.by_ref().take(more).for_each(drop);
+                }
+                None => self.line(line),
+            }
+            self.reader.full = self.reader.threads > most;
+            if self.reader.full {
+                self.reader.warnings.push(too_many_threads(line.number, most));
+            }
+        }
+        self
+    }
+
     fn line(&mut self, line: Line<'t>) {
         let body = line.text.trim();
         if body.is_empty() {
@@ -125,7 +151,7 @@ impl<'t> Reader<'t> {
             self.begin(line.number, body);
         } else if let Some((name, header)) = thread::header(line.text) {
             self.thread(line.number, name, header);
-        } else if !self.title.precedes(line.number, body)
+        } else if !self.reader.title.precedes(line.number, body)
             && let Some(building) = &mut self.current
         {
             building.line(line, body);
@@ -133,13 +159,13 @@ impl<'t> Reader<'t> {
     }
 
     fn thread(&mut self, line: u64, name: Cow<'t, str>, header: Header<'t>) {
-        self.threads += 1;
+        self.reader.threads += 1;
         self.building(line).thread(line, name, header);
     }
 
     fn begin(&mut self, line: u64, body: &str) -> &mut Building<'t> {
         self.finish();
-        let dump = self.title.dump(line, body);
+        let dump = self.reader.title.dump(line, body);
         self.current.insert(Building::new(dump, body.starts_with("Full ")))
     }
 
@@ -148,17 +174,17 @@ impl<'t> Reader<'t> {
         if self.current.as_ref().is_none_or(|building| building.ended) {
             let message = "a thread without the title line of its dump before it: the beginning \
                 is missing, and the threads are a lower bound";
-            self.warnings.push(Warning { line, message: message.into() });
+            self.reader.warnings.push(Warning { line, message: message.into() });
             self.begin(line, "").lacks_beginning();
         }
-        let title = &mut self.title;
+        let title = &mut self.reader.title;
         self.current.get_or_insert_with(|| Building::new(title.dump(line, ""), false))
     }
 
     fn finish(&mut self) {
         if let Some(building) = self.current.take() {
-            let dump = building.finish(self.last, &mut self.warnings);
-            self.dumps.push(dump);
+            let dump = building.finish(self.reader.last, &mut self.reader.warnings);
+            self.reader.dumps.push(dump);
         }
     }
 }

@@ -39,6 +39,12 @@ pub(super) struct Calls<'t> {
 }
 
 impl<'t> Open<'t> {
+    /// A native thread of which only the number is known.
+    pub fn bare(line: u64, os_id: Option<u64>) -> Open<'t> {
+        let header = Header { os_id, ..Header::default() };
+        Open { line, header, bare: true, ..Open::default() }
+    }
+
     /// The stack to which the next frame belongs.
     pub fn calls(&mut self) -> &mut Calls<'t> {
         match &mut self.mounted {

@@ -19,7 +19,7 @@ use std::collections::HashSet;
 use sigquit_dump::{Dump, Thread, ThreadState, Truncation, Warning};
 
 use super::super::foreign::{NotUnderstood, is_log_line};
-use super::super::{Format, Line, MOST_THREADS, Read, Recognition, Text, too_many_threads};
+use super::super::{Format, Line, Read, Recognition, Text, too_many_threads};
 use super::managed::{self, Managed, Open};
 use super::mark::{Mark, Object};
 
@@ -41,8 +41,8 @@ fn read(text: &Text) -> (Vec<Dump>, Vec<Warning>) {
     let mut reader = Reader::default();
     for line in text.lines() {
         reader.line(line);
-        if reader.threads == MOST_THREADS {
-            reader.warnings.push(too_many_threads(line.number));
+        if reader.threads >= text.limits().threads {
+            reader.warnings.push(too_many_threads(line.number, text.limits().threads));
             break;
         }
     }
