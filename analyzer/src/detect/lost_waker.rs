@@ -98,7 +98,7 @@ fn without_waker(incident: &Incident, kind: &str, members: Vec<MemberId>) -> Fin
         severity,
         grade,
         confidence: grade.cap() - 0.1,
-        headline: format!("{count} {verb} pending and left no waker: nobody can wake {them}"),
+        headline: format!("{count} {verb} pending and left no waker: nobody is seen who could wake {them}"),
         detail: format!("Of {kind}."),
         next_step: "Look at the hand-written futures in it: each path that returns Pending has to \
                     leave the waker where the event will find it. If it is to wait for ever, all is \
@@ -206,7 +206,10 @@ mod tests {
         });
         let [finding] = &findings[..] else { panic!("{findings:?}") };
         assert_eq!((finding.severity, finding.grade), (Severity::Medium, Grade::Repeat));
-        assert_eq!(finding.headline, "1 task is pending and left no waker: nobody can wake it");
+        assert_eq!(
+            finding.headline,
+            "1 task is pending and left no waker: nobody is seen who could wake it"
+        );
         assert_eq!(found(1, |dump, _| task(dump, 1, Trace::NoWaker, 4))[0].severity, Severity::Low);
     }
 
