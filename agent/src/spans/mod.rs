@@ -57,6 +57,8 @@
 //! tokio 1.54; what a later one calls differently is not seen, and nothing else suffers.
 
 #[cfg(feature = "console")]
+mod allowance;
+#[cfg(feature = "console")]
 mod console;
 mod entered;
 mod fields;
