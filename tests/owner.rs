@@ -55,8 +55,16 @@ struct Tally {
     wrong: BTreeMap<String, usize>,
 }
 
+/// One test at a time: a dump shows the threads of all, and the agent gives the search for owners a
+/// fifth of a second of CPU. Tests begin in the order of their names; those of the last stay.
+fn turn() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    TURN.lock().unwrap_or_else(|lock| lock.into_inner())
+}
+
 #[test]
-fn owners_are_named_and_nobody_else() {
+fn a_lock_s_owners_are_named_and_nobody_else() {
+    let _turn = turn();
     let mut tally = Tally::default();
     for seed in seeds() {
         let mut stage = Stage::new(seed);
@@ -74,6 +82,7 @@ fn owners_are_named_and_nobody_else() {
 
 #[test]
 fn an_owner_that_cannot_be_found_makes_nobody_else_one() {
+    let _turn = turn();
     let mut tally = Tally::default();
     // Those who hold a lock for ever stay; so there are few.
     for seed in 1..=6 {
@@ -87,6 +96,7 @@ fn an_owner_that_cannot_be_found_makes_nobody_else_one() {
 
 #[test]
 fn a_thread_that_waits_for_itself_is_its_owner() {
+    let _turn = turn();
     let mut tally = Tally::default();
     let mut stage = Stage::new(1);
     stage.wait_for_itself::<StdMutex>("std mutex");
@@ -231,6 +241,7 @@ fn whole_dump() -> Dump {
     static DIRECTORY: LazyLock<tempfile::TempDir> = LazyLock::new(|| {
         let directory = tempfile::tempdir().expect("a directory");
         let builder = sigquit::builder().directory(directory.path()).stderr(false);
+        let builder = builder.owner_search(Duration::from_secs(30));
         builder.deadline(Duration::from_secs(60)).install().expect("an agent");
         directory
     });

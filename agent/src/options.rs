@@ -32,6 +32,7 @@ pub(crate) struct Options {
     pub dumps: u32,
     pub interval: Duration,
     pub deadline: Duration,
+    pub owner_search: Duration,
     pub trace_tasks: bool,
     pub task_deadline: Duration,
     pub retention: usize,
@@ -53,6 +54,7 @@ impl Default for Options {
             dumps: 5,
             interval: Duration::from_secs(1),
             deadline: Duration::from_secs(1),
+            owner_search: Duration::from_millis(200),
             trace_tasks: true,
             task_deadline: Duration::from_millis(300),
             retention: 20,
@@ -101,6 +103,14 @@ impl Builder {
     /// How long a dump waits for threads that do not answer. Default: 1 second.
     pub fn deadline(mut self, deadline: Duration) -> Builder {
         self.options.deadline = deadline;
+        self
+    }
+
+    /// How much CPU time of the agent's own thread a dump may use to infer who holds locks, from the
+    /// machine code of those who may. What is not looked at by then is said in the dump. Default: 200
+    /// milliseconds.
+    pub fn owner_search(mut self, work: Duration) -> Builder {
+        self.options.owner_search = work;
         self
     }
 

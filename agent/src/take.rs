@@ -26,6 +26,8 @@ pub(crate) struct Taker {
     deadline: Duration,
     /// How long tasks that are polled for a dump may let us wait, when they are to be polled.
     task_deadline: Option<Duration>,
+    /// CPU time that the search for owners may use.
+    owner_search: Duration,
     arguments: bool,
     /// The agent's own thread.
     own: i32,
@@ -42,6 +44,7 @@ impl Taker {
             tracer: Tracer::default(),
             deadline: options.deadline,
             task_deadline: options.trace_tasks.then_some(options.task_deadline),
+            owner_search: options.owner_search,
             arguments: options.arguments,
             own,
         }
@@ -82,7 +85,7 @@ impl Taker {
             assembler.helper(thread);
         }
         assembler.sort_threads();
-        add_owners(&mut assembler, answers, &mut self.unwinder);
+        add_owners(&mut assembler, answers, &mut self.unwinder, self.owner_search);
         add_panics(&mut assembler);
         #[cfg_attr(not(feature = "tracing"), expect(unused_mut, reason = "nothing is added"))]
         let mut tasks = self.take_tasks(&mut assembler, &running);
@@ -159,8 +162,13 @@ fn nanos(time: Duration) -> Nanos {
 }
 
 /// Says of threads which locks they will release, when others wait for these.
-fn add_owners(assembler: &mut Assembler, answers: Answers, unwinder: &mut Unwinder) {
-    let inferred = answers.owners(&assembler.awaited(), &assembler.waits(), unwinder);
+fn add_owners(
+    assembler: &mut Assembler,
+    answers: Answers,
+    unwinder: &mut Unwinder,
+    work: Duration,
+) {
+    let inferred = answers.owners(&assembler.awaited(), &assembler.waits(), unwinder, work);
     for (tid, futexes) in &inferred.owners {
         assembler.will_release(*tid, futexes);
     }

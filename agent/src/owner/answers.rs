@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::ops::Range;
+use std::time::Duration;
 
 use super::{Awaited, Held, Memory, Search};
 use crate::capture::{self, Answer};
@@ -60,8 +61,9 @@ impl Answers {
         awaited: &[Awaited],
         waits: &HashMap<i32, u64>,
         unwinder: &mut Unwinder,
+        work: Duration,
     ) -> Inferred {
-        let mut search = Search::new(awaited, Process { unwinder });
+        let mut search = Search::new(awaited, Process { unwinder }, work);
         let mut inferred = Inferred::default();
         if search.is_over() {
             return inferred;

@@ -39,6 +39,7 @@ pub(crate) use answers::Answers;
 pub(crate) use wanted::Awaited;
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use balance::Balance;
 use code::Code;
@@ -93,12 +94,13 @@ struct Search<M> {
 }
 
 impl<M: Memory> Search<M> {
-    /// A search for the owners of what these futexes stand for. Its time begins now.
-    fn new(awaited: &[Awaited], memory: M) -> Search<M> {
+    /// A search for the owners of what these futexes stand for. Its time begins now; it may use so
+    /// much CPU.
+    fn new(awaited: &[Awaited], memory: M, work: Duration) -> Search<M> {
         let mut memory = Pages::new(memory);
         let wanted = Wanted::new(awaited, &mut memory);
         let (code, leads) = (Code::default(), HashMap::new());
-        Search { memory, code, wanted, leads, patience: Patience::new() }
+        Search { memory, code, wanted, leads, patience: Patience::new(work) }
     }
 
     /// Whether nothing can be found.

@@ -4,11 +4,9 @@ use std::time::{Duration, Instant};
 
 use crate::facts;
 
-/// CPU time that the search may use, at most.
-const WORK: Duration = Duration::from_millis(200);
-
-/// How long it may take on a machine that gives the agent little CPU.
-const WAIT: Duration = Duration::from_secs(2);
+/// How much longer than the CPU time that it may use a search may take, on a machine that gives
+/// the agent little CPU.
+const WAIT: u32 = 10;
 
 /// The end of a search.
 pub(super) struct Patience {
@@ -18,10 +16,10 @@ pub(super) struct Patience {
 }
 
 impl Patience {
-    /// A search that begins now.
-    pub fn new() -> Patience {
-        let work = u128::from(facts::thread_cpu().0) + WORK.as_nanos();
-        Patience { work, wait: Instant::now() + WAIT }
+    /// A search that begins now and may use so much CPU time.
+    pub fn new(work: Duration) -> Patience {
+        let wait = Instant::now() + work.saturating_mul(WAIT);
+        Patience { work: u128::from(facts::thread_cpu().0) + work.as_nanos(), wait }
     }
 
     pub fn is_over(&self) -> bool {
