@@ -33,6 +33,7 @@
 
 mod async_runtime;
 mod dump;
+mod folded;
 pub mod format;
 mod frame;
 mod lock;

@@ -24,8 +24,8 @@ pub const PROFILE_BEGINS: &str = "{\"sigquit-profile\":{";
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 enum Record {
-    SigquitProfile(Header),
-    Process(Process),
+    SigquitProfile(Box<Header>),
+    Process(Box<Process>),
     Module((ModuleId, Module)),
     Frame((FrameId, Frame)),
     Stack((StackId, Stack)),
@@ -133,7 +133,7 @@ impl Reader {
     fn line(&mut self, number: u64, line: &[u8]) {
         self.last_line = number;
         match serde_json::from_slice(line) {
-            Ok(Record::SigquitProfile(header)) => self.begin(number, header),
+            Ok(Record::SigquitProfile(header)) => self.begin(number, *header),
             Ok(record) => self.record(number, record),
             Err(error) => self.warn(number, format!("not a record: {error}; left out")),
         }
@@ -197,7 +197,7 @@ fn add(profile: &mut Profile, record: Record) -> Result<Option<u64>, String> {
     match record {
         Record::SigquitProfile(_) | Record::Named(_) => Ok(()),
         Record::Process(process) => {
-            profile.process = process;
+            profile.process = *process;
             Ok(())
         }
         Record::Module((id, module)) => place(&mut profile.modules, id.0, module),

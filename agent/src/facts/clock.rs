@@ -18,7 +18,7 @@ pub(super) fn since_boot() -> Nanos {
 }
 
 /// CPU time of all threads of this process, ended ones included.
-pub(super) fn process_cpu() -> Nanos {
+pub(crate) fn process_cpu() -> Nanos {
     read(libc::CLOCK_PROCESS_CPUTIME_ID)
 }
 

@@ -17,7 +17,7 @@ mod status;
 mod syscall;
 mod task;
 
-pub(crate) use clock::{monotonic, now, thread_cpu};
+pub(crate) use clock::{monotonic, now, process_cpu, thread_cpu};
 pub(crate) use futex::{awaited_futex, futex};
 pub(crate) use process::process;
 pub(crate) use task::Tasks;

@@ -29,6 +29,10 @@ pub(super) enum Command {
     Analyze(Analyze),
     /// Print the dumps like jstack does, equal stacks folded together
     Show(Show),
+    /// Draw where the time goes: from profiles, or the stacks of dumps
+    Flamegraph(Flamegraph),
+    /// Write a profile in the format of another tool
+    Convert(Convert),
     /// What a detector looks for, its evidence, its limits, what to do; with no name, the list
     Explain(Explain),
 }
@@ -75,6 +79,54 @@ pub(super) struct Show {
     /// Every thread or task in a block of its own
     #[arg(long)]
     pub all: bool,
+}
+
+#[derive(Args)]
+pub(super) struct Flamegraph {
+    /// Profiles, dumps and folders; a folder's profiles are drawn, or else its dumps
+    #[arg(required = true, value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+    /// Colour by what has become more or less since these
+    #[arg(long, value_name = "PATH")]
+    pub diff: Vec<PathBuf>,
+    /// Only the thread with this name or number
+    #[arg(long, value_name = "NAME")]
+    pub thread: Option<String>,
+    /// Only the async task with this number
+    #[arg(long, value_name = "NUMBER")]
+    pub task: Option<u64>,
+    /// From the leaves: who calls the functions that are hot
+    #[arg(long)]
+    pub reverse: bool,
+    /// Write to a file, whole or not at all, instead of standard output
+    #[arg(short = 'o', value_name = "FILE")]
+    pub file: Option<PathBuf>,
+}
+
+#[derive(Args)]
+pub(super) struct Convert {
+    /// A profile, or a folder with one
+    #[arg(required = true, value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+    /// The format
+    #[arg(long, value_enum)]
+    pub to: To,
+    /// Write to a file, whole or not at all, instead of standard output
+    #[arg(short = 'o', value_name = "FILE")]
+    pub file: Option<PathBuf>,
+}
+
+/// Formats of other tools.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum To {
+    /// One line a stack: `thread;root;leaf 42`.
+    Folded,
+    /// For `go tool pprof`.
+    Pprof,
+    /// For speedscope.
+    Speedscope,
+    /// As sigquit writes it: one JSON object a line.
+    Json,
 }
 
 #[derive(Args)]

@@ -10,6 +10,7 @@ mod hotspot;
 mod intern;
 mod other;
 mod paths;
+mod profiles;
 mod sigquit;
 mod text;
 mod transport;
@@ -17,6 +18,7 @@ mod transport;
 use std::fmt;
 
 pub use paths::read_paths;
+pub use profiles::{ProfileInput, profiles_of_dumps, read_profiles};
 use sigquit_dump::Dump;
 pub use sigquit_dump::Warning;
 pub use text::{Line, Lines, Text};

@@ -2,16 +2,22 @@
 //! the dump is not in the output.
 
 mod detectors;
+mod flamegraph;
 mod fold;
 mod frame;
 mod json;
 mod page;
 mod plain;
+mod pprof;
 mod show;
+mod speedscope;
 mod text;
 
 pub use detectors::detectors;
+pub use flamegraph::{FlamegraphOptions, difference, flamegraph};
 pub use json::json;
 pub(crate) use plain::plain;
+pub use pprof::pprof;
 pub use show::show;
+pub use speedscope::speedscope;
 pub use text::{TextOptions, text};
