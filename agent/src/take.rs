@@ -108,11 +108,12 @@ impl Taker {
         if let Some(deadline) = self.task_deadline {
             let (tracer, unwinder) = (&mut self.tracer, &mut self.unwinder);
             let put = &mut |unwound: &Unwound, sp| assembler.unwound(unwound, sp);
-            let traced = tracer.trace(&seen.suspended(), deadline, unwinder, put);
+            let (places, suspended) = seen.suspended();
+            let traced = tracer.trace(&suspended, deadline, unwinder, put);
             capture.asked = traced.looked.len() as u32;
             (capture.served, capture.cut) = (traced.served, traced.cut);
             capture.wall = nanos(traced.wall);
-            looked = traced.looked;
+            looked = in_places(traced.looked, &places);
             if let Some(failure) = traced.failure {
                 assembler.failure(failure);
             }
@@ -139,6 +140,13 @@ impl Taker {
         };
         samples.unwrap_or_default().into_iter().map(condense).collect()
     }
+}
+
+/// Things in the order of the places that they are to have.
+fn in_places<T>(things: Vec<T>, places: &[usize]) -> Vec<T> {
+    let mut placed: Vec<(usize, T)> = places.iter().copied().zip(things).collect();
+    placed.sort_unstable_by_key(|&(place, _)| place);
+    placed.into_iter().map(|(_, thing)| thing).collect()
 }
 
 fn nanos(time: Duration) -> Nanos {

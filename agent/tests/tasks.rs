@@ -331,3 +331,30 @@ fn what_finds_no_room_is_counted_and_the_dump_goes_on() {
     let branches = &task(&dump, "clones").task.as_ref().unwrap().branches;
     assert!(branches.len() > 1_000 && dump.stacks.len() < 100, "equal stacks are one");
 }
+
+#[test]
+fn a_waker_that_does_not_come_back_costs_the_trace_and_not_the_dump() {
+    /// Wakes when a lock is free: an executor whose queue a stuck thread has locked.
+    struct Stuck(Arc<Mutex<()>>);
+    impl std::task::Wake for Stuck {
+        fn wake(self: Arc<Self>) {
+            drop(self.0.lock());
+        }
+    }
+    let _alone = alone();
+    let lock = Arc::new(Mutex::new(()));
+    let held = lock.lock().unwrap();
+    let waker = Waker::from(Arc::new(Stuck(lock.clone())));
+    let mut tracked = std::pin::pin!(task::track_named("victim", pending::<()>()));
+    let mut context = std::task::Context::from_waker(&waker);
+    assert!(tracked.as_mut().poll(&mut context).is_pending());
+    let first = dump();
+    assert_eq!(task(&first, "victim").state, ThreadState::Waiting);
+    assert_eq!(trace(&first, "victim"), Trace::NotServed);
+    let second = dump();
+    let said = |dump: &Dump| dump.notices.iter().any(|notice| notice.message.contains("wakes"));
+    assert!(!said(&first) && said(&second), "{:?}", second.notices);
+    assert_eq!(task(&second, "victim").state, ThreadState::Waiting);
+    drop(held);
+    wait_for(|| !said(&dump()));
+}

@@ -2,7 +2,7 @@
 
 use std::panic::Location;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::atomic::{AtomicU32, AtomicU64};
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize};
 
 use super::progress::Progress;
 use super::waker_cell::WakerCell;
@@ -16,6 +16,8 @@ pub(crate) struct Entry {
     pub visit: AtomicU64,
     /// How to have it polled.
     pub waker: WakerCell,
+    /// What the waker wakes, as an address: equal for tasks that are polled together.
+    pub wakes: AtomicUsize,
     /// Its number: the same in every dump, and no other task's.
     pub id: u64,
     /// The task that made it, by number; 0 for none.
@@ -48,6 +50,7 @@ impl Entry {
             progress: Progress::new(),
             visit: AtomicU64::new(0),
             waker: WakerCell::new(),
+            wakes: AtomicUsize::new(0),
             id: NEXT.fetch_add(1, Relaxed),
             parent: here::task(),
             outer: AtomicU64::new(0),

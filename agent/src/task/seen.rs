@@ -47,10 +47,13 @@ pub(crate) fn running() -> HashMap<u64, (u32, u64)> {
 }
 
 impl SeenTasks {
-    /// Those that are suspended: they can be polled for a dump.
-    pub fn suspended(&self) -> Vec<Arc<Entry>> {
+    /// Those that are suspended: they can be polled for a dump. Each with its place among them,
+    /// and those that one waker wakes next to each other.
+    pub fn suspended(&self) -> (Vec<usize>, Vec<Arc<Entry>>) {
         let suspended = self.tasks.iter().filter(|task| task.is_suspended());
-        suspended.map(|task| task.entry.clone()).collect()
+        let mut suspended: Vec<_> = suspended.map(|task| task.entry.clone()).enumerate().collect();
+        suspended.sort_by_key(|(_, entry)| entry.wakes.load(Relaxed));
+        suspended.into_iter().unzip()
     }
 
     /// The thread that carries each task which it has been polling since before: by tid, the

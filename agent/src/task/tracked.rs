@@ -62,6 +62,7 @@ impl<F: Future> Future for Tracked<F> {
             // is closed when this is dropped.
             let is_new = unsafe { entry.waker.keep(context.waker()) };
             if is_new {
+                entry.wakes.store(context.waker().data().addr(), Relaxed);
                 entry.runtime_id.learn();
             }
         }

@@ -95,6 +95,9 @@ impl Incident {
 
     /// Why a member is idle in one dump, when it is. The idle are never evidence.
     pub fn idle(&self, id: MemberId, dump: usize) -> Option<Idle> {
+        if self.task(id, dump).is_some() {
+            return self.task_wait(id, dump)?.idle();
+        }
         let marks = self.call_ids(id, dump).iter().map(|&(call, _)| self.marks[call.0 as usize]);
         idle::idle(self.process.runtime, self.thread(id, dump)?, marks)
     }
@@ -112,6 +115,9 @@ impl Incident {
 
     /// What a member is doing in one dump.
     pub fn activity(&self, id: MemberId, dump: usize) -> Activity {
+        if let Some(wait) = self.task_wait(id, dump) {
+            return wait.activity();
+        }
         self.thread(id, dump).map_or(Activity::Unknown, |thread| {
             activity::activity(self.process.runtime, thread, self.calls(id, dump))
         })

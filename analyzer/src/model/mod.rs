@@ -9,6 +9,7 @@
 //! native_wait  futex waits read as the locks that they are
 //! owner        owners that no source names, inferred
 //! doubt        inferences that the other dumps do not bear out
+//! task         what async tasks wait for, and on which threads they run
 //! wait_for     who waits for whom: cycles, root blockers
 //! contention   the locks that are waited for, over the dumps
 //! idle         who is idle, and why
@@ -46,6 +47,7 @@ mod pool_use;
 #[cfg(test)]
 pub(crate) mod scene;
 mod statement;
+mod task;
 mod wait_for;
 
 pub use activation::Activation;
@@ -59,4 +61,5 @@ pub use incident::{Incident, Member, MemberId, incidents};
 pub use name::{FunctionName, words};
 pub use pool_use::PoolUse;
 pub use statement::Statement;
+pub use task::TaskWait;
 pub use wait_for::{Cycle, Edge, WaitForGraph};

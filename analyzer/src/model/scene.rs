@@ -2,8 +2,9 @@
 //! checked by eye.
 
 use sigquit_dump::{
-    Dump, Frame, Hold, Location, Lock, LockId, LockKind, Nanos, Notice, NoticeKind, OwnerSource,
-    RegisterSamples, Runtime, Stack, Symbol, Thread, ThreadState, Wait, WaitFor,
+    Dump, Frame, Hold, Kind, Location, Lock, LockId, LockKind, Nanos, Notice, NoticeKind,
+    OwnerSource, RegisterSamples, Runtime, Stack, Symbol, Task, Thread, ThreadState, Trace, Wait,
+    WaitFor,
 };
 
 use super::{Incident, MemberId, incidents};
@@ -65,6 +66,20 @@ impl Moment {
             ..Thread::default()
         });
         self.dump.threads.last_mut().expect("it was just added")
+    }
+
+    /// Adds a suspended async task, polled once, a minute ago.
+    pub fn task(&mut self, number: u64, name: &str, frames: &[&str]) -> &mut Thread {
+        let task = Task {
+            polls: 1,
+            since_poll: Some(Nanos::from_millis(60_000)),
+            trace: Trace::Pending,
+            ..Task::default()
+        };
+        let thread = self.thread(name, frames);
+        (thread.kind, thread.number) = (Kind::Task, Some(number));
+        thread.task = Some(Box::new(task));
+        thread.is(ThreadState::Waiting)
     }
 
     /// Adds a lock.

@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 use sigquit_dump::Trace;
 
 use super::super::entry::Entry;
-use super::log::{LOGS, Log, WAVE};
+use super::log::{LOGS, Log};
 use super::shape::Shapes;
-use super::wave::{Call, Wave};
+use super::wave::{self, Call, Wave};
 use crate::unwind::{Unwinder, Unwound};
 
 /// Waves that are under way and move, at most: one is polled while another is read.
@@ -94,26 +94,31 @@ impl Tracer {
 
     fn run<T: Copy>(
         &mut self,
-        tasks: &[Arc<Entry>],
-        looked: &mut [Looked<T>],
+        mut tasks: &[Arc<Entry>],
+        mut looked: &mut [Looked<T>],
         deadline: Duration,
         stack_of: &mut dyn FnMut(&super::log::Look<'_>) -> T,
         ended: &mut dyn FnMut((u32, u32)),
     ) -> io::Result<()> {
         let calls = self.start_waking()?;
-        let mut rest = tasks.chunks(WAVE).zip(looked.chunks_mut(WAVE));
         let mut waves: Vec<Wave<'_, T>> = Vec::new();
         let (begun, mut moved) = (Instant::now(), Instant::now());
         let mut opened = Ok(());
         loop {
             while waves.iter().filter(|wave| wave.moves()).count() < MOVING && opened.is_ok() {
-                let Some((tasks, looked)) = rest.next() else { break };
+                if tasks.is_empty() {
+                    break;
+                }
                 if waves.len() == LOGS {
                     ended(waves.remove(0).close(stack_of));
                 }
                 match self.open() {
                     Ok((number, log)) => {
-                        let (wave, call) = Wave::new(number, log, tasks, looked);
+                        let (now, later) = tasks.split_at(wave::length(tasks));
+                        let (looked_now, looked_later) =
+                            std::mem::take(&mut looked).split_at_mut(now.len());
+                        (tasks, looked) = (later, looked_later);
+                        let (wave, call) = Wave::new(number, log, now, looked_now);
                         waves.push(wave);
                         // Gone is the other end when it was not started; then nothing comes.
                         let _ = calls.send(call);
@@ -129,7 +134,7 @@ impl Tracer {
                 ended(wave.close(stack_of));
                 any = true;
             }
-            if waves.is_empty() && (opened.is_err() || rest.len() == 0) {
+            if waves.is_empty() && (opened.is_err() || tasks.is_empty()) {
                 break;
             }
             if any {
@@ -144,9 +149,7 @@ impl Tracer {
         for wave in waves {
             ended(wave.close(stack_of));
         }
-        for (_, looked) in rest {
-            looked.iter_mut().for_each(|looked| looked.trace = Trace::NotServed);
-        }
+        looked.iter_mut().for_each(|looked| looked.trace = Trace::NotServed);
         opened
     }
 

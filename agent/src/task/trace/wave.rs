@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
+use std::task::Waker;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use sigquit_dump::Trace;
 
 use super::super::entry::Entry;
-use super::log::{Log, Look};
+use super::log::{Log, Look, WAVE};
 use super::{Looked, Visit};
 
 /// A wave that has stood still for so long is not waited for before the next one.
@@ -26,14 +27,23 @@ pub(super) struct Call {
 }
 
 impl Call {
-    /// Wakes all tasks of the wave.
+    /// Wakes all tasks of the wave, those that one waker wakes by one call: so they are polled
+    /// together, and once.
     pub fn wake(&self) {
+        let word = |slot| Visit { wave: self.number, slot }.to_word();
         for (slot, task) in (0..).zip(&self.tasks) {
-            let word = Visit { wave: self.number, slot }.to_word();
-            task.visit.store(word, Release);
+            task.visit.store(word(slot), Release);
+        }
+        let mut last: Option<Waker> = None;
+        for (slot, task) in (0..).zip(&self.tasks) {
             match task.waker.copy() {
-                Some(waker) => waker.wake(),
-                None if take_back(task, word) => _ = self.refused.fetch_add(1, Release),
+                Some(waker) => {
+                    if !last.as_ref().is_some_and(|last| last.will_wake(&waker)) {
+                        waker.wake_by_ref();
+                    }
+                    last = Some(waker);
+                }
+                None if take_back(task, word(slot)) => _ = self.refused.fetch_add(1, Release),
                 None => {}
             }
         }
@@ -43,6 +53,21 @@ impl Call {
 /// Ends a visit that nobody has taken. Whether nobody had.
 fn take_back(task: &Entry, word: u64) -> bool {
     task.visit.compare_exchange(word, 0, AcqRel, Relaxed).is_ok()
+}
+
+/// How many of these tasks, from the first on, make up the next wave: as many as fit, but none of
+/// those that are polled together without the others.
+pub(super) fn length(tasks: &[Arc<Entry>]) -> usize {
+    let together = |a: &Arc<Entry>, b: &Arc<Entry>| a.wakes.load(Relaxed) == b.wakes.load(Relaxed);
+    let mut length = 0;
+    for group in tasks.chunk_by(together) {
+        if length + group.len() > WAVE {
+            break;
+        }
+        length += group.len();
+    }
+    // More than a wave of tasks in one: they are polled several times.
+    if length == 0 { tasks.len().min(WAVE) } else { length }
 }
 
 /// A wave under way, as the agent sees it.
