@@ -1,9 +1,15 @@
+//! The victim lives on, however often it is asked. A binary of its own: the service keeps every CPU
+//! busy for a minute.
+
+#[path = "../fixtures/programs/running.rs"]
+mod running;
+
 use std::io::{BufRead, BufReader};
 use std::net::TcpStream;
 
 use serde_json::Value;
 
-use crate::running::Running;
+use running::Running;
 
 const SERIES: usize = 100;
 

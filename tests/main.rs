@@ -6,8 +6,6 @@ mod end_to_end;
 mod generate;
 /// Every dump under `fixtures/`, and the report that we owe it.
 mod golden;
-/// The victim lives on, however often it is asked.
-mod heartbeat;
 /// A victim that hangs and is dumped, for the other modules.
 mod incident;
 /// Keeps the dumps of a victim as a fixture.

@@ -116,7 +116,12 @@ fn workers_blocked_leave_every_task_its_state_and_its_worker() {
         blocked().for_each(|task| {
             assert_runs_on(&dump, task["task"].as_str().unwrap(), &task["tid"]);
         });
-        assert!(thread(&dump, &truth["owner"]["tid"]).stack.is_some());
+        let owner = thread(&dump, &truth["owner"]["tid"]);
+        assert!(chain(&dump, owner, "workers_blocked").contains(&"receive"));
+        for waiter in waiters {
+            let waiter = thread(&dump, &waiter["tid"]);
+            assert!(chain(&dump, waiter, "workers_blocked").contains(&"add_to"));
+        }
         for name in names(&truth["suspended"]) {
             assert_is_not_served(&dump, name, &workers);
         }

@@ -85,6 +85,8 @@
 //!   dump takes up to its [`deadline`](Builder::deadline).
 //! - Async tasks are shown when they were handed to [`task`].
 //! - The name of a thread is what the kernel keeps of it: 15 bytes.
+//! - Of functions with the same machine code the compiler may keep one, under one of their names:
+//!   that name is shown for all of them. The frames around it tell which it was.
 //! - To find names takes tens of megabytes for a moment, more for a binary with full debug
 //!   information, and glibc may keep them for later use. Strip the binary where that is too much,
 //!   and name the frames later.
