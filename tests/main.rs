@@ -1,5 +1,7 @@
 //! Whole-system tests, in one binary: one module a topic.
 
+/// `sigquit dump PID` asks a process that runs.
+mod dump_command;
 /// A victim hangs, the agent dumps, the analyzer names the culprit.
 mod end_to_end;
 /// Dumps made up by dice, for the properties below.

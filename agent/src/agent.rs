@@ -10,10 +10,10 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
-use std::sync::Mutex;
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -25,8 +25,9 @@ use crate::error::{Error, Kind};
 use crate::incident::Incident;
 use crate::options::Options;
 use crate::panic;
+use crate::presence;
 use crate::take::Taker;
-use crate::write::Destination;
+use crate::write::{Destination, say};
 
 /// What of it is not touched costs address space only.
 const STACK: usize = 1 << 20;
@@ -70,13 +71,19 @@ pub(crate) fn install(options: Options) -> Result<(), Error> {
 fn start(options: Options) -> Result<(), Error> {
     let (signal, on_panic) = (options.signal, options.on_panic);
     check_signal(signal)?;
+    let destination = Arc::new(Destination::new(options.directory.clone(), options.prefix.clone()));
     let (capturer, awaited) = sync_channel(1);
-    spawn(options, awaited).map_err(|error| Error::because(Kind::NoThread, error))?;
+    spawn(options, Arc::clone(&destination), awaited)
+        .map_err(|error| Error::because(Kind::NoThread, error))?;
     let capture = capture::install().map_err(|error| Error::because(Kind::NoCapture, error))?;
     receive(signal)?;
     PROCESS.store(std::process::id(), SeqCst);
     capturer.send(capture).map_err(|_| Error::new(Kind::NoThread))?;
     panic::install(on_panic);
+    // Without it the agent does all that it does; only `sigquit dump` does not find it.
+    if let Err(error) = presence::show(signal, &destination) {
+        say(format_args!("`sigquit dump` will not find this process: {error}"));
+    }
     Ok(())
 }
 
@@ -112,7 +119,11 @@ fn receive(signal: i32) -> Result<(), Error> {
 
 /// Starts the thread, with all signals blocked but those that it would get for its own doing, and
 /// the one that it waits for: a program may block that one in all its other threads.
-fn spawn(options: Options, capturer: Receiver<Capturer>) -> io::Result<()> {
+fn spawn(
+    options: Options,
+    destination: Arc<Destination>,
+    capturer: Receiver<Capturer>,
+) -> io::Result<()> {
     let mut blocked = MaybeUninit::<libc::sigset_t>::uninit();
     let mut before = MaybeUninit::<libc::sigset_t>::uninit();
     // SAFETY: sigfillset initialises the first set before it is used, pthread_sigmask the second.
@@ -123,7 +134,6 @@ fn spawn(options: Options, capturer: Receiver<Capturer>) -> io::Result<()> {
         }
         libc::pthread_sigmask(libc::SIG_SETMASK, blocked.as_ptr(), before.as_mut_ptr());
     }
-    let destination = Destination::new(options.directory.clone(), options.prefix.clone());
     let builder = thread::Builder::new().name("sigquit-agent".into()).stack_size(STACK);
     let spawned = builder.spawn(move || {
         if let Ok(capturer) = capturer.recv() {
@@ -137,7 +147,7 @@ fn spawn(options: Options, capturer: Receiver<Capturer>) -> io::Result<()> {
     spawned.map(drop)
 }
 
-fn run(options: Options, destination: Destination, capturer: Capturer) {
+fn run(options: Options, destination: Arc<Destination>, capturer: Capturer) {
     let own = current_thread();
     THREAD.store(own, SeqCst);
     let taker = Taker::new(capturer, &options, own);
@@ -155,7 +165,7 @@ fn run(options: Options, destination: Destination, capturer: Capturer) {
 /// What belongs to the agent's thread.
 struct Agent {
     options: Options,
-    destination: Destination,
+    destination: Arc<Destination>,
     taker: Taker,
     /// The series that a signal asked for.
     incident: Option<Incident>,

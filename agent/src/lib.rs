@@ -126,6 +126,8 @@ mod owner;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod panic;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod presence;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod schedule;
 #[cfg(all(feature = "tracing", target_os = "linux", target_arch = "x86_64"))]
 pub mod spans;

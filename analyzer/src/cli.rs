@@ -7,6 +7,7 @@
 //! | 2 | no input could be understood, the arguments are wrong, or the output cannot be written |
 
 mod arguments;
+mod live;
 mod output;
 mod progress;
 mod reading;
@@ -14,10 +15,11 @@ mod surroundings;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
+use std::time::Duration;
 
 use clap::Parser;
 
-use arguments::{Analyze, Arguments, Command, Explain, OutputFormat, Show};
+use arguments::{Analyze, Arguments, Command, Dump, Explain, OutputFormat, Reading, Saying, Show};
 use progress::Progress;
 use reading::read_all;
 use surroundings::Surroundings;
@@ -62,6 +64,7 @@ fn command(
     };
     match &arguments.command {
         Command::Analyze(analyze) => run_analyze(analyze, surroundings, out, err),
+        Command::Dump(dump) => run_dump(dump, surroundings, out, err),
         Command::Show(show) => run_show(show, surroundings, out, err),
         Command::Explain(explain) => {
             let written = run_explain(explain, surroundings, out);
@@ -101,8 +104,18 @@ fn run_analyze(
     out: &mut dyn Write,
     err: &mut dyn Write,
 ) -> u8 {
+    read_and_analyze(&analyze.reading, &analyze.saying, surroundings, out, err)
+}
+
+fn read_and_analyze(
+    reading: &Reading,
+    saying: &Saying,
+    surroundings: &Surroundings,
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+) -> u8 {
     let progress = Progress::start(surroundings.stderr_is_terminal, "reading");
-    let read = read_all(&analyze.reading, &progress);
+    let read = read_all(reading, &progress);
     let understood = read.holds_a_dump();
     progress.say("analysing");
     let report = analyze_read(read.inputs, &read.errors);
@@ -111,9 +124,31 @@ fn run_analyze(
     if !understood {
         return WRONG;
     }
-    let status = if analyze.fail_on.is_met(&report) { FOUND } else { DONE };
-    let written = write_report(analyze, &report, surroundings, out);
+    let status = if saying.fail_on.is_met(&report) { FOUND } else { DONE };
+    let written = write_report(saying, &report, surroundings, out);
     written.map_or_else(|error| failed_output(&error, status, err), |()| status)
+}
+
+fn run_dump(
+    dump: &Dump,
+    surroundings: &Surroundings,
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+) -> u8 {
+    let progress = Progress::start(surroundings.stderr_is_terminal, "waiting for the first dump");
+    let patience = Duration::from_secs(dump.patience);
+    let asked = live::dump(dump.pid, patience, &|doing| progress.say(doing));
+    drop(progress);
+    let (folder, remark) = match asked {
+        Ok(incident) => (incident.folder, incident.remark),
+        Err(message) => {
+            say(err, &message);
+            return WRONG;
+        }
+    };
+    remark.iter().for_each(|remark| say(err, remark));
+    say(err, &format!("the dumps are in {}", folder.display()));
+    read_and_analyze(&Reading::of(folder), &dump.saying, surroundings, out, err)
 }
 
 fn run_show(
@@ -134,32 +169,32 @@ fn run_show(
 }
 
 fn write_report(
-    analyze: &Analyze,
+    saying: &Saying,
     report: &Report,
     surroundings: &Surroundings,
     out: &mut dyn Write,
 ) -> io::Result<()> {
-    match &analyze.file {
+    match &saying.file {
         Some(path) => output::replace(path, |file| {
-            render_report(analyze, report, &Surroundings::default(), file)
+            render_report(saying, report, &Surroundings::default(), file)
         }),
-        None => render_report(analyze, report, surroundings, out),
+        None => render_report(saying, report, surroundings, out),
     }
 }
 
 fn render_report(
-    analyze: &Analyze,
+    saying: &Saying,
     report: &Report,
     surroundings: &Surroundings,
     out: &mut dyn Write,
 ) -> io::Result<()> {
-    match analyze.output {
+    match saying.output {
         OutputFormat::Json => render::json(report, out),
         OutputFormat::Text => {
             let options = TextOptions {
                 width: surroundings.width,
-                color: surroundings.color(analyze.color),
-                top: analyze.top,
+                color: surroundings.color(saying.color),
+                top: saying.top,
             };
             render::text(report, options, out)
         }

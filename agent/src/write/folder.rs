@@ -51,6 +51,14 @@ impl Destination {
         Ok(path)
     }
 
+    /// The folders that are tried, in this order.
+    pub fn directories(&self) -> &[PathBuf] {
+        match &self.place {
+            Place::Named(directory) => std::slice::from_ref(directory),
+            Place::Private(candidates) => candidates,
+        }
+    }
+
     /// The folder that is tried first.
     pub fn directory(&self) -> &Path {
         match &self.place {

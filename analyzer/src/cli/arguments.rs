@@ -29,6 +29,8 @@ pub(super) enum Command {
     Analyze(Analyze),
     /// Print the dumps like jstack does, equal stacks folded together
     Show(Show),
+    /// Ask a process that has the agent for dumps, wait for them, and say what is wrong
+    Dump(Dump),
     /// What a detector looks for, its evidence, its limits, what to do; with no name, the list
     Explain(Explain),
 }
@@ -60,6 +62,20 @@ pub(super) struct Reading {
 }
 
 impl Reading {
+    /// Everything about one path that is not said otherwise.
+    pub(super) fn of(path: PathBuf) -> Reading {
+        let limits = Limits::default();
+        Reading {
+            paths: vec![path],
+            format: None,
+            symbols: None,
+            max_bytes: limits.bytes,
+            max_memory: limits.memory,
+            max_threads: limits.threads,
+            max_files: limits.members,
+        }
+    }
+
     /// How much is to be read.
     pub(super) fn limits(&self) -> Limits {
         Limits {
@@ -89,6 +105,13 @@ fn size(text: &str) -> Result<u64, String> {
 pub(super) struct Analyze {
     #[command(flatten)]
     pub reading: Reading,
+    #[command(flatten)]
+    pub saying: Saying,
+}
+
+/// How a report is said, and where.
+#[derive(Args)]
+pub(super) struct Saying {
     /// How to say it
     #[arg(long, value_enum, default_value_t)]
     pub output: OutputFormat,
@@ -113,6 +136,18 @@ pub(super) struct Show {
     /// Every thread or task in a block of its own
     #[arg(long)]
     pub all: bool,
+}
+
+#[derive(Args)]
+pub(super) struct Dump {
+    /// The process; it must have the agent, and belong to you
+    #[arg(value_parser = clap::value_parser!(i32).range(1..))]
+    pub pid: i32,
+    /// Seconds without a further dump after which it is not waited for any longer
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    pub patience: u64,
+    #[command(flatten)]
+    pub saying: Saying,
 }
 
 #[derive(Args)]

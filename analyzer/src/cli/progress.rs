@@ -11,23 +11,24 @@ const BEAT: Duration = Duration::from_millis(500);
 /// Says on standard error what is being done and for how long, from the second beat on. Ends,
 /// and wipes its line, when dropped.
 pub(super) struct Progress {
-    work: Option<(Sender<&'static str>, JoinHandle<()>)>,
+    work: Option<(Sender<String>, JoinHandle<()>)>,
 }
 
 impl Progress {
     /// Begins, if anyone watches.
-    pub(super) fn start(watched: bool, doing: &'static str) -> Progress {
+    pub(super) fn start(watched: bool, doing: &str) -> Progress {
         let work = watched.then(|| {
             let (say, heard) = mpsc::channel();
+            let doing = doing.to_owned();
             (say, thread::spawn(move || beat(doing, &heard)))
         });
         Progress { work }
     }
 
     /// Says what is done from now on.
-    pub(super) fn say(&self, doing: &'static str) {
+    pub(super) fn say(&self, doing: &str) {
         if let Some((say, _)) = &self.work {
-            let _ = say.send(doing);
+            let _ = say.send(doing.to_owned());
         }
     }
 }
@@ -41,7 +42,7 @@ impl Drop for Progress {
     }
 }
 
-fn beat(mut doing: &'static str, heard: &mpsc::Receiver<&'static str>) {
+fn beat(mut doing: String, heard: &mpsc::Receiver<String>) {
     let start = Instant::now();
     let mut spoken = false;
     loop {

@@ -1,0 +1,49 @@
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+
+use crate::incident::SERIES;
+use crate::running::Running;
+
+/// `sigquit dump` of a process: its exit status, and what it said on both streams.
+fn dump(pid: u32) -> (u8, Vec<u8>, String) {
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let pid = pid.to_string();
+    let arguments = ["sigquit", "dump", &pid, "--output", "json"].map(Into::into);
+    let status = sigquit_analyzer::cli::run(arguments, &mut out, &mut err);
+    (status, out, String::from_utf8(err).unwrap())
+}
+
+#[test]
+fn a_process_that_has_the_agent_is_asked_and_its_verdict_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    let victim = env!("CARGO_BIN_EXE_victim");
+    let mut running = Running::start(victim, "deadlock", folder.path(), &SERIES).unwrap();
+    running.wait_for("ready").unwrap();
+
+    let (status, out, err) = dump(running.pid());
+
+    assert_eq!(status, 0, "{err}");
+    let report: Value = serde_json::from_slice(&out).unwrap();
+    assert_eq!(report["findings"][0]["detector"], "deadlock", "{report}");
+    assert_eq!(report["processes"][0]["dumps"].as_array().unwrap().len(), 3);
+    assert!(err.contains(&*running.dumps().to_string_lossy()), "{err}");
+    // Once more: the incident before is another one.
+    assert_eq!(dump(running.pid()).0, 0);
+    assert_eq!(running.dumps().read_dir().unwrap().count(), 2);
+}
+
+#[test]
+fn a_process_without_the_agent_is_sent_nothing() {
+    let mut sleeping = Command::new("sleep").arg("60").stdin(Stdio::null()).spawn().unwrap();
+    let (status, out, err) = dump(sleeping.id());
+    assert_eq!((status, out), (2, Vec::new()));
+    assert!(err.contains("has no agent"), "{err}");
+    assert_eq!(sleeping.try_wait().unwrap(), None, "it lives");
+    sleeping.kill().unwrap();
+    sleeping.wait().unwrap();
+
+    let (status, _, err) = dump(sleeping.id());
+    assert_eq!(status, 2);
+    assert!(err.contains("No such process"), "{err}");
+}
