@@ -155,6 +155,8 @@ fn render_report(
 ) -> io::Result<()> {
     match analyze.output {
         OutputFormat::Json => render::json(report, out),
+        OutputFormat::Markdown => render::markdown(report, analyze.top, out),
+        OutputFormat::Sarif => render::sarif(report, out),
         OutputFormat::Text => {
             let options = TextOptions {
                 width: surroundings.width,

@@ -31,6 +31,7 @@ fn finding(id: &str, detector: &'static str, headline: &str) -> RankedFinding {
         id: id.into(),
         detector,
         process: "p1".into(),
+        signature: detector.into(),
         role: Role::Root,
         severity: Severity::Critical,
         score: 90,
@@ -46,6 +47,7 @@ fn finding(id: &str, detector: &'static str, headline: &str) -> RankedFinding {
         owner: None,
         owner_source: None,
         frames: Vec::new(),
+        places: Vec::new(),
         caused_by: Vec::new(),
         evidence: Vec::new(),
     }

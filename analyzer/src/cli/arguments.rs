@@ -138,6 +138,10 @@ pub(super) enum OutputFormat {
     Text,
     /// For programs: `sigquit.report/1`.
     Json,
+    /// For tickets and chat.
+    Markdown,
+    /// For code review: SARIF 2.1.0.
+    Sarif,
 }
 
 /// The least severity that makes the exit status 1.

@@ -15,8 +15,8 @@ mod report;
 mod verdict;
 
 pub use report::{
-    ClusterReport, DumpReport, EvidenceReport, InputReport, MemberReport, ProcessReport,
-    RankedFinding, Report, Role, Status, Verdict,
+    ClusterReport, DumpReport, EvidenceReport, InputReport, MemberReport, PlaceReport,
+    ProcessReport, RankedFinding, Report, Role, Status, Verdict,
 };
 
 use cause::Causes;

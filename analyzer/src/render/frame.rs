@@ -122,7 +122,7 @@ pub(super) fn hold_sentence(dump: &Dump, hold: &Hold) -> String {
 }
 
 fn source(source: OwnerSource) -> &'static str {
-    super::json::owner_source_name(source)
+    super::phrase::owner_source_name(source)
 }
 
 fn lock_words(lock: &Lock) -> String {

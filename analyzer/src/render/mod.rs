@@ -1,18 +1,24 @@
-//! Report -> text or JSON, and dumps as they are. Computes nothing: what is not in the report or
-//! the dump is not in the output.
+//! Report -> text, JSON, Markdown, SARIF; and dumps as they are. Computes nothing: what is not in
+//! the report or the dump is not in the output.
 
+mod chain;
 mod detectors;
 mod fold;
 mod frame;
 mod json;
+mod markdown;
 mod page;
+mod phrase;
 mod plain;
+mod sarif;
 mod show;
 mod task;
 mod text;
 
 pub use detectors::detectors;
 pub use json::json;
+pub use markdown::markdown;
 pub(crate) use plain::plain;
+pub use sarif::sarif;
 pub use show::show;
 pub use text::{TextOptions, text};
