@@ -24,7 +24,7 @@ use surroundings::Surroundings;
 
 use crate::explain::Report;
 use crate::render::{self, TextOptions};
-use crate::{analyze_read, detect, model};
+use crate::{analyze_with, detect, model};
 
 const DONE: u8 = 0;
 const FOUND: u8 = 1;
@@ -105,7 +105,7 @@ fn run_analyze(
     let read = read_all(&analyze.reading, &progress);
     let understood = read.holds_a_dump();
     progress.say("analysing");
-    let report = analyze_read(read.inputs, &read.errors);
+    let report = analyze_with(read.inputs, &read.errors, analyze.output.detail());
     drop(progress);
     read.remarks.iter().for_each(|remark| say(err, remark));
     if !understood {
@@ -155,6 +155,7 @@ fn render_report(
 ) -> io::Result<()> {
     match analyze.output {
         OutputFormat::Json => render::json(report, out),
+        OutputFormat::Html => render::html(report, out),
         OutputFormat::Markdown => render::markdown(report, analyze.top, out),
         OutputFormat::Sarif => render::sarif(report, out),
         OutputFormat::Text => {

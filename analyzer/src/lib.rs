@@ -8,7 +8,7 @@
 //! cluster   alike stacks together
 //! detect    what is wrong; one detector a file; knows no format
 //! explain   findings -> a ranked story: cause, what it causes, evidence, next step
-//! render    report -> text or JSON, dumps -> stacks to read; computes nothing
+//! render    report -> text, JSON, HTML and others, dumps -> stacks to read; computes nothing
 //! ```
 //!
 //! ```
@@ -45,6 +45,15 @@ pub fn analyze(inputs: Vec<read::Input>) -> explain::Report {
 
 /// The same, where some inputs could not be read: the report tells of them too.
 pub fn analyze_read(inputs: Vec<read::Input>, errors: &[read::ReadError]) -> explain::Report {
+    analyze_with(inputs, errors, explain::Detail::Story)
+}
+
+/// The same, in as much detail as is wanted.
+pub fn analyze_with(
+    inputs: Vec<read::Input>,
+    errors: &[read::ReadError],
+    detail: explain::Detail,
+) -> explain::Report {
     let read = inputs.iter().map(explain::InputReport::from);
     let reports = read.chain(errors.iter().map(explain::InputReport::from)).collect();
     let incidents = model::incidents(inputs);
@@ -53,5 +62,5 @@ pub fn analyze_read(inputs: Vec<read::Input>, errors: &[read::ReadError]) -> exp
         clusters: cluster::cluster(incident),
         findings: detect::detect(incident),
     });
-    explain::explain(reports, diagnoses.collect())
+    explain::explain(reports, diagnoses.collect(), detail)
 }

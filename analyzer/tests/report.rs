@@ -158,6 +158,7 @@ fn incident() -> Report {
             frames: vec!["ConnectionPool::borrow".into()],
             members: threads("request-", 5..=8),
         }],
+        pictures: Vec::new(),
     }
 }
 

@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::surroundings::ColorChoice;
 use crate::detect::{self, Severity};
-use crate::explain::Report;
+use crate::explain::{Detail, Report};
 use crate::read::{self, Limits};
 
 #[derive(Parser)]
@@ -138,10 +138,25 @@ pub(super) enum OutputFormat {
     Text,
     /// For programs: `sigquit.report/1`.
     Json,
+    /// One file for a browser, with pictures; sends nothing anywhere.
+    Html,
     /// For tickets and chat.
     Markdown,
     /// For code review: SARIF 2.1.0.
     Sarif,
+}
+
+impl OutputFormat {
+    /// How much a report has to hold to be said so.
+    pub(super) fn detail(self) -> Detail {
+        match self {
+            OutputFormat::Html => Detail::Pictures,
+            OutputFormat::Text
+            | OutputFormat::Json
+            | OutputFormat::Markdown
+            | OutputFormat::Sarif => Detail::Story,
+        }
+    }
 }
 
 /// The least severity that makes the exit status 1.

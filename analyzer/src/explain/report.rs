@@ -2,6 +2,7 @@
 
 use sigquit_dump::{Kind, OwnerSource};
 
+use super::picture::Picture;
 use crate::detect::{Grade, LockOf, Severity};
 use crate::read::{Input, ReadError, Warning};
 
@@ -18,6 +19,8 @@ pub struct Report {
     pub findings: Vec<RankedFinding>,
     /// Where everyone is, the largest cluster first.
     pub clusters: Vec<ClusterReport>,
+    /// What pictures are drawn from, one a process that shows somebody; empty unless asked for.
+    pub pictures: Vec<Picture>,
 }
 
 /// The answer.
