@@ -7,6 +7,7 @@
 //! | 2 | no input could be understood, the arguments are wrong, or the output cannot be written |
 
 mod arguments;
+mod manual;
 mod output;
 mod progress;
 mod reading;
@@ -23,6 +24,8 @@ use reading::read_all;
 use surroundings::Surroundings;
 
 use crate::explain::Report;
+use crate::read::{Input, ReadError};
+use crate::redact::Redaction;
 use crate::render::{self, TextOptions};
 use crate::{analyze_with, detect, model};
 
@@ -67,6 +70,18 @@ fn command(
             let written = run_explain(explain, surroundings, out);
             written.map_or_else(|error| failed_output(&error, DONE, err), |()| DONE)
         }
+        Command::Completions(wanted) => {
+            let written = manual::write_completions(wanted, out);
+            written.map_or_else(|error| failed_output(&error, DONE, err), |()| DONE)
+        }
+        Command::Man(wanted) => match manual::write_manual(wanted, out) {
+            Ok(true) => DONE,
+            Ok(false) => {
+                say(err, "there is no such command");
+                WRONG
+            }
+            Err(error) => failed_output(&error, DONE, err),
+        },
     }
 }
 
@@ -105,7 +120,7 @@ fn run_analyze(
     let read = read_all(&analyze.reading, &progress);
     let understood = read.holds_a_dump();
     progress.say("analysing");
-    let report = analyze_with(read.inputs, &read.errors, analyze.output.detail());
+    let report = report_on(analyze, read.inputs, read.errors);
     drop(progress);
     read.remarks.iter().for_each(|remark| say(err, remark));
     if !understood {
@@ -114,6 +129,18 @@ fn run_analyze(
     let status = if analyze.fail_on.is_met(&report) { FOUND } else { DONE };
     let written = write_report(analyze, &report, surroundings, out);
     written.map_or_else(|error| failed_output(&error, status, err), |()| status)
+}
+
+fn report_on(analyze: &Analyze, mut inputs: Vec<Input>, mut errors: Vec<ReadError>) -> Report {
+    let mut redaction = analyze.redact.then(Redaction::default);
+    if let Some(redaction) = &mut redaction {
+        redaction.redact_inputs(&mut inputs, &mut errors);
+    }
+    let mut report = analyze_with(inputs, &errors, analyze.output.detail());
+    if let Some(redaction) = &mut redaction {
+        redaction.redact_report(&mut report);
+    }
+    report
 }
 
 fn run_show(
@@ -158,6 +185,10 @@ fn render_report(
         OutputFormat::Html => render::html(report, out),
         OutputFormat::Markdown => render::markdown(report, analyze.top, out),
         OutputFormat::Sarif => render::sarif(report, out),
+        OutputFormat::JUnit => render::junit(report, out),
+        OutputFormat::OpenMetrics => render::openmetrics(report, out),
+        OutputFormat::Dot => render::dot(report, out),
+        OutputFormat::Mermaid => render::mermaid(report, out),
         OutputFormat::Text => {
             let options = TextOptions {
                 width: surroundings.width,

@@ -24,6 +24,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! What is to be shared goes through [`redact`] after `read`, and again after `explain`.
+//!
 //! The command `sigquit` is [`cli`]: it reads, calls [`analyze_read`] and renders. What it prints
 //! as JSON is a public contract, published as `schema/report-1.schema.json`; this library's types
 //! are free to change.
@@ -36,6 +38,7 @@ pub mod detect;
 pub mod explain;
 pub mod model;
 pub mod read;
+pub mod redact;
 pub mod render;
 
 /// The whole analysis of inputs that were read: from dumps to a report.

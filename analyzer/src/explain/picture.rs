@@ -8,7 +8,7 @@ use sigquit_dump::{LockId, OwnerSource};
 use super::member::member_report;
 use super::rank::Ranked;
 use super::{Diagnosis, MemberReport};
-use crate::model::{Activity, Call, CallId, Incident, MemberId};
+use crate::model::{Activity, Call, CallId, Incident, MemberId, Origin};
 
 /// A picture shows so many members at most; those in findings before others.
 const MOST_MEMBERS: usize = 100_000;
@@ -24,6 +24,8 @@ pub struct Picture {
     pub process: String,
     /// The functions that are on stacks, normalized.
     pub functions: Vec<String>,
+    /// Those of them that are the runtime's own.
+    pub runtime: Vec<u32>,
     /// Calls: a function, and its place in the source as `file:line`; empty when not known.
     pub calls: Vec<(u32, String)>,
     /// All stacks as a tree: a node is a call beneath its caller's node, which comes before it.
@@ -285,6 +287,9 @@ impl<'a> Drawing<'a> {
         let function = *self.functions.entry(&call.function).or_insert(next);
         if function == next {
             self.picture.functions.push(call.function.clone());
+            if call.origin == Origin::Runtime {
+                self.picture.runtime.push(function);
+            }
         }
         let number = self.picture.calls.len() as u32;
         self.picture.calls.push((function, place(call)));

@@ -73,7 +73,15 @@ impl Planter<'_> {
         let mut lines = Vec::new();
         match self.picture.locks[lock].owners.as_slice() {
             [(owner, _)] => self.owner(*owner, 0, "owner", &mut lines),
-            _ => self.lock(lock, 0, &mut lines),
+            several => {
+                let owners = several.iter().map(|&(owner, _)| self.member(owner).clone());
+                let text = match several {
+                    [] => "owner unknown".to_owned(),
+                    _ => fold(&owners.collect::<Vec<_>>(), NAMES),
+                };
+                lines.push(Line { depth: 0, kind: "owner", text });
+                self.lock(lock, 1, &mut lines);
+            }
         }
         self.lines += lines.len();
         Tree { lines }
@@ -96,8 +104,7 @@ impl Planter<'_> {
     fn lock(&mut self, at: usize, depth: usize, lines: &mut Vec<Line>) {
         self.told[at] = true;
         let lock = &self.picture.locks[at];
-        let (kind, known) = owners(lock, self.picture);
-        lines.push(Line { depth, kind, text: format!("{}{known}", plain(&lock.name)) });
+        lines.push(lock_line(lock, depth));
         let blocks = |waiter: &&u32| self.owned.contains_key(*waiter);
         let (owners, leaves): (Vec<&u32>, Vec<&u32>) = lock.waiters.iter().partition(blocks);
         for &&owner in &owners {
@@ -124,27 +131,15 @@ impl Planter<'_> {
     }
 }
 
-/// What is to be said of a lock's owners where the line above does not say it.
-fn owners(lock: &WantedLock, picture: &Picture) -> (&'static str, String) {
-    match lock.owners.as_slice() {
-        [] => ("lock inferred", ", owner unknown".to_owned()),
-        [(_, source)] => (kind_of(&[*source]), format!(", owner {}", owner_source_name(*source))),
-        several => {
-            let members: Vec<MemberReport> = several
-                .iter()
-                .map(|&(owner, _)| picture.members[owner as usize].member.clone())
-                .collect();
-            let sources: Vec<OwnerSource> = several.iter().map(|&(_, source)| source).collect();
-            (kind_of(&sources), format!(", owned by {}", fold(&members, NAMES)))
-        }
-    }
-}
-
-fn kind_of(sources: &[OwnerSource]) -> &'static str {
-    match sources.contains(&OwnerSource::Inferred) {
-        true => "lock inferred",
-        false => "lock",
-    }
+/// A lock beneath its owners: an edge that is drawn dashed where these are not certain.
+fn lock_line(lock: &WantedLock, depth: usize) -> Line {
+    let least = lock.owners.iter().map(|&(_, source)| source).max();
+    let known = least.map(|source| format!(", owner {}", owner_source_name(source)));
+    let kind = match least {
+        Some(OwnerSource::Runtime | OwnerSource::Tracked) => "lock",
+        Some(OwnerSource::Inferred) | None => "lock inferred",
+    };
+    Line { depth, kind, text: format!("{}{}", plain(&lock.name), known.unwrap_or_default()) }
 }
 
 #[cfg(test)]
@@ -216,7 +211,9 @@ mod tests {
 
     #[test]
     fn an_unknown_owner_is_said_to_be_unknown() {
-        assert_eq!(lines(&picture(2, &[(&[], &[0, 1])])), ["mutex, owner unknown", " t0, t1"]);
+        let trees = trees(&picture(2, &[(&[], &[0, 1])]));
+        assert_eq!(trees[0].lines[1].kind, "lock inferred");
+        assert_eq!(lines(&picture(2, &[(&[], &[0, 1])])), ["owner unknown", " mutex", "  t0, t1"]);
     }
 
     #[test]

@@ -10,11 +10,31 @@ const isSame = (process, member, dump) => (process.seen[dump][member] & 1) === 1
 /// Prepares a process: its stacks merged by function, and the newest sight of everyone.
 function prepare(process) {
   if (process.merged) return process;
-  const merged = { of: new Int32Array(process.callers.length), callers: [], functions: [], children: [] };
+  process.merged = merge(process);
+  process.newest = Int32Array.from(process.names, (_, member) => {
+    for (let dump = process.seen.length - 1; dump >= 0; dump--) {
+      if (process.seen[dump][member] >= 0) return sightOf(process, member, dump);
+    }
+    return -1;
+  });
+  process.order = order(process);
+  return process;
+}
+
+/// The first of the merged frames: stacks on which there are only the runtime's.
+const RUNTIME = 0;
+
+/// The stacks as a tree of functions, whatever lines the calls are at. The runtime's frames with
+/// which every thread begins are left out.
+function merge(process) {
+  const merged = { of: new Int32Array(process.callers.length), callers: [-1], functions: [-1], children: [[]] };
+  const isRuntime = new Set(process.runtime);
   const known = new Map();
   process.callers.forEach((caller, node) => {
-    const outer = caller < 0 ? -1 : merged.of[caller];
+    const inner = caller >= 0 && merged.of[caller] !== RUNTIME;
+    const outer = inner ? merged.of[caller] : -1;
     const name = process.calls[process.nodeCalls[node]][0];
+    if (!inner && isRuntime.has(name)) return;
     const key = `${outer} ${name}`;
     let at = known.get(key);
     if (at === undefined) {
@@ -27,15 +47,12 @@ function prepare(process) {
     }
     merged.of[node] = at;
   });
-  process.merged = merged;
-  process.newest = Int32Array.from(process.names, (_, member) => {
-    for (let dump = process.seen.length - 1; dump >= 0; dump--) {
-      if (process.seen[dump][member] >= 0) return sightOf(process, member, dump);
-    }
-    return -1;
-  });
-  process.order = order(process);
-  return process;
+  return merged;
+}
+
+/// The function of a merged frame.
+function frameName(process, frame) {
+  return frame === RUNTIME ? "(only the runtime's frames)" : process.functions[process.merged.functions[frame]];
 }
 
 /// Rows by cluster, the busy ones first; within one by name or number.
@@ -80,7 +97,7 @@ function shortName(name) {
 function whereIs(process, sight) {
   if (!sight) return "";
   const signature = data.signatures[sight[3]];
-  if (signature) return signature;
+  if (signature) return signature.split(" < ").map(shortName).join(" < ");
   return sight[2] < 0 ? "(no stack)" : process.functions[process.calls[process.nodeCalls[sight[2]]][0]];
 }
 

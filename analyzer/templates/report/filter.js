@@ -32,7 +32,8 @@ function matchingSights(process, text) {
   const inFrame = new Uint8Array(process.callers.length);
   process.callers.forEach((caller, node) => {
     hasText[node] = functions[process.calls[process.nodeCalls[node]][0]] || (caller >= 0 && hasText[caller]) ? 1 : 0;
-    inFrame[node] = process.merged.of[node] === filter.frame || (caller >= 0 && inFrame[caller]) ? 1 : 0;
+    const within = caller >= 0 && inFrame[caller] && process.merged.of[caller] !== RUNTIME;
+    inFrame[node] = process.merged.of[node] === filter.frame || within ? 1 : 0;
   });
   return process.sights.map(([activity, , node, cluster]) => {
     if (filter.activity >= 0 && activity !== filter.activity) return 0;
@@ -53,7 +54,20 @@ function fillChoices() {
   choices("pool", [[-1, "any"], ...process.poolNames.map((name, at) => [at, name])]);
   choices("cluster", [[-1, "any"], ...[...clusters].sort((a, b) => a - b).map((at) => [at, `c${at + 1} ${data.signatures[at]}`])]);
   choices("finding", [["", "any"], ...process.findings.map((finding) => [finding.id, finding.id])]);
+  showLegend(process);
   document.querySelector(".process-choice").hidden = data.processes.length < 2;
+}
+
+/// The colours that are there.
+function showLegend(process) {
+  const there = new Set(process.sights.map(([activity]) => activity));
+  const items = data.activities.flatMap(([name, words], at) => {
+    if (!there.has(at)) return [];
+    const item = element("li", words);
+    item.prepend(element("i", "", name));
+    return [item];
+  });
+  field("legend").replaceChildren(...items, element("li", "\u25ac same activation as in the dump before"));
 }
 
 function choices(id, options) {

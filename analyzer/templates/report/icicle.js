@@ -60,7 +60,7 @@ function drawStacks(process) {
 const sum = (frames) => frames.reduce((total, at) => total + icicle.counts[at], 0);
 
 function frameAt(process, at, left, width, level) {
-  const name = process.functions[process.merged.functions[at]];
+  const name = frameName(process, at);
   const count = icicle.counts[at];
   const made = element("button", width > 24 ? shortName(name) : "", "frame");
   const dumps = process.seen.length;

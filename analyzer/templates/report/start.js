@@ -49,11 +49,6 @@ function listenToTheme() {
 listenToTheme();
 if (data.processes.length) {
   document.querySelectorAll(".scripted").forEach((part) => { part.hidden = false; });
-  field("legend").append(...data.activities.map(([name, words]) => {
-    const item = element("li", words);
-    item.prepend(element("i", "", name));
-    return item;
-  }));
   fillChoices();
   listenToForm();
   listenToThreads();

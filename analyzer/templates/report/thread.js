@@ -27,8 +27,18 @@ function showThreadIn(process, member, dump, seen) {
     buttons.append(button);
   }
   field("thread").replaceChildren(
-    title, element("p", words.join(", "), "quiet"), findingsOf(process, member), buttons, copy, element("pre", text || "(no stack)"),
+    title, element("p", words.join(", "), "quiet"), findingsOf(process, member), buttons, copy, stackList(frames),
   );
+}
+
+function stackList(frames) {
+  const made = element("ol", frames.length ? "" : "(no stack)", "frames");
+  for (const [name, place] of frames) {
+    const item = element("li");
+    item.append(element("code", name), " ", element("span", place, "quiet"));
+    made.append(item);
+  }
+  return made;
 }
 
 /// Links to the findings that a member is in.

@@ -2,18 +2,23 @@
 // One row a thread, one cell a dump. Only the rows in sight exist.
 
 const ROW = 22;
+const HIGHEST = 20 * ROW;
 const list = { shown: new Int32Array(), chosen: -1 };
 
 function showThreads(shown) {
   const process = current();
   list.shown = shown;
   list.chosen = -1;
+  field("thread").replaceChildren(element("p", "Choose a thread to see its stack.", "quiet"));
+  const height = Math.min(HIGHEST, Math.max(3, shown.length) * ROW);
   field("sheet").style.height = `${shown.length * ROW}px`;
+  field("rows").style.height = `${height}px`;
+  field("overview").height = height;
   field("rows").classList.toggle("many", process.seen.length > 12);
   field("rows").scrollTop = 0;
-  const left = process.leftOut ? `; ${process.leftOut} more are left out of the pictures` : "";
-  const stacks = process.stacksLeftOut ? `; ${process.stacksLeftOut} stacks are left out` : "";
-  const frame = filter.frame < 0 ? "" : ` in ${process.functions[process.merged.functions[filter.frame]]}`;
+  const left = process.leftOut ? `; ${process.leftOut} more left out of the pictures` : "";
+  const stacks = process.stacksLeftOut ? `; ${process.stacksLeftOut} stacks left out` : "";
+  const frame = filter.frame < 0 ? "" : ` in ${frameName(process, filter.frame)}`;
   field("shown").textContent = `${shown.length} of ${process.names.length} shown${frame}${left}${stacks}`;
   showHeads(process);
   drawRows();
@@ -55,7 +60,7 @@ function row(at) {
   const name = element("span", nameOf(process, member));
   name.title = nameOf(process, member);
   const place = element("span", where);
-  place.title = where;
+  place.title = where.replaceAll(" < ", "\n");
   made.append(name, cells, place);
   made.id = `row-${at}`;
   made.setAttribute("role", "option");
@@ -121,7 +126,7 @@ function listenToThreads() {
     const steps = { ArrowDown: 1, ArrowUp: -1, PageDown: page, PageUp: -page, Home: -Infinity, End: Infinity };
     if (!(event.key in steps)) return;
     event.preventDefault();
-    chooseRow(list.chosen < 0 ? 0 : list.chosen + steps[event.key]);
+    chooseRow(list.chosen + steps[event.key]);
   });
   field("overview").addEventListener("click", (event) => {
     const share = event.offsetY / field("overview").clientHeight;

@@ -8,6 +8,7 @@ use sigquit_dump::Kind;
 
 use crate::explain::{Picture, PictureFinding, PictureMember, Report};
 use crate::model::Activity;
+use crate::render::frame::short_path;
 use crate::render::plain::plain;
 
 /// Activities as the page orders them: class, words.
@@ -48,6 +49,8 @@ struct ProcessData {
     /// The dumps' ids and times.
     dumps: Vec<String>,
     functions: Vec<String>,
+    /// Functions of the runtime.
+    runtime: Vec<u32>,
     /// Function, place.
     calls: Vec<(u32, String)>,
     /// For each node its caller's, or -1.
@@ -113,7 +116,12 @@ fn process(report: &Report, picture: &Picture) -> ProcessData {
             .map(|dump| format!("{} {}", dump.id, dump.time.as_deref().unwrap_or_default()))
             .collect(),
         functions: picture.functions.iter().map(|name| plain(name)).collect(),
-        calls: picture.calls.iter().map(|(name, place)| (*name, plain(place))).collect(),
+        runtime: picture.runtime.clone(),
+        calls: picture
+            .calls
+            .iter()
+            .map(|(name, place)| (*name, plain(short_path(place))))
+            .collect(),
         callers: picture.nodes.iter().map(|node| or_minus_one(node.caller)).collect(),
         node_calls: picture.nodes.iter().map(|node| node.call).collect(),
         sights: picture

@@ -3,13 +3,14 @@
 use crate::explain::{ClusterReport, InputReport, MemberReport, RankedFinding, Report, Role};
 use crate::render::chain;
 use crate::render::fold::fold;
+use crate::render::frame::short_path;
 use crate::render::phrase::{
     self, evidence, grade_words, process_sentence, role_name, severity_name,
 };
 use crate::render::plain::plain;
 
 /// How many groups of names are listed.
-const NAMES: usize = 30;
+const NAMES: usize = 12;
 /// Facts of a finding that are shown at once; the rest is unfolded.
 const FACTS: usize = 6;
 /// The deepest place in the chain for which there is a style.
@@ -129,8 +130,8 @@ fn people(finding: &RankedFinding) -> Vec<(&'static str, String)> {
 fn place(finding: &RankedFinding, function: &str) -> String {
     let place = finding.places.iter().find(|place| place.function == function);
     place.map_or(String::new(), |place| match place.line {
-        Some(line) => plain(&format!("{}:{line}", place.file)),
-        None => plain(&place.file),
+        Some(line) => plain(&format!("{}:{line}", short_path(&place.file))),
+        None => plain(short_path(&place.file)),
     })
 }
 
