@@ -8,6 +8,7 @@
 
 mod arguments;
 mod live;
+mod manual;
 mod output;
 mod progress;
 mod reading;
@@ -25,8 +26,10 @@ use reading::read_all;
 use surroundings::Surroundings;
 
 use crate::explain::Report;
+use crate::read::{Input, ReadError};
+use crate::redact::Redaction;
 use crate::render::{self, TextOptions};
-use crate::{analyze_read, detect, model};
+use crate::{analyze_with, detect, model};
 
 const DONE: u8 = 0;
 const FOUND: u8 = 1;
@@ -70,6 +73,18 @@ fn command(
             let written = run_explain(explain, surroundings, out);
             written.map_or_else(|error| failed_output(&error, DONE, err), |()| DONE)
         }
+        Command::Completions(wanted) => {
+            let written = manual::write_completions(wanted, out);
+            written.map_or_else(|error| failed_output(&error, DONE, err), |()| DONE)
+        }
+        Command::Man(wanted) => match manual::write_manual(wanted, out) {
+            Ok(true) => DONE,
+            Ok(false) => {
+                say(err, "there is no such command");
+                WRONG
+            }
+            Err(error) => failed_output(&error, DONE, err),
+        },
     }
 }
 
@@ -118,7 +133,7 @@ fn read_and_analyze(
     let read = read_all(reading, &progress);
     let understood = read.holds_a_dump();
     progress.say("analysing");
-    let report = analyze_read(read.inputs, &read.errors);
+    let report = report_on(saying, read.inputs, read.errors);
     drop(progress);
     read.remarks.iter().for_each(|remark| say(err, remark));
     if !understood {
@@ -149,6 +164,18 @@ fn run_dump(
     remark.iter().for_each(|remark| say(err, remark));
     say(err, &format!("the dumps are in {}", folder.display()));
     read_and_analyze(&Reading::of(folder), &dump.saying, surroundings, out, err)
+}
+
+fn report_on(saying: &Saying, mut inputs: Vec<Input>, mut errors: Vec<ReadError>) -> Report {
+    let mut redaction = saying.redact.then(Redaction::default);
+    if let Some(redaction) = &mut redaction {
+        redaction.redact_inputs(&mut inputs, &mut errors);
+    }
+    let mut report = analyze_with(inputs, &errors, saying.output.detail());
+    if let Some(redaction) = &mut redaction {
+        redaction.redact_report(&mut report);
+    }
+    report
 }
 
 fn run_show(
@@ -190,6 +217,13 @@ fn render_report(
 ) -> io::Result<()> {
     match saying.output {
         OutputFormat::Json => render::json(report, out),
+        OutputFormat::Html => render::html(report, out),
+        OutputFormat::Markdown => render::markdown(report, saying.top, out),
+        OutputFormat::Sarif => render::sarif(report, out),
+        OutputFormat::JUnit => render::junit(report, out),
+        OutputFormat::OpenMetrics => render::openmetrics(report, out),
+        OutputFormat::Dot => render::dot(report, out),
+        OutputFormat::Mermaid => render::mermaid(report, out),
         OutputFormat::Text => {
             let options = TextOptions {
                 width: surroundings.width,

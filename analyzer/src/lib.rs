@@ -8,7 +8,7 @@
 //! cluster   alike stacks together
 //! detect    what is wrong; one detector a file; knows no format
 //! explain   findings -> a ranked story: cause, what it causes, evidence, next step
-//! render    report -> text or JSON, dumps -> stacks to read; computes nothing
+//! render    report -> text, JSON, HTML and others, dumps -> stacks to read; computes nothing
 //! ```
 //!
 //! ```
@@ -24,6 +24,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! What is to be shared goes through [`redact`] after `read`, and again after `explain`.
+//!
 //! The command `sigquit` is [`cli`]: it reads, calls [`analyze_read`] and renders. What it prints
 //! as JSON is a public contract, published as `schema/report-1.schema.json`; this library's types
 //! are free to change.
@@ -36,6 +38,7 @@ pub mod detect;
 pub mod explain;
 pub mod model;
 pub mod read;
+pub mod redact;
 pub mod render;
 
 /// The whole analysis of inputs that were read: from dumps to a report.
@@ -45,6 +48,15 @@ pub fn analyze(inputs: Vec<read::Input>) -> explain::Report {
 
 /// The same, where some inputs could not be read: the report tells of them too.
 pub fn analyze_read(inputs: Vec<read::Input>, errors: &[read::ReadError]) -> explain::Report {
+    analyze_with(inputs, errors, explain::Detail::Story)
+}
+
+/// The same, in as much detail as is wanted.
+pub fn analyze_with(
+    inputs: Vec<read::Input>,
+    errors: &[read::ReadError],
+    detail: explain::Detail,
+) -> explain::Report {
     let read = inputs.iter().map(explain::InputReport::from);
     let reports = read.chain(errors.iter().map(explain::InputReport::from)).collect();
     let incidents = model::incidents(inputs);
@@ -53,5 +65,5 @@ pub fn analyze_read(inputs: Vec<read::Input>, errors: &[read::ReadError]) -> exp
         clusters: cluster::cluster(incident),
         findings: detect::detect(incident),
     });
-    explain::explain(reports, diagnoses.collect())
+    explain::explain(reports, diagnoses.collect(), detail)
 }

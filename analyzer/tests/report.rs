@@ -31,6 +31,7 @@ fn finding(id: &str, detector: &'static str, headline: &str) -> RankedFinding {
         id: id.into(),
         detector,
         process: "p1".into(),
+        signature: detector.into(),
         role: Role::Root,
         severity: Severity::Critical,
         score: 90,
@@ -46,6 +47,7 @@ fn finding(id: &str, detector: &'static str, headline: &str) -> RankedFinding {
         owner: None,
         owner_source: None,
         frames: Vec::new(),
+        places: Vec::new(),
         caused_by: Vec::new(),
         evidence: Vec::new(),
     }
@@ -156,6 +158,7 @@ fn incident() -> Report {
             frames: vec!["ConnectionPool::borrow".into()],
             members: threads("request-", 5..=8),
         }],
+        pictures: Vec::new(),
     }
 }
 

@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::manual::{Completions, Manual};
 use super::surroundings::ColorChoice;
 use crate::detect::{self, Severity};
-use crate::explain::Report;
+use crate::explain::{Detail, Report};
 use crate::read::{self, Limits};
 
 #[derive(Parser)]
@@ -33,6 +34,10 @@ pub(super) enum Command {
     Dump(Dump),
     /// What a detector looks for, its evidence, its limits, what to do; with no name, the list
     Explain(Explain),
+    /// Print what makes a shell complete the arguments
+    Completions(Completions),
+    /// Print a manual page, for `man -l`
+    Man(Manual),
 }
 
 /// What to read, and how.
@@ -124,6 +129,9 @@ pub(super) struct Saying {
     /// Tell so many findings whole, not only the first screen
     #[arg(long, value_name = "N")]
     pub top: Option<usize>,
+    /// Replace names, hosts, addresses and arguments, each by the same stand-in everywhere
+    #[arg(long)]
+    pub redact: bool,
     /// Colours; NO_COLOR is honoured
     #[arg(long, value_enum, default_value_t, value_name = "WHEN")]
     pub color: ColorChoice,
@@ -173,6 +181,37 @@ pub(super) enum OutputFormat {
     Text,
     /// For programs: `sigquit.report/1`.
     Json,
+    /// One file for a browser, with pictures; sends nothing anywhere.
+    Html,
+    /// For tickets and chat.
+    Markdown,
+    /// For code review: SARIF 2.1.0.
+    Sarif,
+    /// For build servers: a detector is a test.
+    #[value(name = "junit")]
+    JUnit,
+    /// For what collects metrics.
+    #[value(name = "openmetrics")]
+    OpenMetrics,
+    /// Who waits for whom in the newest dumps, for Graphviz.
+    Dot,
+    /// The same, for Mermaid.
+    Mermaid,
+}
+
+impl OutputFormat {
+    /// How much a report has to hold to be said so.
+    pub(super) fn detail(self) -> Detail {
+        match self {
+            OutputFormat::Html | OutputFormat::Dot | OutputFormat::Mermaid => Detail::Pictures,
+            OutputFormat::Text
+            | OutputFormat::Json
+            | OutputFormat::Markdown
+            | OutputFormat::Sarif
+            | OutputFormat::JUnit
+            | OutputFormat::OpenMetrics => Detail::Story,
+        }
+    }
 }
 
 /// The least severity that makes the exit status 1.

@@ -29,6 +29,8 @@ pub struct Cluster {
     pub idle: bool,
     /// Who was here in the newest dump that shows anyone.
     pub members: Vec<MemberId>,
+    /// For each dump that shows anyone, in time order: the dump, and who was here.
+    pub seen: Vec<(usize, Vec<MemberId>)>,
 }
 
 /// Groups an incident's members by where they are, the largest group first.
@@ -199,7 +201,8 @@ impl Group {
             per_dump,
             states: self.states,
             idle: self.idle,
-            members: self.members.pop().map_or(Vec::new(), |(_, members)| members),
+            members: self.members.last().map_or(Vec::new(), |(_, members)| members.clone()),
+            seen: self.members,
         }
     }
 }

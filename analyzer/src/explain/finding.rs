@@ -4,9 +4,12 @@ use super::bystander::{Bystanders, bystanders};
 use super::cause::{Cause, Causes};
 use super::member::{member_report, member_reports};
 use super::rank::{self, Ranked};
-use super::{Diagnosis, EvidenceReport, RankedFinding, Role, process};
-use crate::detect::Evidence;
-use crate::model::Incident;
+use super::{Diagnosis, EvidenceReport, PlaceReport, RankedFinding, Role, process};
+use crate::detect::{Evidence, Finding};
+use crate::model::{Call, Incident};
+
+/// So many of those whom a finding is about are searched for the places of its functions.
+const SEARCHED: usize = 16;
 
 /// The findings of all incidents.
 pub(super) fn findings(
@@ -45,6 +48,7 @@ fn report(ranked: &Ranked, diagnosis: &Diagnosis) -> RankedFinding {
         id: String::new(),
         detector: finding.detector,
         process: incident.id.clone(),
+        signature: signature(finding),
         role: ranked.role,
         severity: finding.severity,
         score: ranked.score,
@@ -60,9 +64,42 @@ fn report(ranked: &Ranked, diagnosis: &Diagnosis) -> RankedFinding {
         owner: finding.owner.map(|owner| member_report(incident, owner)),
         owner_source: finding.owner_source,
         frames: finding.frames.clone(),
+        places: places(incident, finding),
         caused_by: Vec::new(),
         evidence: evidence.collect(),
     }
+}
+
+/// `map-corruption: shop::Cache::get < shop::price (Mutex)`.
+fn signature(finding: &Finding) -> String {
+    let mut signature = finding.detector.to_owned();
+    if !finding.frames.is_empty() {
+        signature += &format!(": {}", finding.frames.join(" < "));
+    }
+    if let Some(lock) = &finding.lock {
+        signature += &format!(" ({})", lock.type_name.as_ref().unwrap_or(&lock.kind));
+    }
+    signature
+}
+
+/// Where in the sources the functions of a finding are, by the newest dumps that show it.
+fn places(incident: &Incident, finding: &Finding) -> Vec<PlaceReport> {
+    let about = finding.members.iter().chain(&finding.owner);
+    let about = about.chain(&finding.holders).chain(&finding.victims).take(SEARCHED);
+    let dumps = || (0..incident.dumps.len()).rev();
+    let calls: Vec<&Call> = about
+        .flat_map(|&member| dumps().flat_map(move |dump| incident.calls(member, dump)))
+        .collect();
+    let place = |function: &String| {
+        let is_it = |call: &&&Call| call.function == *function || call.printed == *function;
+        let location = calls.iter().filter(is_it).find_map(|call| call.location.as_ref())?;
+        Some(PlaceReport {
+            function: function.clone(),
+            file: location.file.clone(),
+            line: location.line,
+        })
+    };
+    finding.frames.iter().filter_map(place).collect()
 }
 
 fn evidence_report(incident: &Incident, evidence: &Evidence) -> EvidenceReport {

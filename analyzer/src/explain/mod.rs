@@ -9,14 +9,16 @@ mod cause;
 mod cluster;
 mod finding;
 mod member;
+mod picture;
 mod process;
 mod rank;
 mod report;
 mod verdict;
 
+pub use picture::{Node, Picture, PictureFinding, PictureMember, Seen, Sight, WantedLock};
 pub use report::{
-    ClusterReport, DumpReport, EvidenceReport, InputReport, MemberReport, ProcessReport,
-    RankedFinding, Report, Role, Status, Verdict,
+    ClusterReport, DumpReport, EvidenceReport, InputReport, MemberReport, PlaceReport,
+    ProcessReport, RankedFinding, Report, Role, Status, Verdict,
 };
 
 use cause::Causes;
@@ -35,8 +37,18 @@ pub struct Diagnosis<'a> {
     pub findings: Vec<Finding>,
 }
 
+/// How much a report is to hold.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Detail {
+    /// What is to be read.
+    #[default]
+    Story,
+    /// What pictures are drawn from, too: everyone in every dump.
+    Pictures,
+}
+
 /// Ranks the findings of all incidents, tells causes from symptoms, and draws the verdict.
-pub fn explain(inputs: Vec<InputReport>, diagnoses: Vec<Diagnosis>) -> Report {
+pub fn explain(inputs: Vec<InputReport>, diagnoses: Vec<Diagnosis>, detail: Detail) -> Report {
     let causes: Vec<Causes> = diagnoses.iter().map(Causes::of).collect();
     let ranking = rank::rank(&diagnoses, &causes);
     Report {
@@ -44,6 +56,10 @@ pub fn explain(inputs: Vec<InputReport>, diagnoses: Vec<Diagnosis>) -> Report {
         findings: finding::findings(&diagnoses, &causes, &ranking),
         processes: diagnoses.iter().map(|diagnosis| process::report(diagnosis.incident)).collect(),
         clusters: cluster::clusters(&diagnoses),
+        pictures: match detail {
+            Detail::Story => Vec::new(),
+            Detail::Pictures => picture::pictures(&diagnoses, &ranking),
+        },
         inputs,
     }
 }
@@ -108,7 +124,8 @@ mod tests {
     }
 
     fn report(incident: &Incident, findings: Vec<Finding>) -> Report {
-        explain(Vec::new(), vec![Diagnosis { incident, clusters: Vec::new(), findings }])
+        let diagnosis = Diagnosis { incident, clusters: Vec::new(), findings };
+        explain(Vec::new(), vec![diagnosis], Detail::Story)
     }
 
     /// The story as `root`, `symptom<-cause` and `beside=contributing`, in rank order.
@@ -294,8 +311,11 @@ mod tests {
         let incident = scene.incident();
         let clusters = crate::cluster::cluster(&incident);
         let findings = vec![finding("spin-loop", [0])];
-        let report =
-            explain(Vec::new(), vec![Diagnosis { incident: &incident, clusters, findings }]);
+        let report = explain(
+            Vec::new(),
+            vec![Diagnosis { incident: &incident, clusters, findings }],
+            Detail::Story,
+        );
         assert_eq!(
             report.verdict.headline,
             "It is spin-loop; meanwhile 3 threads wait in Orders.put"

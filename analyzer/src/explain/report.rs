@@ -2,6 +2,7 @@
 
 use sigquit_dump::{Kind, OwnerSource};
 
+use super::picture::Picture;
 use crate::detect::{Grade, LockOf, Severity};
 use crate::read::{Input, ReadError, Warning};
 
@@ -18,6 +19,8 @@ pub struct Report {
     pub findings: Vec<RankedFinding>,
     /// Where everyone is, the largest cluster first.
     pub clusters: Vec<ClusterReport>,
+    /// What pictures are drawn from, one a process that shows somebody; empty unless asked for.
+    pub pictures: Vec<Picture>,
 }
 
 /// The answer.
@@ -141,6 +144,9 @@ pub struct RankedFinding {
     pub detector: &'static str,
     /// The process's id.
     pub process: String,
+    /// The detector, the functions that matter and the lock's type: the same for the same cause
+    /// in other runs and builds.
+    pub signature: String,
     /// Its place in the story.
     pub role: Role,
     /// How bad, if true.
@@ -171,6 +177,8 @@ pub struct RankedFinding {
     pub owner_source: Option<OwnerSource>,
     /// The functions that matter, innermost first.
     pub frames: Vec<String>,
+    /// Where these are in the sources, as far as that is known.
+    pub places: Vec<PlaceReport>,
     /// The ids of the findings that cause this one.
     pub caused_by: Vec<String>,
     /// What supports it.
@@ -186,6 +194,17 @@ pub struct MemberReport {
     pub id: String,
     /// Its name; may be empty.
     pub name: String,
+}
+
+/// Where a function was in its source file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlaceReport {
+    /// The function, as in the finding's frames.
+    pub function: String,
+    /// The file, as the source of the dump names it.
+    pub file: String,
+    /// The line, from 1.
+    pub line: Option<u32>,
 }
 
 /// One fact that supports a finding.

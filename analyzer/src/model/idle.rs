@@ -104,6 +104,11 @@ pub(crate) fn idle(
     by_words(rules, thread).or_else(|| by_calls().filter(|_| !borrows))
 }
 
+/// Whether every program of a runtime has threads of that name, which help the runtime.
+pub(crate) fn is_helper_name(runtime: Runtime, name: &str) -> bool {
+    matches_any(rules(runtime).helper_names, name)
+}
+
 /// Helpers without a stack of their own language are known by name or state alone.
 fn by_words(rules: &Rules, thread: &Thread) -> Option<Idle> {
     let helper = matches_any(rules.helper_states, &thread.state_text)

@@ -59,6 +59,7 @@ pub use contention::{Contention, Sight};
 pub use cpu::{Cpu, CpuUse};
 pub use crew::QueueUse;
 pub use idle::Idle;
+pub(crate) use idle::is_helper_name;
 pub use incident::{Incident, Member, MemberId, incidents};
 pub use name::{FunctionName, words};
 pub use pool_use::PoolUse;

@@ -21,7 +21,7 @@ pub fn detectors(detectors: &[Detector], width: usize, mut out: impl Write) -> i
 }
 
 /// The first sentence of a documentation, without its title.
-fn first_sentence(documentation: &str) -> String {
+pub(super) fn first_sentence(documentation: &str) -> String {
     let lines = documentation.lines().map(str::trim);
     let paragraph = lines
         .skip_while(|line| line.is_empty() || line.starts_with('#'))

@@ -35,7 +35,7 @@ pub(super) fn place(location: &Location) -> String {
 
 /// A path without what says only where the standard library or the registry's crates lay when
 /// they were built: `std/src/thread/mod.rs`, `serde-1.0.200/src/lib.rs`.
-fn short_path(path: &str) -> &str {
+pub(super) fn short_path(path: &str) -> &str {
     let after = |mark: &str| {
         let (_, rest) = path.split_once(mark)?;
         rest.split_once('/').map(|(_, rest)| rest)
@@ -122,7 +122,7 @@ pub(super) fn hold_sentence(dump: &Dump, hold: &Hold) -> String {
 }
 
 fn source(source: OwnerSource) -> &'static str {
-    super::json::owner_source_name(source)
+    super::phrase::owner_source_name(source)
 }
 
 fn lock_words(lock: &Lock) -> String {

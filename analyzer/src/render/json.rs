@@ -7,14 +7,15 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
-use serde::Serialize;
-use sigquit_dump::{Kind, OwnerSource};
-
-use crate::detect::{Grade, LockOf, Severity};
-use crate::explain::{
-    ClusterReport, DumpReport, EvidenceReport, InputReport, MemberReport, ProcessReport,
-    RankedFinding, Report, Role, Status,
+use super::phrase::{
+    grade_name, kind_name, owner_source_name, role_name, severity_name, status_name,
 };
+use crate::detect::LockOf;
+use crate::explain::{
+    ClusterReport, DumpReport, EvidenceReport, InputReport, MemberReport, PlaceReport,
+    ProcessReport, RankedFinding, Report,
+};
+use serde::Serialize;
 
 /// The name of the shape.
 const SCHEMA: &str = "sigquit.report/1";
@@ -84,6 +85,7 @@ struct JsonFinding<'a> {
     id: &'a str,
     detector: &'a str,
     process: &'a str,
+    signature: &'a str,
     role: &'static str,
     severity: &'static str,
     score: u32,
@@ -99,6 +101,7 @@ struct JsonFinding<'a> {
     owner: Option<JsonMember<'a>>,
     owner_source: Option<&'static str>,
     frames: &'a [String],
+    places: Vec<JsonPlace<'a>>,
     caused_by: &'a [String],
     evidence: Vec<JsonEvidence<'a>>,
 }
@@ -116,6 +119,13 @@ struct JsonLock<'a> {
     kind: &'a str,
     #[serde(rename = "type")]
     type_name: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct JsonPlace<'a> {
+    function: &'a str,
+    file: &'a str,
+    line: Option<u32>,
 }
 
 #[derive(Serialize)]
@@ -203,6 +213,7 @@ impl<'a> From<&'a RankedFinding> for JsonFinding<'a> {
             id: &finding.id,
             detector: finding.detector,
             process: &finding.process,
+            signature: &finding.signature,
             role: role_name(finding.role),
             severity: severity_name(finding.severity),
             score: finding.score,
@@ -218,6 +229,7 @@ impl<'a> From<&'a RankedFinding> for JsonFinding<'a> {
             owner: finding.owner.as_ref().map(JsonMember::from),
             owner_source: finding.owner_source.map(owner_source_name),
             frames: &finding.frames,
+            places: finding.places.iter().map(JsonPlace::from).collect(),
             caused_by: &finding.caused_by,
             evidence: finding.evidence.iter().map(JsonEvidence::from).collect(),
         }
@@ -233,6 +245,12 @@ impl<'a> From<&'a MemberReport> for JsonMember<'a> {
 impl<'a> From<&'a LockOf> for JsonLock<'a> {
     fn from(lock: &'a LockOf) -> JsonLock<'a> {
         JsonLock { id: &lock.id, kind: &lock.kind, type_name: lock.type_name.as_deref() }
+    }
+}
+
+impl<'a> From<&'a PlaceReport> for JsonPlace<'a> {
+    fn from(place: &'a PlaceReport) -> JsonPlace<'a> {
+        JsonPlace { function: &place.function, file: &place.file, line: place.line }
     }
 }
 
@@ -270,56 +288,4 @@ impl<'a> From<&'a ClusterReport> for JsonCluster<'a> {
 
 fn members(members: &[MemberReport]) -> Vec<JsonMember<'_>> {
     members.iter().map(JsonMember::from).collect()
-}
-
-fn status_name(status: Status) -> &'static str {
-    match status {
-        Status::Healthy => "healthy",
-        Status::Suspect => "suspect",
-        Status::Incident => "incident",
-    }
-}
-
-fn role_name(role: Role) -> &'static str {
-    match role {
-        Role::Root => "root",
-        Role::Symptom => "symptom",
-        Role::Contributing => "contributing",
-    }
-}
-
-pub(super) fn severity_name(severity: Severity) -> &'static str {
-    match severity {
-        Severity::Critical => "critical",
-        Severity::High => "high",
-        Severity::Medium => "medium",
-        Severity::Low => "low",
-        Severity::Info => "info",
-    }
-}
-
-fn grade_name(grade: Grade) -> &'static str {
-    match grade {
-        Grade::Proof => "proof",
-        Grade::Counter => "counter",
-        Grade::Repeat => "repeat",
-        Grade::Pattern => "pattern",
-    }
-}
-
-fn kind_name(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Thread => "thread",
-        Kind::Task => "task",
-        Kind::Goroutine => "goroutine",
-        Kind::VirtualThread => "vthread",
-    }
-}
-
-pub(super) fn owner_source_name(source: OwnerSource) -> &'static str {
-    match source {
-        OwnerSource::Runtime => "runtime",
-        OwnerSource::Tracked => "tracked",
-        OwnerSource::Inferred => "inferred",
-    }
 }

@@ -1,18 +1,33 @@
-//! Report -> text or JSON, and dumps as they are. Computes nothing: what is not in the report or
-//! the dump is not in the output.
+//! Report -> text, JSON, HTML, Markdown, SARIF and others; and dumps as they are. Computes nothing: what is not in
+//! the report or the dump is not in the output.
 
+mod chain;
 mod detectors;
 mod fold;
 mod frame;
+mod graph;
+mod html;
 mod json;
+mod junit;
+mod markdown;
+mod openmetrics;
 mod page;
+mod phrase;
 mod plain;
+mod sarif;
 mod show;
 mod task;
 mod text;
+mod waits;
 
 pub use detectors::detectors;
+pub use graph::{dot, mermaid};
+pub use html::html;
 pub use json::json;
+pub use junit::junit;
+pub use markdown::markdown;
+pub use openmetrics::openmetrics;
 pub(crate) use plain::plain;
+pub use sarif::sarif;
 pub use show::show;
 pub use text::{TextOptions, text};

@@ -5,15 +5,15 @@ use std::io::{self, Write};
 
 use anstyle::{AnsiColor, Style};
 
-use super::fold::{called, fold};
-use super::json::{owner_source_name, severity_name};
+use super::chain::chain;
+use super::fold::fold;
 use super::page::{NO_BREAK, Page, Part, fit};
-use super::plain::{plain, short};
-use crate::detect::{Grade, Severity};
-use crate::explain::{
-    ClusterReport, DumpReport, EvidenceReport, MemberReport, ProcessReport, RankedFinding, Report,
-    Role, Status,
+use super::phrase::{
+    self, evidence, grade_words, lock, process_sentence, severity_name, status_word, whereabouts,
 };
+use super::plain::plain;
+use crate::detect::Severity;
+use crate::explain::{ClusterReport, MemberReport, RankedFinding, Report, Role, Status};
 
 /// The lines of the first screen, at most.
 const SCREEN: usize = 25;
@@ -58,7 +58,7 @@ pub fn text(report: &Report, options: TextOptions, mut out: impl Write) -> io::R
 
 fn first_screen(report: &Report, page: Page) -> Vec<String> {
     let mut lines = verdict(report, page, VERDICT_LINES);
-    lines.extend(section(fit(vec![chain(report, page)], CHAIN_LINES, 4)));
+    lines.extend(section(fit(vec![told_chain(report, page)], CHAIN_LINES, 4)));
     let footer = section(footer(report, page));
     let room = SCREEN.saturating_sub(lines.len() + footer.len() + 1);
     lines.extend(section(match report.findings.first() {
@@ -89,7 +89,7 @@ fn with_few_frames(finding: &RankedFinding) -> RankedFinding {
 
 fn whole(report: &Report, page: Page, top: usize) -> Vec<String> {
     let mut lines = verdict(report, page, usize::MAX);
-    lines.extend(section(flat(chain(report, page))));
+    lines.extend(section(flat(told_chain(report, page))));
     for finding in report.findings.iter().take(top) {
         lines.extend(section(whole_finding(finding, page)));
     }
@@ -125,10 +125,11 @@ fn label(word: &str) -> String {
 }
 
 fn verdict(report: &Report, page: Page, most: usize) -> Vec<String> {
-    let (word, color) = match report.verdict.status {
-        Status::Healthy => ("HEALTHY", AnsiColor::Green),
-        Status::Suspect => ("SUSPECT", AnsiColor::Yellow),
-        Status::Incident => ("INCIDENT", AnsiColor::Red),
+    let word = status_word(report.verdict.status);
+    let color = match report.verdict.status {
+        Status::Healthy => AnsiColor::Green,
+        Status::Suspect => AnsiColor::Yellow,
+        Status::Incident => AnsiColor::Red,
     };
     let mut lines = page.wrap_at_most(most, &format!("{word}  "), &report.verdict.headline);
     if let Some(first) = lines.first_mut() {
@@ -138,35 +139,9 @@ fn verdict(report: &Report, page: Page, most: usize) -> Vec<String> {
 }
 
 /// Every finding in a line or two, under the one that it follows from.
-fn chain(report: &Report, page: Page) -> Part {
-    let mut items = Vec::new();
-    let mut told = Vec::new();
-    for finding in &report.findings {
-        if finding.caused_by.is_empty() {
-            link(report, page, finding, 0, &mut told, &mut items);
-        }
-    }
-    items
-}
-
-fn link<'a>(
-    report: &'a Report,
-    page: Page,
-    finding: &'a RankedFinding,
-    depth: usize,
-    told: &mut Vec<&'a str>,
-    items: &mut Part,
-) {
-    if told.contains(&finding.id.as_str()) {
-        return;
-    }
-    told.push(&finding.id);
-    items.push(link_lines(report, page, finding, depth));
-    for symptom in &report.findings {
-        if symptom.caused_by.contains(&finding.id) {
-            link(report, page, symptom, depth + 1, told, items);
-        }
-    }
+fn told_chain(report: &Report, page: Page) -> Part {
+    let links = chain(report).into_iter();
+    links.map(|link| link_lines(report, page, link.finding, link.depth)).collect()
 }
 
 fn link_lines(report: &Report, page: Page, finding: &RankedFinding, depth: usize) -> Vec<String> {
@@ -233,41 +208,6 @@ fn labelled(word: &str, items: impl IntoIterator<Item = String>, page: Page, mos
     lines
 }
 
-fn lock(finding: &RankedFinding) -> String {
-    let lock = finding.lock.as_ref().map(|lock| {
-        let of_type = lock.type_name.as_ref().map(|name| format!(" ({name})"));
-        format!("{} {}{}", lock.kind, lock.id, of_type.unwrap_or_default())
-    });
-    let owner = finding.owner.as_ref().map(|owner| {
-        let source = finding.owner_source.map(owner_source_name);
-        let known = source.map(|source| format!(" ({source})")).unwrap_or_default();
-        format!("owner {}{known}", short(&called(owner), 60))
-    });
-    match (lock, owner) {
-        (Some(lock), None) => format!("{lock}, owner unknown"),
-        (lock, owner) => lock.into_iter().chain(owner).collect::<Vec<_>>().join(", "),
-    }
-}
-
-/// What a claim rests on; its confidence follows.
-fn grade_words(grade: Grade) -> &'static str {
-    match grade {
-        Grade::Proof => "proof",
-        Grade::Counter => "by counters",
-        Grade::Repeat => "by repetition",
-        Grade::Pattern => "a hint",
-    }
-}
-
-fn evidence(evidence: &EvidenceReport) -> String {
-    match &evidence.dump {
-        Some(dump) if !evidence.text.contains(dump.as_str()) => {
-            format!("{} [{dump}]", evidence.text)
-        }
-        _ => evidence.text.clone(),
-    }
-}
-
 /// Where everyone is who is not idle, and how many are.
 fn clusters(report: &Report, page: Page) -> Part {
     let now = |cluster: &ClusterReport| cluster.per_dump.last().copied().unwrap_or(cluster.count);
@@ -284,16 +224,6 @@ fn clusters(report: &Report, page: Page) -> Part {
 
 fn tally(count: usize) -> String {
     format!("{count:>7}  ")
-}
-
-/// Where a cluster's members are, and in what states.
-fn whereabouts(cluster: &ClusterReport) -> String {
-    let states = cluster.states.iter().map(|(state, _)| state.as_str()).filter(|s| !s.is_empty());
-    let states = states.take(2).collect::<Vec<_>>().join(" or ");
-    match states.is_empty() {
-        true => cluster.signature.clone(),
-        false => format!("{} ({states})", cluster.signature),
-    }
 }
 
 /// What was read, what was not understood, and where to read on.
@@ -314,68 +244,8 @@ fn footer(report: &Report, page: Page) -> Vec<String> {
     lines
 }
 
-fn process_sentence(process: &ProcessReport) -> String {
-    let mut sentence = process.runtime.to_owned();
-    if !process.title.is_empty() {
-        sentence += &format!(" {}", short(&process.title, 60));
-    }
-    if let Some(pid) = process.pid {
-        sentence += &format!(", pid {pid}");
-    }
-    if let Some(host) = &process.host {
-        sentence += &format!(" on {}", short(host, 60));
-    }
-    if let (Some(first), Some(last)) = (process.dumps.first(), process.dumps.last()) {
-        let dumps = process.dumps.len();
-        sentence += &format!("; {dumps} dump{}", if dumps == 1 { "" } else { "s" });
-        sentence += &when(first.time.as_deref(), last.time.as_deref());
-        sentence += &format!("; {}", size(process, last));
-    }
-    sentence
-}
-
-/// The time of the first and of the last dump, to the second. No zone is told: not every source
-/// says in which it prints.
-fn when(first: Option<&str>, last: Option<&str>) -> String {
-    let parts = |time: &'_ str| -> Option<(String, String)> {
-        let (day, time) = time.split_once('T')?;
-        Some((day.to_owned(), time.split(['.', 'Z']).next()?.to_owned()))
-    };
-    match (first.and_then(parts), last.and_then(parts)) {
-        (Some(first), Some(last)) if first == last => format!(", {} {}", first.0, first.1),
-        (Some(first), Some(last)) if first.0 == last.0 => {
-            format!(", {} {} to {}", first.0, first.1, last.1)
-        }
-        (Some(first), Some(last)) => {
-            format!(", {} {} to {} {}", first.0, first.1, last.0, last.1)
-        }
-        _ => String::new(),
-    }
-}
-
-/// How many threads and tasks a process had, in the words of its runtime.
-fn size(process: &ProcessReport, newest: &DumpReport) -> String {
-    let task = match process.runtime {
-        "go" => "goroutine",
-        "jvm" => "virtual thread",
-        _ => "task",
-    };
-    let plural =
-        |count: usize, noun: &str| format!("{count} {noun}{}", if count == 1 { "" } else { "s" });
-    let threads = plural(newest.threads, "thread");
-    let tasks = plural(newest.tasks, task);
-    match (newest.threads, newest.tasks) {
-        (_, 0) => threads,
-        (0, _) => tasks,
-        _ => format!("{threads}, {tasks}"),
-    }
-}
-
 fn warnings(report: &Report, page: Page) -> Vec<String> {
-    let mut warnings = report
-        .inputs
-        .iter()
-        .flat_map(|input| input.warnings.iter().map(move |warning| (input, warning)));
+    let mut warnings = phrase::warnings(report);
     let Some((input, first)) = warnings.next() else { return Vec::new() };
     let sentence = format!("{}:{}: {}", input.path, first.line, first.message);
     let label = match warnings.count() {

@@ -1,15 +1,21 @@
-//! Checks JSON against the published schema: as much of JSON Schema as that schema uses. A
+//! Checks JSON against schemas: as much of JSON Schema as these use. A
 //! keyword that is not known here fails the check, so that none is passed over in silence.
 
 use serde_json::Value;
 
-const SCHEMA: &str = include_str!("../../schema/report-1.schema.json");
+/// The published schema of the report.
+const REPORT: &str = include_str!("../../schema/report-1.schema.json");
 
-/// What in a report breaks the schema, each with its place; empty when nothing does.
+/// What in a report breaks the published schema, each with its place; empty when nothing does.
 pub fn violations(report: &Value) -> Vec<String> {
-    let schema: Value = serde_json::from_str(SCHEMA).expect("the schema is JSON");
+    violations_of(REPORT, report)
+}
+
+/// What in a value breaks a schema, each with its place; empty when nothing does.
+pub fn violations_of(schema: &str, value: &Value) -> Vec<String> {
+    let schema: Value = serde_json::from_str(schema).expect("the schema is JSON");
     let mut checker = Checker { root: &schema, violations: Vec::new() };
-    checker.check(&schema, report, "");
+    checker.check(&schema, value, "");
     checker.violations
 }
 

@@ -1,0 +1,72 @@
+//! Names in what was read.
+
+use sigquit_dump::{Dump, NoticeKind, Runtime};
+
+use super::{Redaction, text};
+use crate::model::is_helper_name;
+use crate::read::Input;
+
+impl Redaction {
+    pub(super) fn redact_input(&mut self, input: &mut Input) {
+        input.path = self.stand_in("input", &input.path);
+        for warning in &mut input.warnings {
+            warning.message = text::without_quotes(&warning.message);
+        }
+        let profiled = input.profiles.iter_mut().map(|profile| &mut profile.dump);
+        input.dumps.iter_mut().chain(profiled).for_each(|dump| self.redact_dump(dump));
+    }
+
+    fn redact_dump(&mut self, dump: &mut Dump) {
+        let process = &mut dump.process;
+        if let Some(host) = &mut process.host {
+            *host = self.stand_in("host", host);
+        }
+        if let Some(executable) = &mut process.executable {
+            *executable = self.stand_in("program", executable);
+        }
+        for argument in process.arguments.iter_mut().flatten() {
+            *argument = self.stand_in("argument", argument);
+        }
+        let runtime = process.runtime;
+        for thread in &mut dump.threads {
+            thread.name = self.redact_name(runtime, &thread.name);
+            for (_, value) in &mut thread.labels {
+                *value = self.stand_in("label", value);
+            }
+        }
+        let panics = |kind: NoticeKind| kind == NoticeKind::Panic;
+        for notice in dump.notices.iter_mut().filter(|notice| panics(notice.kind)) {
+            let lines = notice.message.lines();
+            let lines: Vec<String> = lines.map(|line| self.stand_in("message", line)).collect();
+            notice.message = lines.join("\n");
+        }
+    }
+
+    /// A thread's name, but for the number at its end, which tells it from others of its pool.
+    fn redact_name(&mut self, runtime: Runtime, name: &str) -> String {
+        if name.is_empty() || name == "main" || is_helper_name(runtime, name) {
+            return name.to_owned();
+        }
+        let stem = name.trim_end_matches(|letter: char| letter.is_ascii_digit());
+        match &name[stem.len()..] {
+            "" => self.stand_in("name", name),
+            number => format!("{}-{number}", self.stand_in("name", stem)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn workers_of_a_pool_stay_workers_of_a_pool() {
+        let mut redaction = Redaction::default();
+        let mut name = |name| redaction.redact_name(Runtime::Jvm, name);
+        assert_eq!(name("alice-12"), "name-a-12");
+        assert_eq!(name("alice-13"), "name-a-13");
+        assert_eq!(name("bob's timer"), "name-b");
+        assert_eq!(name("main"), "main");
+        assert_eq!(name("Signal Dispatcher"), "Signal Dispatcher");
+    }
+}

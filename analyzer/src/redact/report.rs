@@ -1,0 +1,38 @@
+//! Every text of a report.
+
+use crate::explain::{Picture, PlaceReport, RankedFinding, Report};
+
+/// Calls for every text of a report that may hold addresses or paths.
+pub(super) fn texts(report: &mut Report, redact: &mut impl FnMut(&mut String)) {
+    redact(&mut report.verdict.headline);
+    let warnings = report.inputs.iter_mut().flat_map(|input| &mut input.warnings);
+    warnings.for_each(|warning| redact(&mut warning.message));
+    report.findings.iter_mut().for_each(|finding| finding_texts(finding, redact));
+    for cluster in &mut report.clusters {
+        redact(&mut cluster.signature);
+        cluster.frames.iter_mut().for_each(&mut *redact);
+        cluster.states.iter_mut().for_each(|(state, _)| redact(state));
+    }
+    report.pictures.iter_mut().for_each(|picture| picture_texts(picture, redact));
+}
+
+fn finding_texts(finding: &mut RankedFinding, redact: &mut impl FnMut(&mut String)) {
+    let RankedFinding { headline, detail, next_step, signature, .. } = finding;
+    [headline, detail, next_step, signature].into_iter().for_each(&mut *redact);
+    finding.frames.iter_mut().for_each(&mut *redact);
+    for PlaceReport { function, file, .. } in &mut finding.places {
+        redact(function);
+        redact(file);
+    }
+    finding.evidence.iter_mut().for_each(|fact| redact(&mut fact.text));
+    if let Some(lock) = &mut finding.lock {
+        redact(&mut lock.id);
+    }
+}
+
+fn picture_texts(picture: &mut Picture, redact: &mut impl FnMut(&mut String)) {
+    picture.functions.iter_mut().for_each(&mut *redact);
+    picture.calls.iter_mut().for_each(|(_, place)| redact(place));
+    picture.sights.iter_mut().for_each(|sight| redact(&mut sight.state));
+    picture.locks.iter_mut().for_each(|lock| redact(&mut lock.name));
+}

@@ -1,0 +1,231 @@
+//! What the template shows: texts made safe, figures in words, bars in pixels.
+
+use crate::explain::{ClusterReport, InputReport, MemberReport, RankedFinding, Report, Role};
+use crate::render::chain;
+use crate::render::fold::fold;
+use crate::render::frame::short_path;
+use crate::render::phrase::{
+    self, evidence, grade_words, process_sentence, role_name, severity_name,
+};
+use crate::render::plain::plain;
+
+/// How many groups of names are listed.
+const NAMES: usize = 12;
+/// Facts of a finding that are shown at once; the rest is unfolded.
+const FACTS: usize = 6;
+/// The deepest place in the chain for which there is a style.
+const DEEPEST: usize = 8;
+/// Functions of a cluster's stack, at most.
+const FRAMES: usize = 64;
+/// A bar's width and the tallest bar, in pixels.
+const BAR: usize = 7;
+const TALLEST: usize = 22;
+
+/// A finding in the chain.
+pub(super) struct LinkView {
+    pub id: String,
+    pub depth: usize,
+    pub detector: &'static str,
+    pub severity: &'static str,
+    pub score: u32,
+    pub sure: String,
+    pub headline: String,
+}
+
+/// The findings in the order of the story.
+pub(super) fn chain(report: &Report) -> Vec<LinkView> {
+    let links = chain::chain(report).into_iter();
+    links
+        .map(|link| LinkView {
+            id: link.finding.id.clone(),
+            depth: link.depth.min(DEEPEST),
+            detector: link.finding.detector,
+            severity: severity_name(link.finding.severity),
+            score: link.finding.score,
+            sure: sure(link.finding),
+            headline: plain(&link.finding.headline),
+        })
+        .collect()
+}
+
+/// What a claim rests on, and how sure it is.
+fn sure(finding: &RankedFinding) -> String {
+    format!("{} {:.2}", grade_words(finding.grade), finding.confidence)
+}
+
+/// A finding, whole.
+pub(super) struct FindingView {
+    pub id: String,
+    pub detector: &'static str,
+    /// ` in p1`, where there are several processes.
+    pub process: String,
+    pub role: &'static str,
+    pub severity: &'static str,
+    pub score: u32,
+    pub sure: String,
+    pub headline: String,
+    pub detail: String,
+    pub next_step: String,
+    /// Labels and names: who, victims, holders.
+    pub people: Vec<(&'static str, String)>,
+    pub lock: String,
+    /// Functions, each with its place.
+    pub frames: Vec<(String, String)>,
+    pub evidence: Vec<String>,
+    pub more_evidence: Vec<String>,
+    pub caused_by: Vec<String>,
+}
+
+impl FindingView {
+    pub(super) fn of(report: &Report, finding: &RankedFinding) -> FindingView {
+        let mut facts: Vec<String> =
+            finding.evidence.iter().map(|fact| plain(&evidence(fact))).collect();
+        let more_evidence = facts.split_off(facts.len().min(FACTS));
+        let process = match report.processes.len() {
+            0 | 1 => String::new(),
+            _ => format!(" in {}", finding.process),
+        };
+        FindingView {
+            id: finding.id.clone(),
+            detector: finding.detector,
+            process,
+            role: role_words(finding.role),
+            severity: severity_name(finding.severity),
+            score: finding.score,
+            sure: sure(finding),
+            headline: plain(&finding.headline),
+            detail: plain(&finding.detail),
+            next_step: plain(&finding.next_step),
+            people: people(finding),
+            lock: plain(&phrase::lock(finding)),
+            frames: finding
+                .frames
+                .iter()
+                .map(|frame| (plain(frame), place(finding, frame)))
+                .collect(),
+            evidence: facts,
+            more_evidence,
+            caused_by: finding.caused_by.clone(),
+        }
+    }
+}
+
+fn role_words(role: Role) -> &'static str {
+    match role {
+        Role::Root => "a cause",
+        Role::Symptom | Role::Contributing => role_name(role),
+    }
+}
+
+fn people(finding: &RankedFinding) -> Vec<(&'static str, String)> {
+    let named = |label, members: &[MemberReport]| (label, fold(members, NAMES));
+    let people = [
+        named("who", &finding.members),
+        named("victims", &finding.victims),
+        named("holders", &finding.holders),
+    ];
+    people.into_iter().filter(|(_, names)| !names.is_empty()).collect()
+}
+
+fn place(finding: &RankedFinding, function: &str) -> String {
+    let place = finding.places.iter().find(|place| place.function == function);
+    place.map_or(String::new(), |place| match place.line {
+        Some(line) => plain(&format!("{}:{line}", short_path(&place.file))),
+        None => plain(short_path(&place.file)),
+    })
+}
+
+/// Each process in a sentence, with its id where there are several.
+pub(super) fn processes(report: &Report) -> Vec<String> {
+    let sentence = |process| plain(&process_sentence(process));
+    match report.processes.as_slice() {
+        [one] => vec![sentence(one)],
+        several => several.iter().map(|one| format!("{}: {}", one.id, sentence(one))).collect(),
+    }
+}
+
+/// An input in a sentence.
+pub(super) fn input(input: &InputReport) -> String {
+    let InputReport { format, dumps, threads, tasks, .. } = input;
+    let cut = if input.truncated { "; it ends early" } else { "" };
+    let sentence =
+        format!("{}: {format}; {dumps} dumps, {threads} threads, {tasks} tasks{cut}", input.path);
+    plain(&sentence)
+}
+
+/// Where some members are, and how many over the dumps.
+pub(super) struct ClusterView {
+    /// Its place in the report.
+    pub index: usize,
+    pub process: String,
+    pub idle: bool,
+    /// In the newest dump.
+    pub now: usize,
+    /// For each dump, in words.
+    pub figures: String,
+    pub width: usize,
+    pub bars: Vec<Bar>,
+    pub signature: String,
+    pub states: String,
+    pub frames: Vec<String>,
+    pub members: String,
+}
+
+/// A bar, in pixels.
+pub(super) struct Bar {
+    pub x: usize,
+    pub y: usize,
+    pub width: usize,
+    pub height: usize,
+}
+
+/// The clusters: those that are busy first, in each half the largest first.
+pub(super) fn clusters(report: &Report) -> Vec<ClusterView> {
+    let (idle, busy): (Vec<_>, Vec<_>) =
+        report.clusters.iter().enumerate().partition(|(_, cluster)| cluster.idle);
+    busy.into_iter().chain(idle).map(|(index, cluster)| cluster_view(index, cluster)).collect()
+}
+
+fn cluster_view(index: usize, cluster: &ClusterReport) -> ClusterView {
+    let states = cluster.states.iter().map(|(state, count)| match state.is_empty() {
+        true => String::new(),
+        false => format!("{count} {}", plain(state)),
+    });
+    let states: Vec<String> = states.filter(|state| !state.is_empty()).take(4).collect();
+    let figures: Vec<String> = cluster.per_dump.iter().map(usize::to_string).collect();
+    ClusterView {
+        index,
+        process: cluster.process.clone(),
+        idle: cluster.idle,
+        now: cluster.per_dump.last().copied().unwrap_or(cluster.count),
+        figures: format!("by dump: {}", figures.join(", ")),
+        width: cluster.per_dump.len() * BAR,
+        bars: bars(&cluster.per_dump),
+        signature: plain(&cluster.signature),
+        states: states.join(", "),
+        frames: cluster.frames.iter().take(FRAMES).map(|frame| plain(frame)).collect(),
+        members: fold(&cluster.members, NAMES),
+    }
+}
+
+/// Bars as tall as the counts, on the ground; whoever is there at all is seen.
+fn bars(counts: &[usize]) -> Vec<Bar> {
+    let most = counts.iter().copied().max().unwrap_or(0).max(1);
+    let bar = |(at, &count): (usize, &usize)| {
+        let height = (count * TALLEST).div_ceil(most);
+        Bar { x: at * BAR, y: TALLEST + 2 - height, width: BAR - 2, height }
+    };
+    counts.iter().enumerate().map(bar).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bars_stand_on_the_ground_and_the_largest_is_the_tallest() {
+        let bars: Vec<(usize, usize)> =
+            bars(&[0, 1, 100]).iter().map(|bar| (bar.y, bar.height)).collect();
+        assert_eq!(bars, [(24, 0), (23, 1), (2, 22)]);
+    }
+}
