@@ -8,6 +8,7 @@
 
 mod arguments;
 mod output;
+mod profile;
 mod progress;
 mod reading;
 mod surroundings;
@@ -63,6 +64,8 @@ fn command(
     match &arguments.command {
         Command::Analyze(analyze) => run_analyze(analyze, surroundings, out, err),
         Command::Show(show) => run_show(show, surroundings, out, err),
+        Command::Flamegraph(asked) => profile::run_flamegraph(asked, surroundings, out, err),
+        Command::Convert(asked) => profile::run_convert(asked, surroundings, out, err),
         Command::Explain(explain) => {
             let written = run_explain(explain, surroundings, out);
             written.map_or_else(|error| failed_output(&error, DONE, err), |()| DONE)

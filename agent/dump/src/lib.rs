@@ -25,18 +25,23 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! A [`Profile`] is the same process many times in a while: samples, and what was lost of them.
+//!
 //! The format itself is described in [`mod@format`].
 
 #![forbid(unsafe_code)]
 
 mod async_runtime;
 mod dump;
+mod folded;
 pub mod format;
 mod frame;
 mod lock;
 mod module;
 mod notice;
 mod process;
+mod profile;
+mod profile_file;
 mod read;
 mod symbol;
 mod task;
@@ -52,6 +57,8 @@ pub use lock::{Hold, Lock, LockId, LockKind, Owner, OwnerSource, Wait, WaitFor};
 pub use module::{BuildId, Module, ModuleId};
 pub use notice::{Notice, NoticeKind};
 pub use process::{CpuLimit, Memory, Pressure, Process, Runtime, Throttling};
+pub use profile::{Clock, Delivery, Profile, ProfileBuilder, Sample, SampledThread, Unit};
+pub use profile_file::{PROFILE_BEGINS, read_profiles, write_profile};
 pub use read::{ReadError, Warning, read};
 pub use symbol::{Location, Reason, Symbol};
 pub use task::{Spawn, SpawnId, Task, TaskCapture, Trace};
