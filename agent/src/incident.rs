@@ -5,7 +5,7 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use sigquit_dump::{Dump, Names, Nanos, Profile, Trigger};
+use sigquit_dump::{Clock, Dump, Names, Nanos, Profile, Trigger};
 
 use crate::busy::Usage;
 use crate::facts;
@@ -61,6 +61,7 @@ impl Incident {
         }
         let settings = Settings {
             rate: options.profile_rate,
+            clock: Clock::Cpu,
             engine: None,
             longest,
             incident: Some(self.name.to_string()),
@@ -72,19 +73,24 @@ impl Incident {
         }
     }
 
-    /// Puts the profile on disk, as soon as it has ended.
-    fn keep_profile(&mut self, options: &Options) {
-        let Some(mut session) = self.profile.take() else { return };
+    /// Puts the profile on disk, as soon as it has ended; without names.
+    fn keep_profile(&mut self, options: &Options) -> Option<(DumpFile, Profile)> {
+        let mut session = self.profile.take()?;
         if options.profile.is_none() {
             session.stop();
         }
-        match (session.finish(), &self.folder) {
-            (Ok(mut profile), Some(folder)) => {
-                profile.incident = Some(self.name.to_string());
-                keep_profile(folder, profile);
+        let finished = session.finish();
+        let mut profile = finished
+            .inspect_err(|error| say(format_args!("no profile could be taken: {error}")))
+            .ok()?;
+        profile.incident = Some(self.name.to_string());
+        let write = |out: &mut BufWriter<&File>| sigquit_dump::write_profile(&profile, out);
+        match write::write_new(self.folder.as_deref()?, write::PROFILE, write) {
+            Ok(file) => Some((file, profile)),
+            Err(error) => {
+                say(format_args!("the profile cannot be written: {error}"));
+                None
             }
-            (Ok(_), None) => {}
-            (Err(error), _) => say(format_args!("no profile could be taken: {error}")),
         }
     }
 
@@ -187,11 +193,14 @@ impl Incident {
 
     /// Ends the profile, names all frames, and makes room for the next incident.
     pub fn finish(mut self, options: &Options) {
-        self.keep_profile(options);
+        let profile = self.keep_profile(options);
         let (files, dumps): (Vec<DumpFile>, Vec<Dump>) =
             std::mem::take(&mut self.written).into_iter().unzip();
         name(dumps, move |place, names| add_names(&files[place], names));
         let Some(folder) = self.folder else { return };
+        if let Some((file, profile)) = profile {
+            complete_profile(&folder, &file, profile);
+        }
         say(format_args!("all dumps are complete: {}", folder.display()));
         if let Some(directory) = folder.parent() {
             make_room(directory, &self.name.prefix, options.retention);
@@ -211,16 +220,9 @@ fn add_names(file: &DumpFile, names: &[Names]) {
     }
 }
 
-/// Writes a profile: its facts first, then the names, then the picture.
-fn keep_profile(folder: &Path, mut profile: Profile) {
-    let write = |out: &mut BufWriter<&File>| sigquit_dump::write_profile(&profile, out);
-    let file = match write::write_new(folder, write::PROFILE, write) {
-        Ok(file) => file,
-        Err(error) => {
-            return say(format_args!("the profile cannot be written: {error}"));
-        }
-    };
-    add_names(&file, &name_profile(&mut profile));
+/// Adds its names to a profile that is on disk, and the picture.
+fn complete_profile(folder: &Path, file: &DumpFile, mut profile: Profile) {
+    add_names(file, &name_profile(&mut profile));
     say(format_args!("profile: {}", file.path().display()));
     picture(folder, &profile);
 }

@@ -26,6 +26,7 @@ pub enum Engine {
 pub struct Profiler {
     rate: u32,
     engine: Option<Engine>,
+    wall_clock: bool,
     names: bool,
 }
 
@@ -36,7 +37,7 @@ pub(crate) const HIGHEST_RATE: u32 = 10_000;
 
 impl Profiler {
     pub(crate) fn new() -> Profiler {
-        Profiler { rate: RATE, engine: None, names: true }
+        Profiler { rate: RATE, engine: None, wall_clock: false, names: true }
     }
 
     /// Samples in each second of CPU time of each thread. Default: 99.
@@ -48,6 +49,15 @@ impl Profiler {
     /// The one engine to use. Default: the best that the process may use.
     pub fn engine(mut self, engine: Engine) -> Profiler {
         self.engine = Some(engine);
+        self
+    }
+
+    /// Samples every thread in wall time, whether it runs or waits, instead of CPU time: then what
+    /// hangs is seen. All threads are asked by a signal, as for a dump, but those that sleep on are
+    /// left alone; no more than 50 times a second, so that above this rate samples weigh more.
+    /// Default: no.
+    pub fn wall_clock(mut self) -> Profiler {
+        self.wall_clock = true;
         self
     }
 
@@ -66,22 +76,29 @@ impl Profiler {
     /// is no error.
     ///
     /// # Errors
-    /// When the rate is 0 or above 10000, no engine can be used, a profile is being taken already,
+    /// When the rate is 0 or above 10000, an engine was chosen for wall time, no engine can be used, a profile is being taken already,
     /// or this is not Linux on x86_64.
     pub fn run(self, duration: Duration) -> Result<Profile, Error> {
         if !(1..=HIGHEST_RATE).contains(&self.rate) {
             let complaint = format!("a rate is a number from 1 to {HIGHEST_RATE}");
             return Err(Error::new(Kind::BadOption(complaint)));
         }
+        if self.wall_clock && self.engine.is_some() {
+            let complaint = "the engines that can be chosen sample CPU time, not wall time";
+            return Err(Error::new(Kind::BadOption(complaint.to_owned())));
+        }
         self.run_checked(duration)
     }
 
     #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
     fn run_checked(self, duration: Duration) -> Result<Profile, Error> {
+        use sigquit_dump::Clock;
+
         use crate::sample::{Session, Settings};
 
         let settings = Settings {
             rate: self.rate,
+            clock: if self.wall_clock { Clock::Wall } else { Clock::Cpu },
             engine: self.engine,
             longest: duration,
             incident: None,

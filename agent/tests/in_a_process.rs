@@ -358,6 +358,8 @@ fn a_series_is_accompanied_by_a_profile_of_the_same_seconds() {
     assert_eq!(warnings, []);
     let dumps = dumps_below(folder.path());
     assert_eq!(profile.incident, Some(dumps[0].series.as_ref().unwrap().incident.clone()));
+    let unanswered = |dump: &Dump| dump.threads.iter().any(|thread| thread.unanswered.is_some());
+    assert!(!dumps.iter().any(unanswered), "the sampler is not asked");
     let spinner = profile.threads.iter().position(|thread| thread.name == "spinner").unwrap();
     assert!(weights[spinner] * 2 > weights.iter().sum(), "{}", profile.summary());
     assert!(profile.folded().iter().any(|line| line.contains("in_a_process::spins_in_a_series")));

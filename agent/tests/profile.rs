@@ -11,7 +11,7 @@ use std::thread;
 use std::time::Duration;
 
 use sigquit::Engine;
-use sigquit::dump::Profile;
+use sigquit::dump::{Clock, Profile};
 
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
@@ -92,10 +92,34 @@ fn the_process_timer_finds_who_burns_and_where() {
 }
 
 #[test]
+fn in_wall_time_who_waits_is_seen_as_long_as_who_works() {
+    let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(|lock| lock.into_inner());
+    let (release, gate) = std::sync::mpsc::channel::<()>();
+    let waiter = thread::Builder::new().name("waiter".into());
+    let waiter = waiter.spawn(move || assert!(gate.recv().is_err())).unwrap();
+    let profile = sigquit::profiler().wall_clock().rate(20).run(Duration::from_secs(2)).unwrap();
+    drop(release);
+    waiter.join().unwrap();
+    let (expected, share) = (profile.delivery.expected.unwrap(), profile.delivery.share().unwrap());
+    assert_eq!((profile.clock, profile.engine.as_str()), (Clock::Wall, "rounds"));
+    assert!(share > 0.5 && expected > 0.0, "{}", profile.summary());
+    let seen = weight(&profile, "waiter");
+    assert!(seen >= 10, "{seen} in {}", profile.summary());
+    let folded = profile.folded();
+    let waits = |line: &&String| line.starts_with("waiter;") && line.contains("recv");
+    let waiting = folded.iter().filter(waits).filter_map(|line| line.rsplit_once(' '));
+    let waiting: u64 = waiting.filter_map(|(_, count)| count.parse::<u64>().ok()).sum();
+    assert_eq!(waiting, seen, "{folded:#?}");
+    assert!(profile.threads.iter().all(|thread| thread.registers.is_none()));
+}
+
+#[test]
 fn rates_that_make_no_sense_are_refused() {
     for rate in [0, 1_000_000] {
         assert!(sigquit::profiler().rate(rate).run(Duration::ZERO).is_err());
     }
+    let both = sigquit::profiler().wall_clock().engine(Engine::Perf);
+    assert!(both.run(Duration::ZERO).is_err());
 }
 
 // What has crashed other samplers: all at once, at a high rate. For longer:

@@ -6,6 +6,7 @@ use super::engine::Engine;
 use super::perf::Perf;
 use super::process_timer::ProcessTimer;
 use super::thread_timers::ThreadTimers;
+use super::wall::Wall;
 use crate::profiler::Engine as Kind;
 
 const ALL: [Kind; 3] = [Kind::Perf, Kind::ThreadTimers, Kind::ProcessTimer];
@@ -26,6 +27,14 @@ impl Kind {
             Kind::ProcessTimer => Box::new(ProcessTimer::open(rate)?),
         })
     }
+}
+
+/// Opens the one engine that samples in wall time.
+///
+/// # Errors
+/// When no signal is free, or there is no memory.
+pub(super) fn open_wall(rate: u32) -> io::Result<(Box<dyn Engine>, Vec<String>)> {
+    Ok((Box::new(Wall::open(rate)?), Vec::new()))
 }
 
 /// Opens an engine: the one that was asked for, or else the first that can be opened; and says

@@ -12,13 +12,20 @@ pub(crate) struct Taken<'a> {
     pub time: u64,
     /// For how many samples it stands.
     pub weight: u64,
-    /// The registers.
-    pub registers: Registers,
-    /// A piece of the stack, from the stack pointer upwards.
-    pub stack: StackCopy<'a>,
+    /// Where the thread was.
+    pub seen: Seen<'a>,
 }
 
-/// Something that samples threads at a rate, each in its own CPU time.
+/// Where a thread was.
+#[derive(Clone, Copy)]
+pub(crate) enum Seen<'a> {
+    /// The registers, and a piece of the stack from the stack pointer upwards.
+    Here(Registers, StackCopy<'a>),
+    /// Where its sample before was.
+    Again,
+}
+
+/// Something that samples threads at a rate, each in its own CPU time or in wall time.
 pub(crate) trait Engine {
     /// Its name in profiles.
     fn name(&self) -> &'static str;
@@ -28,6 +35,10 @@ pub(crate) trait Engine {
     /// weights that it delivers mean nothing, and are found at the end.
     fn weighs_evenly(&self) -> bool {
         false
+    }
+    /// How many samples were due, where the engine itself counts them.
+    fn due(&self) -> Option<u64> {
+        None
     }
     /// Begins to sample a thread.
     ///

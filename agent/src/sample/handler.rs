@@ -3,8 +3,8 @@
 
 use core::ffi::{c_int, c_void};
 use std::ops::Range;
-use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicI32, AtomicU64};
 
 use super::ring::{RING, STACK_CAP};
 use crate::capture::{handling, read_raw};
@@ -20,16 +20,25 @@ pub(super) fn set_main_stack(range: Range<u64>) {
 
 /// What the kernel tells of the signal of a timer: `siginfo_t` of a 64-bit Linux.
 #[repr(C)]
+#[derive(Clone, Copy)]
 struct Expired {
     signal: c_int,
     error: c_int,
     code: c_int,
     padding: c_int,
-    timer: c_int,
+    /// The number of the timer; of a signal that a thread sends, its process.
+    origin: c_int,
     overrun: c_int,
 }
 
 const _: () = assert!(size_of::<Expired>() <= size_of::<libc::siginfo_t>());
+
+/// This process, by which a signal that a thread of it sends is known.
+static PROCESS: AtomicI32 = AtomicI32::new(0);
+
+pub(super) fn set_process(pid: i32) {
+    PROCESS.store(pid, Relaxed);
+}
 
 /// The code of a signal that the kernel sends of itself, for `setitimer` too.
 const SI_KERNEL: c_int = 0x80;
@@ -37,17 +46,18 @@ const SI_KERNEL: c_int = 0x80;
 /// Bytes below the stack pointer that signals leave alone: a leaf function may keep locals there.
 pub(super) const RED_ZONE: u64 = 128;
 
-/// Takes a sample, when the signal came from a timer and samples are wanted.
+/// Takes a sample, when the signal came from a timer or from this process, and samples are wanted.
 ///
 /// # Safety
 /// To be called by the kernel, as the handler of a signal with `SA_SIGINFO`.
 pub(super) unsafe extern "C" fn sample(_: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
     let expired = info.cast::<Expired>();
     // SAFETY: the kernel gives a whole siginfo to a handler with SA_SIGINFO.
-    let (code, overrun) = unsafe { ((*expired).code, (*expired).overrun) };
+    let Expired { code, origin, overrun, .. } = unsafe { *expired };
     let weight = match code {
         libc::SI_TIMER => (overrun.max(0) as u64).wrapping_add(1),
         SI_KERNEL => 1,
+        libc::SI_TKILL if origin == PROCESS.load(Relaxed) => 1,
         _ => return,
     };
     if !RING.is_open() {

@@ -3,7 +3,8 @@
 //! ```text
 //! perf           the kernel copies registers and stack into a ring, one a CPU ──┐
 //! thread-timers  a signal handler copies them into a ring ──────────────────────┼─> unwind ─> Profile
-//! process-timer  the same handler, rung by one timer for all threads ───────────┘
+//! process-timer  the same handler, rung by one timer for all threads ───────────┤
+//! rounds         the same handler, rung by the sampler: wall time ──────────────┘
 //! ```
 //!
 //! An [`Engine`] delivers copies; all else is the same for each and happens on the sampler's own
@@ -24,6 +25,8 @@
 //!   the sample weighs as much.
 //! - `process-timer`: `setitimer(ITIMER_PROF)`, one for all: whoever happens to run at the tick. All
 //!   samples weigh the same, together what the process has used.
+//!
+//! In wall time there is one engine, `rounds`: see [`wall`].
 
 mod choose;
 mod engine;
@@ -35,5 +38,6 @@ mod session;
 mod signal;
 mod thread_timers;
 mod threads;
+mod wall;
 
-pub(crate) use session::{Session, Settings};
+pub(crate) use session::{Session, Settings, sampler};

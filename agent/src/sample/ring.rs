@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64};
 use crate::capture::handling::WORDS;
 use crate::unwind::{Registers, StackCopy};
 
-use super::engine::Taken;
+use super::engine::{Seen, Taken};
 use super::handler::RED_ZONE;
 
 /// The largest piece of a stack that is copied.
@@ -222,8 +222,7 @@ fn taken(place: &Place) -> Taken<'_> {
         tid: head.tid as i32,
         time: head.time,
         weight: head.weight,
-        registers,
-        stack: StackCopy { start, bytes },
+        seen: Seen::Here(registers, StackCopy { start, bytes }),
     }
 }
 
@@ -256,7 +255,8 @@ mod tests {
     fn drained(ring: &Ring) -> Vec<i32> {
         let mut tids = Vec::new();
         ring.drain(&mut |taken| {
-            assert!(taken.stack.bytes.iter().all(|&byte| byte == taken.tid as u8));
+            let Seen::Here(_, stack) = taken.seen else { panic!("a sample without a stack") };
+            assert!(stack.bytes.iter().all(|&byte| byte == taken.tid as u8));
             tids.push(taken.tid);
         });
         tids

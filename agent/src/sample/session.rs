@@ -3,18 +3,19 @@
 use std::collections::HashMap;
 use std::io;
 use std::mem::MaybeUninit;
-use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::SeqCst;
+use std::sync::atomic::{AtomicBool, AtomicI32};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use sigquit_dump::{
     Clock, Delivery, Dump, Frame, Nanos, Profile, ProfileBuilder, RegisterSamples, Sample, Stack,
+    StackId,
 };
 
 use super::choose;
-use super::engine::{Engine, Taken};
+use super::engine::{Engine, Seen, Taken};
 use super::threads::{self, Split, Threads};
 use crate::capture::{self, Maps, digest, recurrence};
 use crate::facts::{self, Tasks};
@@ -43,7 +44,9 @@ const STACK_TOP: usize = 1024;
 pub(crate) struct Settings {
     /// Samples in each second of a thread's CPU time.
     pub rate: u32,
-    /// The one engine to use; the best one when none is named.
+    /// Which time to sample in: CPU time, or wall time.
+    pub clock: Clock,
+    /// The one engine to use in CPU time; the best one when none is named.
     pub engine: Option<Kind>,
     /// For how long, unless it is stopped before.
     pub longest: Duration,
@@ -107,24 +110,40 @@ struct Turn;
 
 static TAKEN: AtomicBool = AtomicBool::new(false);
 
+/// The thread that takes it; 0 when none is being taken.
+static SAMPLER: AtomicI32 = AtomicI32::new(0);
+
+/// The thread that takes a profile, while one is being taken. It blocks all signals: dumps do not
+/// ask it.
+pub(crate) fn sampler() -> Option<i32> {
+    Some(SAMPLER.load(SeqCst)).filter(|&tid| tid != 0)
+}
+
 impl Turn {
     fn take() -> io::Result<Turn> {
         match TAKEN.swap(true, SeqCst) {
             true => Err(io::Error::other("a profile is being taken already")),
-            false => Ok(Turn),
+            false => {
+                SAMPLER.store(crate::agent::current_thread(), SeqCst);
+                Ok(Turn)
+            }
         }
     }
 }
 
 impl Drop for Turn {
     fn drop(&mut self) {
+        SAMPLER.store(0, SeqCst);
         TAKEN.store(false, SeqCst);
     }
 }
 
 fn run(settings: &Settings, stopped: &Receiver<()>) -> io::Result<Profile> {
     let _turn = Turn::take()?;
-    let (engine, refused) = choose::open(settings.engine, settings.rate, Tasks::ids().len())?;
+    let (engine, refused) = match settings.clock {
+        Clock::Wall => choose::open_wall(settings.rate)?,
+        _ => choose::open(settings.engine, settings.rate, Tasks::ids().len())?,
+    };
     let begun = Instant::now();
     let mut run = Run::new(settings, engine, refused);
     let mut round = 0;
@@ -164,7 +183,7 @@ impl Run {
         };
         let profile = Profile {
             dump,
-            clock: Clock::Cpu,
+            clock: settings.clock,
             incident: settings.incident.clone(),
             engine: engine.name().to_owned(),
             refused,
@@ -176,6 +195,8 @@ impl Run {
             building: ProfileBuilder::new(profile),
             names: HashMap::new(),
             states: HashMap::new(),
+            stacks: HashMap::new(),
+            keeps_states: settings.clock == Clock::Cpu,
             tasks: Tasked::default(),
             begun,
         };
@@ -217,7 +238,8 @@ impl Run {
         };
         profile.duration =
             Nanos(threads::monotonic()).since(profile.dump.monotonic.unwrap_or_default());
-        let expected = used * share * f64::from(settings.rate);
+        let by_cpu = used * share * f64::from(settings.rate);
+        let expected = self.engine.due().map_or(by_cpu, |due| due as f64);
         profile.delivery.expected = Some(expected);
         profile.delivery.lost = self.engine.lost();
         if self.engine.weighs_evenly() {
@@ -246,6 +268,10 @@ struct Keep {
     building: ProfileBuilder,
     names: HashMap<i32, String>,
     states: HashMap<i32, States>,
+    /// Where each thread was last.
+    stacks: HashMap<i32, StackId>,
+    /// Who waits is in one state for long, and that means nothing.
+    keeps_states: bool,
     tasks: Tasked,
     begun: u64,
 }
@@ -261,7 +287,24 @@ struct States {
 
 impl Keep {
     fn sample(&mut self, taken: &Taken<'_>) {
-        let unwound = self.unwinder.unwind(taken.registers, taken.stack);
+        let Some(stack) = self.stack(taken) else { return };
+        let building = &mut self.building;
+        let name = self.names.get(&taken.tid).map_or("", String::as_str);
+        let thread = building.thread(Some(taken.tid as u64), name);
+        let (task, weight) = (self.tasks.of(taken.tid), taken.weight);
+        let time = Nanos(taken.time).since(Nanos(self.begun));
+        building.sample(Sample { thread, task, stack, weight, time });
+        if let Seen::Here(registers, stack) = taken.seen {
+            self.state(taken, registers, &stack);
+        }
+    }
+
+    /// The stack of a sample: unwound, or that of the thread's sample before.
+    fn stack(&mut self, taken: &Taken<'_>) -> Option<StackId> {
+        let Seen::Here(registers, stack) = taken.seen else {
+            return self.stacks.get(&taken.tid).copied();
+        };
+        let unwound = self.unwinder.unwind(registers, stack);
         let building = &mut self.building;
         let frames = unwound.frames.iter().map(|frame| {
             let (address, trust) = (Some(frame.lookup_address), frame.trust);
@@ -270,16 +313,15 @@ impl Keep {
         let frames = frames.collect();
         let truncated = unwound.truncated;
         let stack = building.stack(Stack { frames, truncated, ..Stack::default() });
-        let name = self.names.get(&taken.tid).map_or("", String::as_str);
-        let thread = building.thread(Some(taken.tid as u64), name);
-        let (task, weight) = (self.tasks.of(taken.tid), taken.weight);
-        let time = Nanos(taken.time).since(Nanos(self.begun));
-        building.sample(Sample { thread, task, stack, weight, time });
-        self.state(taken);
+        self.stacks.insert(taken.tid, stack);
+        Some(stack)
     }
 
     /// Keeps the state of a thread that is hot.
-    fn state(&mut self, taken: &Taken<'_>) {
+    fn state(&mut self, taken: &Taken<'_>, registers: Registers, stack: &StackCopy<'_>) {
+        if !self.keeps_states {
+            return;
+        }
         let hot = self.states.values().filter(|states| !states.kept.is_empty()).count();
         let states = self.states.entry(taken.tid).or_default();
         states.seen += 1;
@@ -289,8 +331,7 @@ impl Keep {
                 states.first = taken.time;
             }
             states.last = taken.time;
-            let registers = taken.registers;
-            states.kept.push(capture::Sample { registers, stack_top: top(&taken.stack) });
+            states.kept.push(capture::Sample { registers, stack_top: top(stack) });
         }
     }
 
@@ -357,8 +398,6 @@ const _: () = assert!(Registers::COUNT == capture::handling::WORDS);
 
 #[cfg(test)]
 mod tests {
-    use sigquit_dump::StackId;
-
     use super::*;
 
     #[test]

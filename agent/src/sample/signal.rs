@@ -36,5 +36,6 @@ fn prepare() -> io::Result<()> {
     let maps = Maps::read();
     let main = maps.mappings.iter().find(|mapping| mapping.path == "[stack]");
     handler::set_main_stack(main.map_or(0..0, |mapping| mapping.start..mapping.end));
+    handler::set_process(std::process::id() as i32);
     RING.map()
 }

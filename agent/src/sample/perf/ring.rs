@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Acquire, Release};
 
 use super::event::REGISTERS;
-use crate::sample::engine::Taken;
+use crate::sample::engine::{Seen, Taken};
 use crate::unwind::{Registers, StackCopy};
 
 const PAGE: usize = 4096;
@@ -130,7 +130,7 @@ fn sample(record: &[u8]) -> Option<Taken<'_>> {
     let filled = if room == 0 { 0 } else { u64_at(record, at + 8 + room)? as usize };
     let start = registers.get(Registers::SP)?;
     let stack = StackCopy { start, bytes: &stack[..filled.min(room)] };
-    Some(Taken { tid, time, weight: 1, registers, stack })
+    Some(Taken { tid, time, weight: 1, seen: Seen::Here(registers, stack) })
 }
 
 fn u32_at(bytes: &[u8], at: usize) -> u32 {
@@ -157,9 +157,10 @@ mod tests {
         words(&[16, 1, 2, 8]);
         let taken = sample(&record).expect("a sample");
         assert_eq!((taken.tid, taken.time, taken.weight), (6, 77, 1));
-        assert_eq!(taken.registers.get(Registers::PC), Some(108));
-        assert_eq!(taken.registers.get(3), Some(101), "rbx");
-        assert_eq!((taken.stack.start, taken.stack.bytes.len()), (107, 8));
+        let Seen::Here(registers, stack) = taken.seen else { panic!("a sample without a stack") };
+        assert_eq!(registers.get(Registers::PC), Some(108));
+        assert_eq!(registers.get(3), Some(101), "rbx");
+        assert_eq!((stack.start, stack.bytes.len()), (107, 8));
         for length in 0..record.len() {
             assert!(sample(&record[..length]).is_none(), "{length}");
         }
