@@ -5,13 +5,17 @@
 //! standard errors; samples that were lost; and by how much the most memory that the process has had
 //! grew. `tests/rivals` puts other samplers into the same table.
 //!
-//! A second table shows how much longer a fixed work under forty frames takes while it is sampled, in
-//! CPU time of the working thread, and what the sampler uses beside.
+//! A second table shows how much more CPU time a piece of work under forty frames takes while its thread is
+//! sampled, and what is used beside it, the sampler's start included: both in hundredths of the
+//! CPU time that was sampled. The first is as noisy as the machine.
 
 mod shares;
 
 use std::error::Error;
 use std::hint::black_box;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
 use std::thread;
 use std::time::Duration;
 
@@ -26,6 +30,8 @@ const ENGINES: [(&str, Engine); 3] = [
     ("thread-timers", Engine::ThreadTimers),
     ("process-timer", Engine::ProcessTimer),
 ];
+/// For how long a thread works while it is sampled, and as long while it is not.
+const SAMPLED: Duration = Duration::from_secs(4);
 const DEPTH: u32 = 40;
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -84,53 +90,73 @@ fn row(profile: &Profile, used: [f64; 4], grown: u64) -> String {
     )
 }
 
-/// The CPU time that a fixed work costs more when it is sampled.
+/// What a piece of work costs more in CPU time when its thread is sampled; and what is used beside.
 fn cost(engine: Engine, rate: u32) -> Result<String, Box<dyn Error>> {
-    let mut ratios = Vec::new();
-    let mut sampler = Vec::new();
-    for _ in 0..5 {
-        let plain = thread::spawn(|| descend(DEPTH)).join().map_err(|_| "a panic")?;
-        let profiling = thread::spawn(move || {
-            let before = process_cpu();
-            let profile = sigquit::profiler()
-                .rate(rate)
-                .engine(engine)
-                .names(false)
-                .run(Duration::from_millis(1500));
-            (profile, process_cpu() - before)
-        });
-        thread::sleep(Duration::from_millis(200));
-        let sampled = thread::spawn(|| descend(DEPTH)).join().map_err(|_| "a panic")?;
-        let (profile, all) = profiling.join().map_err(|_| "a panic")?;
-        profile?;
-        ratios.push(sampled / plain - 1.0);
-        sampler.push((all - sampled) / sampled);
+    let (mut slower, mut beside) = (Vec::new(), Vec::new());
+    for _ in 0..3 {
+        let plain = pieces(|| {
+            thread::sleep(SAMPLED);
+            Ok(())
+        })?;
+        let before = process_cpu();
+        let sampled = pieces(|| {
+            let profiler = sigquit::profiler().rate(rate).engine(engine).names(false);
+            profiler.run(SAMPLED).map(drop)
+        })?;
+        let all = process_cpu() - before;
+        slower.push(sampled.each() / plain.each() - 1.0);
+        beside.push((all - sampled.cpu) / sampled.cpu);
     }
-    ratios.sort_by(f64::total_cmp);
-    sampler.sort_by(f64::total_cmp);
-    Ok(format!("{:+.2} % on the thread, {:.2} % on others", ratios[2] * 100.0, sampler[2] * 100.0))
+    slower.sort_by(f64::total_cmp);
+    beside.sort_by(f64::total_cmp);
+    let (slower, beside) = (slower[1] * 100.0, beside[1] * 100.0);
+    Ok(format!("{slower:+.2} % on the thread, {beside:.2} % beside it"))
+}
+
+/// Pieces of work, and the CPU time that they took.
+struct Pieces {
+    done: u64,
+    cpu: f64,
+}
+
+impl Pieces {
+    fn each(&self) -> f64 {
+        self.cpu / self.done.max(1) as f64
+    }
+}
+
+/// Works on a thread of its own, under forty frames, until something else is done.
+fn pieces(
+    meanwhile: impl FnOnce() -> Result<(), sigquit::Error>,
+) -> Result<Pieces, Box<dyn Error>> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let stopped = Arc::clone(&stop);
+    let worker = thread::spawn(move || descend(DEPTH, &stopped));
+    let done = meanwhile();
+    stop.store(true, Relaxed);
+    let pieces = worker.join().map_err(|_| "a panic")?;
+    done?;
+    Ok(pieces)
 }
 
 #[inline(never)]
-fn descend(depth: u32) -> f64 {
-    let locals = black_box([depth; 16]);
+fn descend(depth: u32, stop: &AtomicBool) -> Pieces {
     if depth > 0 {
-        return black_box(descend(depth - 1)) + f64::from(locals[0]) * 0.0;
+        return black_box(descend(black_box(depth - 1), stop));
     }
-    let before = thread_cpu();
-    for round in 0..400_000_u64 {
-        black_box((0..1_000_u64).fold(round, |sum, n| sum.wrapping_mul(31) ^ n));
+    let begun = thread_cpu();
+    let mut done = 0;
+    while !stop.load(Relaxed) {
+        black_box((0..20_000_u64).fold(done, |sum, n| sum.wrapping_mul(31) ^ n));
+        done += 1;
     }
-    thread_cpu() - before
+    Pieces { done, cpu: thread_cpu() - begun }
 }
 
+/// The CPU time of the process, in seconds.
 fn process_cpu() -> f64 {
-    clock(libc::CLOCK_PROCESS_CPUTIME_ID)
-}
-
-fn clock(clock: libc::clockid_t) -> f64 {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: writes one timespec, which is ours.
-    unsafe { libc::clock_gettime(clock, &mut time) };
+    unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &mut time) };
     time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
 }
