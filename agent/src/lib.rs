@@ -33,9 +33,10 @@
 //! as soon as it is taken; its path is printed on standard error. `sigquit analyze FOLDER` says
 //! what is wrong. A SIGQUIT during a series is noted in the files, and not served again.
 //!
-//! While the series lasts, a CPU profile is taken: `profile.sigquit` in the same folder says how
-//! many samples were to be expected, how many came and what was lost. `sigquit flamegraph FOLDER` draws
-//! it; with the feature `flamegraph` the agent leaves `flamegraph.svg` there itself. [`profile`] takes one when the program asks.
+//! While the series lasts, a CPU profile is taken: `profile.sigquit` in the same folder says how many
+//! samples were to be expected, how many came and what was lost. `sigquit flamegraph FOLDER` draws it;
+//! with the feature `flamegraph` the agent leaves `flamegraph.svg` there itself. [`profile`] takes one
+//! when the program asks, [`profiler`] one in wall time, at another rate, or by a chosen [`Engine`].
 //!
 //! [`dump_now`] takes one dump. With [`Builder::on_panic`], panics are noted in later dumps, or
 //! bring one of their own that shows what all other threads were doing.
@@ -73,8 +74,8 @@
 //!
 //! # What it is not for
 //!
-//! It is no crash handler: a process that dies by a
-//! signal leaves no dump. It says what is; what is wrong is for the analyzer to say.
+//! It is no crash handler: a process that dies by a signal leaves no dump. It says what is; what is
+//! wrong is for the analyzer to say.
 //!
 //! # Limitations
 //!
