@@ -145,7 +145,7 @@ fn descend(depth: u32, stop: &AtomicBool) -> Pieces {
         return black_box(descend(black_box(depth - 1), stop));
     }
     let begun = thread_cpu();
-    let mut done = 0;
+    let mut done = 0_u64;
     while !stop.load(Relaxed) {
         black_box((0..20_000_u64).fold(done, |sum, n| sum.wrapping_mul(31) ^ n));
         done += 1;
