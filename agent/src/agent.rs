@@ -199,6 +199,7 @@ impl Agent {
             None => {
                 let mut incident = self.begin(Trigger::Signal, self.options.dumps);
                 incident.note_requests(signals - 1);
+                incident.begin_profile(&self.options);
                 self.incident = Some(incident);
             }
         }
@@ -211,7 +212,7 @@ impl Agent {
             self.advance_one(&mut incident, || SIGNALS.swap(0, SeqCst));
         }
         if incident.is_over() {
-            incident.finish(self.options.retention);
+            incident.finish(&self.options);
         } else {
             self.incident = Some(incident);
         }
@@ -221,7 +222,7 @@ impl Agent {
         let mut incident = self.begin(trigger, 1);
         self.advance_one(&mut incident, || 0);
         let file = incident.first_file();
-        incident.finish(self.options.retention);
+        incident.finish(&self.options);
         let directory = self.destination.directory();
         file.ok_or_else(|| Error::new(Kind::NotWritten(directory.to_owned())))
     }

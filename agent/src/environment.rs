@@ -50,6 +50,12 @@ pub(crate) fn apply(options: &mut Options, read: impl Fn(&str) -> Option<OsStrin
             None => complain("SIGQUIT_INTERVAL", value, "a time in seconds, such as 0.5"),
         }
     }
+    if let Some(value) = read("SIGQUIT_PROFILE") {
+        match value.to_str().and_then(seconds) {
+            Some(duration) => options.profile = Some(duration),
+            None => complain("SIGQUIT_PROFILE", value, "a time in seconds, 0 for no profile"),
+        }
+    }
     complaints
 }
 
@@ -85,6 +91,7 @@ mod tests {
             ("SIGQUIT_DIR", "/var/log/orders"),
             ("SIGQUIT_DUMPS", "3"),
             ("SIGQUIT_INTERVAL", "0.25"),
+            ("SIGQUIT_PROFILE", "2"),
             ("SIGQUIT_STDERR", "1"),
             ("SIGQUIT_TASKS", "0"),
             ("SIGQUIT_OFF", "1"),
@@ -94,6 +101,7 @@ mod tests {
             directory: Some("/var/log/orders".into()),
             dumps: 3,
             interval: Duration::from_millis(250),
+            profile: Some(Duration::from_secs(2)),
             stderr: true,
             trace_tasks: false,
             off: true,

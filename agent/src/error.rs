@@ -36,6 +36,7 @@ pub(crate) enum Kind {
     NotWritten(PathBuf),
     /// The agent's thread gave no answer.
     NoAnswer,
+    NoProfile,
 }
 
 impl Error {
@@ -70,6 +71,7 @@ impl fmt::Display for Error {
                 "the dump could not be written to {}, and went to standard error",
                 path.display()
             ),
+            Kind::NoProfile => f.write_str("no profile could be taken"),
             Kind::NoAnswer => f.write_str("the agent's thread gave no answer"),
         }
     }

@@ -1,15 +1,18 @@
 //! One incident: a series of dumps, on disk one by one, and named when all are there.
 
+use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use sigquit_dump::{Dump, Names, Nanos, Trigger};
+use sigquit_dump::{Clock, Dump, Names, Nanos, Profile, Trigger};
 
 use crate::busy::Usage;
 use crate::facts;
+use crate::options::Options;
+use crate::sample::{Session, Settings};
 use crate::schedule::Schedule;
-use crate::symbolize::name;
+use crate::symbolize::{name, name_profile};
 use crate::take::{Sampled, Taker};
 use crate::task::TaskDump;
 use crate::write::{self, Destination, DumpFile, IncidentName, Stderr, say};
@@ -17,6 +20,8 @@ use crate::write::{self, Destination, DumpFile, IncidentName, Stderr, say};
 /// For how long, before a dump, busy threads are looked at; less when dumps follow each other
 /// quickly.
 const SAMPLING: Duration = Duration::from_millis(400);
+/// A series that lasts longer is accompanied by a profile of its begin.
+const LONGEST_PROFILE: Duration = Duration::from_secs(60);
 /// Tasks that are printed as text: more are for the file.
 const TASKS_PRINTED: usize = 10_000;
 /// How many names are tried when an incident of the same millisecond exists.
@@ -31,6 +36,8 @@ pub(crate) struct Incident {
     /// The files, each with what is needed of its dump to name the frames.
     written: Vec<(DumpFile, Dump)>,
     usage: Usage,
+    /// The profile of the same seconds.
+    profile: Option<Session>,
 }
 
 impl Incident {
@@ -42,6 +49,48 @@ impl Incident {
             folder: None,
             written: Vec::new(),
             usage: Usage::default(),
+            profile: None,
+        }
+    }
+
+    /// Begins a profile, when one is wanted: for so long, or while the series lasts.
+    pub fn begin_profile(&mut self, options: &Options) {
+        let longest = options.profile.unwrap_or(LONGEST_PROFILE);
+        if longest.is_zero() || (options.profile.is_none() && options.dumps < 2) {
+            return;
+        }
+        let settings = Settings {
+            rate: options.profile_rate,
+            clock: Clock::Cpu,
+            engine: None,
+            longest,
+            incident: Some(self.name.to_string()),
+            arguments: options.arguments,
+        };
+        match Session::begin(settings) {
+            Ok(session) => self.profile = Some(session),
+            Err(error) => say(format_args!("no profile is taken: {error}")),
+        }
+    }
+
+    /// Puts the profile on disk, as soon as it has ended; without names.
+    fn keep_profile(&mut self, options: &Options) -> Option<(DumpFile, Profile)> {
+        let mut session = self.profile.take()?;
+        if options.profile.is_none() {
+            session.stop();
+        }
+        let finished = session.finish();
+        let mut profile = finished
+            .inspect_err(|error| say(format_args!("no profile could be taken: {error}")))
+            .ok()?;
+        profile.incident = Some(self.name.to_string());
+        let write = |out: &mut BufWriter<&File>| sigquit_dump::write_profile(&profile, out);
+        match write::write_new(self.folder.as_deref()?, write::PROFILE, write) {
+            Ok(file) => Some((file, profile)),
+            Err(error) => {
+                say(format_args!("the profile cannot be written: {error}"));
+                None
+            }
         }
     }
 
@@ -142,15 +191,19 @@ impl Incident {
         }
     }
 
-    /// Names the frames of all dumps, and makes room for the next incident.
-    pub fn finish(mut self, retention: usize) {
+    /// Ends the profile, names all frames, and makes room for the next incident.
+    pub fn finish(mut self, options: &Options) {
+        let profile = self.keep_profile(options);
         let (files, dumps): (Vec<DumpFile>, Vec<Dump>) =
             std::mem::take(&mut self.written).into_iter().unzip();
         name(dumps, move |place, names| add_names(&files[place], names));
         let Some(folder) = self.folder else { return };
+        if let Some((file, profile)) = profile {
+            complete_profile(&folder, &file, profile);
+        }
         say(format_args!("all dumps are complete: {}", folder.display()));
         if let Some(directory) = folder.parent() {
-            make_room(directory, &self.name.prefix, retention);
+            make_room(directory, &self.name.prefix, options.retention);
         }
     }
 
@@ -166,6 +219,25 @@ fn add_names(file: &DumpFile, names: &[Names]) {
         say(format_args!("names cannot be added to {path}: {error}"));
     }
 }
+
+/// Adds its names to a profile that is on disk, and the picture.
+fn complete_profile(folder: &Path, file: &DumpFile, mut profile: Profile) {
+    add_names(file, &name_profile(&mut profile));
+    say(format_args!("profile: {}", file.path().display()));
+    picture(folder, &profile);
+}
+
+#[cfg(feature = "flamegraph")]
+fn picture(folder: &Path, profile: &Profile) {
+    let write = |out: &mut BufWriter<&File>| write::flamegraph(profile, out);
+    match write::write_new(folder, write::FLAMEGRAPH, write) {
+        Ok(file) => say(format_args!("flamegraph: {}", file.path().display())),
+        Err(error) => say(format_args!("the flamegraph cannot be written: {error}")),
+    }
+}
+
+#[cfg(not(feature = "flamegraph"))]
+fn picture(_: &Path, _: &Profile) {}
 
 /// Prints a dump, with names.
 fn print(dump: &Dump, tasks: &TaskDump) {

@@ -33,6 +33,11 @@
 //! as soon as it is taken; its path is printed on standard error. `sigquit analyze FOLDER` says
 //! what is wrong. A SIGQUIT during a series is noted in the files, and not served again.
 //!
+//! While the series lasts, a CPU profile is taken: `profile.sigquit` in the same folder says how many
+//! samples were to be expected, how many came and what was lost. `sigquit flamegraph FOLDER` draws it;
+//! with the feature `flamegraph` the agent leaves `flamegraph.svg` there itself. [`profile`] takes one
+//! when the program asks, [`profiler`] one in wall time, at another rate, or by a chosen [`Engine`].
+//!
 //! [`dump_now`] takes one dump. With [`Builder::on_panic`], panics are noted in later dumps, or
 //! bring one of their own that shows what all other threads were doing.
 //!
@@ -46,6 +51,7 @@
 //! | `SIGQUIT_DIR` | [`directory`](Builder::directory) |
 //! | `SIGQUIT_DUMPS` | [`dumps`](Builder::dumps) |
 //! | `SIGQUIT_INTERVAL` | [`interval`](Builder::interval), in seconds, such as `0.5` |
+//! | `SIGQUIT_PROFILE` | [`profile`](Builder::profile), in seconds; `0` for none |
 //! | `SIGQUIT_STDERR=1` | [`stderr`](Builder::stderr): each dump as text, too |
 //! | `SIGQUIT_TASKS=0` | [`trace_tasks`](Builder::trace_tasks): no async task is polled for a dump |
 //! | `SIGQUIT_OFF=1` | all: [`install`] does nothing |
@@ -68,8 +74,8 @@
 //!
 //! # What it is not for
 //!
-//! It is no profiler: a series is five moments. It is no crash handler: a process that dies by a
-//! signal leaves no dump. It says what is; what is wrong is for the analyzer to say.
+//! It is no crash handler: a process that dies by a signal leaves no dump. It says what is; what is
+//! wrong is for the analyzer to say.
 //!
 //! # Limitations
 //!
@@ -106,6 +112,7 @@ pub use sigquit_dump as dump;
 mod environment;
 mod error;
 mod options;
+mod profiler;
 
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod agent;
@@ -128,6 +135,8 @@ mod panic;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod presence;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod sample;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod schedule;
 #[cfg(all(feature = "tracing", target_os = "linux", target_arch = "x86_64"))]
 pub mod spans;
@@ -147,6 +156,7 @@ mod agent;
 
 pub use error::Error;
 pub use options::{Builder, OnPanic};
+pub use profiler::{Engine, Profiler};
 
 /// Starts the agent with options that are right for production. It stays for the life of the
 /// process.
@@ -172,4 +182,19 @@ pub fn builder() -> Builder {
 /// standard error as text.
 pub fn dump_now() -> Result<PathBuf, Error> {
     agent::dump_now()
+}
+
+/// Takes a CPU profile of all threads for so long, 99 samples in each second of CPU time, and
+/// names its frames. It needs no [`install`], and disturbs nobody where the kernel's own sampler
+/// may be used.
+///
+/// # Errors
+/// See [`Profiler::run`].
+pub fn profile(duration: std::time::Duration) -> Result<dump::Profile, Error> {
+    profiler().run(duration)
+}
+
+/// How a profile is to be taken, to be changed before it [runs](Profiler::run).
+pub fn profiler() -> Profiler {
+    Profiler::new()
 }

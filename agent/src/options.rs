@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::error::{Error, Kind};
+use crate::profiler::HIGHEST_RATE;
 use crate::{agent, environment};
 
 /// What a panic leads to; see [`Builder::on_panic`].
@@ -36,6 +37,9 @@ pub(crate) struct Options {
     pub trace_tasks: bool,
     pub task_deadline: Duration,
     pub retention: usize,
+    /// For how long a series is accompanied by a profile; as long as it lasts when not said.
+    pub profile: Option<Duration>,
+    pub profile_rate: u32,
     pub stderr: bool,
     pub signal: i32,
     pub arguments: bool,
@@ -58,6 +62,8 @@ impl Default for Options {
             trace_tasks: true,
             task_deadline: Duration::from_millis(300),
             retention: 20,
+            profile: None,
+            profile_rate: crate::profiler::RATE,
             stderr: false,
             signal: SIGQUIT,
             arguments: false,
@@ -128,6 +134,19 @@ impl Builder {
         self
     }
 
+    /// For how long a CPU profile is taken from the first dump of a series on; zero for none.
+    /// Default: while the series lasts.
+    pub fn profile(mut self, duration: Duration) -> Builder {
+        self.options.profile = Some(duration);
+        self
+    }
+
+    /// Samples of that profile in each second of CPU time of each thread. Default: 99.
+    pub fn profile_rate(mut self, rate: u32) -> Builder {
+        self.options.profile_rate = rate;
+        self
+    }
+
     /// How many incident folders of this prefix are kept; older ones are removed. Default: 20.
     pub fn retention(mut self, incidents: usize) -> Builder {
         self.options.retention = incidents;
@@ -185,6 +204,8 @@ impl Options {
     fn check(&self) -> Result<(), Error> {
         let complaint = if self.dumps == 0 {
             "a series has at least one dump"
+        } else if !(1..=HIGHEST_RATE).contains(&self.profile_rate) {
+            "a profile has 1 to 10000 samples a second"
         } else if self.retention == 0 {
             "at least one incident has to be kept"
         } else if self.prefix.as_deref().is_some_and(|prefix| !is_file_name(prefix)) {
@@ -213,6 +234,7 @@ mod tests {
         for (bad, word) in [
             (builder().dumps(0), "dump"),
             (builder().retention(0), "kept"),
+            (builder().profile_rate(0), "profile"),
             (builder().prefix(""), "prefix"),
             (builder().prefix("../up"), "prefix"),
             (builder().prefix("a/b"), "prefix"),

@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::mpsc::{RecvTimeoutError, sync_channel};
+use std::sync::mpsc::{RecvTimeoutError, channel, sync_channel};
 use std::thread;
 use std::time::Duration;
 
-use sigquit_dump::{Dump, Module, Names};
+use sigquit_dump::{Dump, Module, Names, Profile};
 use sigquit_symbolize::Symbolizer;
 
 use crate::capture;
@@ -44,6 +44,23 @@ pub(crate) fn name(dumps: Vec<Dump>, tell: impl Fn(usize, &[Names]) + Send + Syn
     }
     // A panic has been told by the program's hook. Only the end of the thread frees its memory.
     drop(thread.join());
+}
+
+/// Finds names for the frames of a profile, and gives them to it.
+pub(crate) fn name_profile(profile: &mut Profile) -> Vec<Names> {
+    let (modules, frames) = (profile.dump.modules.clone(), profile.dump.frames.clone());
+    let (tell, told) = channel();
+    name(vec![Dump { modules, frames, ..Dump::default() }], move |_, names| {
+        // Whoever waited may have lost patience.
+        let _ = tell.send(names.to_vec());
+    });
+    let found: Vec<Names> = told.try_iter().flatten().collect();
+    for names in &found {
+        if let Some(frame) = profile.dump.frames.get_mut(names.frame.0 as usize) {
+            (frame.symbols, frame.reason) = (names.symbols.clone(), names.reason);
+        }
+    }
+    found
 }
 
 fn name_here(dumps: &[Dump], tell: &impl Fn(usize, &[Names])) {

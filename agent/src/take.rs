@@ -12,6 +12,7 @@ use crate::facts::{self, Tasks};
 use crate::options::Options;
 use crate::owner::Answers;
 use crate::panic;
+use crate::sample::sampler;
 use crate::task::{self, TaskDump, Tracer};
 use crate::unwind::{Unwinder, Unwound};
 
@@ -66,7 +67,10 @@ impl Taker {
         let running = task::running();
         #[cfg(feature = "tracing")]
         let in_spans = crate::spans::running();
-        let options = capture::Options { deadline: self.deadline, leave_out: Vec::new() };
+        let options = capture::Options {
+            deadline: self.deadline,
+            leave_out: sampler().into_iter().collect(),
+        };
         let unwinder = &mut self.unwinder;
         let mut answers = Answers::default();
         let captured = self.capturer.capture(&options, &maps, &mut |answer: Answer<'_>| {
@@ -136,7 +140,7 @@ impl Taker {
     /// long as the budget lasts.
     pub fn sample(&mut self, since: &Usage, budget: Duration) -> Sampled {
         let mut busy = Usage::read().busy_since(since);
-        busy.retain(|&tid| tid != self.own);
+        busy.retain(|&tid| tid != self.own && Some(tid) != sampler());
         if busy.is_empty() {
             return Sampled::new();
         }
@@ -215,7 +219,7 @@ impl Known {
             .unwrap_or_else(|| Thread { os_id: u64::try_from(tid).ok(), ..Thread::default() })
     }
 
-    /// Threads that were not asked and still exist: the agent's own, and the kernel's helpers.
+    /// Threads that were not asked and still exist: the agent's own ones, and the kernel's helpers.
     /// The others have ended.
     fn rest(&mut self, own: i32) -> Vec<Thread> {
         let tasks = &mut self.tasks;

@@ -54,7 +54,9 @@ fn dumps_below(folder: &Path) -> Vec<Dump> {
         entries.map(|entry| entry.unwrap().path()).collect()
     };
     let files = below(&folder.join("dumps")).into_iter().flat_map(|incident| below(&incident));
+    let is_dump = |file: &PathBuf| file.to_string_lossy().contains("/dump-");
     let mut dumps: Vec<Dump> = files
+        .filter(is_dump)
         .flat_map(|file| {
             let (dumps, warnings) = sigquit::dump::read(&fs::read(&file).unwrap()).unwrap();
             assert_eq!(warnings, [], "{}", file.display());
@@ -245,8 +247,10 @@ impl Running {
         assert_eq!(unsafe { libc::kill(self.child.id() as i32, libc::SIGQUIT) }, 0);
     }
 
-    fn await_line(&mut self, part: &str) {
-        assert!(self.stderr.any(|line| line.unwrap().contains(part)), "it ended without {part:?}");
+    /// Waits for a line on standard error, and gives it.
+    fn await_line(&mut self, part: &str) -> String {
+        let found = self.stderr.by_ref().map(Result::unwrap).find(|line| line.contains(part));
+        found.unwrap_or_else(|| panic!("it ended without {part:?}"))
     }
 
     fn end(mut self) -> String {
@@ -338,6 +342,40 @@ fn registers_of_a_busy_thread_are_looked_at_between_two_dumps() {
     let samples = thread(&dumps[1], "spinner").registers.as_ref().unwrap();
     assert!(samples.samples > 0 && samples.distinct_states <= samples.samples);
     assert!(dumps[1].threads.iter().filter(|thread| thread.registers.is_some()).count() == 1);
+}
+
+#[test]
+fn a_series_is_accompanied_by_a_profile_of_the_same_seconds() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut running = Running::start(program("spins_in_a_series", folder.path()));
+    running.quit();
+    let path = running.await_line("profile: ");
+    running.await_line("complete");
+    running.end();
+    let path = path.split_once("profile: ").unwrap().1.trim();
+    let (profiles, warnings) = sigquit::dump::read_profiles(&fs::read(path).unwrap()).unwrap();
+    let (profile, weights) = (&profiles[0], profiles[0].weights());
+    assert_eq!(warnings, []);
+    let dumps = dumps_below(folder.path());
+    assert_eq!(profile.incident, Some(dumps[0].series.as_ref().unwrap().incident.clone()));
+    let unanswered = |dump: &Dump| dump.threads.iter().any(|thread| thread.unanswered.is_some());
+    assert!(!dumps.iter().any(unanswered), "the sampler is not asked");
+    let spinner = profile.threads.iter().position(|thread| thread.name == "spinner").unwrap();
+    assert!(weights[spinner] * 2 > weights.iter().sum(), "{}", profile.summary());
+    assert!(profile.folded().iter().any(|line| line.contains("in_a_process::spins_in_a_series")));
+}
+
+#[test]
+fn an_operator_who_wants_no_profile_gets_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = program("spins_in_a_series", folder.path());
+    command.env("SIGQUIT_PROFILE", "0");
+    let mut running = Running::start(command);
+    running.quit();
+    let said = running.await_line("complete");
+    let incident = Path::new(said.split_once("complete: ").unwrap().1.trim());
+    assert!(!incident.join("profile.sigquit").exists());
+    running.end();
 }
 
 // Limits.

@@ -10,6 +10,7 @@ mod arguments;
 mod live;
 mod manual;
 mod output;
+mod profile;
 mod progress;
 mod reading;
 mod surroundings;
@@ -69,6 +70,8 @@ fn command(
         Command::Analyze(analyze) => run_analyze(analyze, surroundings, out, err),
         Command::Dump(dump) => run_dump(dump, surroundings, out, err),
         Command::Show(show) => run_show(show, surroundings, out, err),
+        Command::Flamegraph(asked) => profile::run_flamegraph(asked, surroundings, out, err),
+        Command::Convert(asked) => profile::run_convert(asked, surroundings, out, err),
         Command::Explain(explain) => {
             let written = run_explain(explain, surroundings, out);
             written.map_or_else(|error| failed_output(&error, DONE, err), |()| DONE)

@@ -350,3 +350,51 @@ fn pipes_get_neither_colours_nor_progress() {
     let always = binary().args(["analyze", "--color=always"]).arg(path(&folder, "dump")).output();
     assert!(always.expect("the command").stdout.contains(&0x1b));
 }
+
+const BEFORE: &str = "w;shop::main;shop::price 60\nw;shop::main;shop::idle 40\n";
+const AFTER: &str = "w;shop::main;shop::price 90\nw;shop::main;shop::idle 10\n";
+
+#[test]
+fn samples_of_any_tool_are_drawn_and_compared() {
+    let folder = folder(&[("before", BEFORE.as_bytes()), ("after", AFTER.as_bytes())]);
+    let drawn = run([OsString::from("flamegraph"), path(&folder, "after").into()]);
+    assert_eq!((drawn.status, drawn.err.as_str()), (0, ""));
+    assert!(drawn.out.contains("shop::price (90 samples, 90.00%)"), "{}", drawn.out);
+    assert!(drawn.out.contains("unknown time by folded, 100 samples"));
+    let against = ["flamegraph", "--reverse", "--diff"].map(OsString::from).into_iter();
+    let files = [path(&folder, "before"), path(&folder, "after")].map(OsString::from);
+    let compared = run(against.chain(files));
+    assert!(compared.out.contains("+30.00%"), "{}", compared.out);
+}
+
+#[test]
+fn the_stacks_of_dumps_are_drawn_as_threads_and_chosen_by_name() {
+    let folder = folder(&[("1", &dump_of("order-1")), ("2", &dump_of("order-1"))]);
+    let whole = OsString::from(folder.path());
+    let drawn = run([OsString::from("flamegraph"), whole.clone()]);
+    assert!(drawn.out.contains("order::checkout (2 threads and tasks, 100.00%)"), "{}", drawn.out);
+    let of = |name| {
+        run(["flamegraph", "--thread", name].map(OsString::from).into_iter().chain([whole.clone()]))
+    };
+    assert_eq!((of("order-1").status, of("4712").status, of("nobody").status), (0, 0, 2));
+}
+
+#[test]
+fn samples_are_converted_to_what_other_tools_read() {
+    let folder = folder(&[("before", BEFORE.as_bytes())]);
+    let to = |format| {
+        run(["convert", "--to", format]
+            .map(OsString::from)
+            .into_iter()
+            .chain([path(&folder, "before").into()]))
+    };
+    let sorted = "w;shop::main;shop::idle 40\nw;shop::main;shop::price 60\n";
+    assert_eq!(to("folded").out, sorted);
+    for (format, field) in [("speedscope", "$schema"), ("firefox", "meta")] {
+        let file: Value = serde_json::from_str(&to(format).out).expect("JSON");
+        assert!(!file[field].is_null(), "{format}");
+    }
+    fs::write(path(&folder, "before"), to("json").out).unwrap();
+    assert_eq!(to("folded").out, sorted, "what is written is read again");
+    assert_eq!(to("xml").status, 2);
+}

@@ -25,12 +25,15 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! A [`Profile`] is the same process many times in a while: samples, and what was lost of them.
+//!
 //! The format itself is described in [`mod@format`].
 
 #![forbid(unsafe_code)]
 
 mod async_runtime;
 mod dump;
+mod folded;
 pub mod format;
 mod frame;
 mod lock;
@@ -38,6 +41,8 @@ mod module;
 mod notice;
 mod presence;
 mod process;
+mod profile;
+mod profile_file;
 mod read;
 mod symbol;
 mod task;
@@ -54,6 +59,8 @@ pub use module::{BuildId, Module, ModuleId};
 pub use notice::{Notice, NoticeKind};
 pub use presence::Presence;
 pub use process::{CpuLimit, Memory, Pressure, Process, Runtime, Throttling};
+pub use profile::{Clock, Delivery, Profile, ProfileBuilder, Sample, SampledThread, Unit};
+pub use profile_file::{PROFILE_BEGINS, read_profiles, write_profile};
 pub use read::{ReadError, Warning, read};
 pub use symbol::{Location, Reason, Symbol};
 pub use task::{Spawn, SpawnId, Task, TaskCapture, Trace};

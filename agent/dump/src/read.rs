@@ -23,6 +23,12 @@ pub struct ReadError {
     reason: String,
 }
 
+impl ReadError {
+    pub(crate) fn new(line: u64, reason: String) -> ReadError {
+        ReadError { line, reason }
+    }
+}
+
 impl fmt::Display for ReadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "line {}: {}", self.line, self.reason)
@@ -159,17 +165,23 @@ enum Added {
     Nowhere(String),
 }
 
+impl From<Result<(), String>> for Added {
+    fn from(placed: Result<(), String>) -> Added {
+        placed.map_or_else(Added::Nowhere, |()| Added::Fact)
+    }
+}
+
 fn add(dump: &mut Dump, record: Record) -> Added {
     match record {
         Record::Sigquit(_) | Record::Named(_) => {}
         Record::Process(process) => dump.process = process,
-        Record::Module((id, module)) => return place(&mut dump.modules, id.0, module),
-        Record::Frame((id, frame)) => return place(&mut dump.frames, id.0, frame),
-        Record::Stack((id, stack)) => return place(&mut dump.stacks, id.0, stack),
-        Record::Lock((id, lock)) => return place(&mut dump.locks, id.0, lock),
-        Record::Spawn((id, spawn)) => return place(&mut dump.spawns, id.0, spawn),
+        Record::Module((id, module)) => return place(&mut dump.modules, id.0, module).into(),
+        Record::Frame((id, frame)) => return place(&mut dump.frames, id.0, frame).into(),
+        Record::Stack((id, stack)) => return place(&mut dump.stacks, id.0, stack).into(),
+        Record::Lock((id, lock)) => return place(&mut dump.locks, id.0, lock).into(),
+        Record::Spawn((id, spawn)) => return place(&mut dump.spawns, id.0, spawn).into(),
         Record::AsyncRuntime(runtime) => dump.async_runtimes.push(runtime),
-        Record::Thread((index, thread)) => return place(&mut dump.threads, index, thread),
+        Record::Thread((index, thread)) => return place(&mut dump.threads, index, thread).into(),
         Record::Notice(notice) => dump.notices.push(notice),
         Record::End(end) => return Added::End(end.threads),
         Record::Names(names) => match dump.frames.get_mut(names.frame.0 as usize) {
@@ -189,17 +201,17 @@ fn add(dump: &mut Dump, record: Record) -> Added {
 
 /// Puts a numbered record where its number says. Records come in order, so a gap is as long as
 /// the lines that were lost; a number that is far off is damage, not a reason to fill memory.
-fn place<T: Default>(list: &mut Vec<T>, id: u32, item: T) -> Added {
+pub(crate) fn place<T: Default>(list: &mut Vec<T>, id: u32, item: T) -> Result<(), String> {
     const LARGEST_GAP: usize = 1 << 16;
     let id = id as usize;
     if id > list.len() + LARGEST_GAP {
-        return Added::Nowhere(format!("number {id} does not follow {}: left out", list.len()));
+        return Err(format!("number {id} does not follow {}: left out", list.len()));
     }
     if id >= list.len() {
         list.resize_with(id + 1, T::default);
     }
     list[id] = item;
-    Added::Fact
+    Ok(())
 }
 
 /// Gives every reference something to refer to. True when anything was missing.

@@ -5,7 +5,7 @@ use core::arch::asm;
 use core::ffi::c_void;
 
 /// How many words of registers an answer holds: `x0` to `x30`, `sp`, `pc`.
-pub(super) const WORDS: usize = 33;
+pub(crate) const WORDS: usize = 33;
 /// Which of those words is the stack pointer.
 pub(super) const SP_WORD: usize = 31;
 
@@ -42,7 +42,7 @@ pub(super) fn ticks() -> u64 {
 }
 
 /// The thread pointer: above the frames, in the stack's own mapping, for threads of the C library.
-pub(super) fn thread_pointer() -> u64 {
+pub(crate) fn thread_pointer() -> u64 {
     let pointer: u64;
     // SAFETY: the register is the program's own.
     unsafe { asm!("mrs {}, tpidr_el0", out(reg) pointer, options(nomem, nostack)) };

@@ -2,6 +2,7 @@
 
 use core::ffi::{c_int, c_void};
 
+use super::handling::cpu_time;
 use super::machine;
 use super::safe_read;
 use super::slot::{STACK_CAP, Slot, StackMappings, TABLE};
@@ -142,17 +143,6 @@ fn reach_in(mappings: &StackMappings, sp: u64, thread_pointer: u64, is_main: boo
 fn up_to(sp: u64, end: u64) -> usize {
     let length = end.wrapping_sub(sp);
     if length < STACK_CAP as u64 { length as usize } else { STACK_CAP }
-}
-
-/// The CPU time of this thread, in nanoseconds.
-fn cpu_time() -> u64 {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    let clock = libc::CLOCK_THREAD_CPUTIME_ID as usize;
-    // SAFETY: the call writes one timespec.
-    unsafe {
-        machine::syscall(libc::SYS_clock_gettime, [clock, &raw mut time as usize, 0, 0, 0, 0])
-    };
-    (time.tv_sec as u64).wrapping_mul(1_000_000_000).wrapping_add(time.tv_nsec as u64)
 }
 
 #[cfg(test)]

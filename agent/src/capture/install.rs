@@ -75,12 +75,30 @@ pub(crate) fn install() -> Result<Capturer, Error> {
 fn map_and_handle() -> Result<Capturer, Error> {
     let number = |error: std::io::Error| error.raw_os_error().unwrap_or(0);
     TABLE.map().map_err(|error| Error::NoMemory(number(error)))?;
+    let signal = take_free_signal(handler::answer as *const ())?;
+    Ok(Capturer { signal, generation: 0, blocked: Vec::new() })
+}
+
+/// Makes a free realtime signal that of a handler which keeps the contract of this room.
+///
+/// # Errors
+/// When no signal is free, or the kernel refuses.
+pub(crate) fn take_free_signal(handler: *const ()) -> Result<i32, Error> {
     for signal in candidates() {
-        if take(signal)? {
-            return Ok(Capturer { signal, generation: 0, blocked: Vec::new() });
+        if take(signal, handler)? {
+            return Ok(signal);
         }
     }
     Err(Error::NoFreeSignal)
+}
+
+/// Makes a signal that of such a handler, unless somebody else uses it; whether it now is.
+///
+/// # Errors
+/// When the kernel refuses.
+pub(crate) fn handle(signal: i32, handler: *const ()) -> Result<bool, Error> {
+    let is_ours = action(signal, None)?.sa_sigaction == handler as libc::sighandler_t;
+    if is_ours { Ok(true) } else { take(signal, handler) }
 }
 
 /// Realtime signals, first those that programs seldom choose: neither the lowest nor the highest.
@@ -91,11 +109,11 @@ fn candidates() -> impl Iterator<Item = i32> {
 }
 
 /// Installs the handler unless the signal has one, or is ignored on purpose.
-fn take(signal: i32) -> Result<bool, Error> {
+fn take(signal: i32, handler: *const ()) -> Result<bool, Error> {
     if !is_default(action(signal, None)?) {
         return Ok(false);
     }
-    let before = action(signal, Some(&ours()))?;
+    let before = action(signal, Some(&action_of(handler)))?;
     if is_default(before) {
         return Ok(true);
     }
@@ -109,10 +127,14 @@ fn is_default(action: libc::sigaction) -> bool {
 }
 
 fn ours() -> libc::sigaction {
+    action_of(handler::answer as *const ())
+}
+
+fn action_of(handler: *const ()) -> libc::sigaction {
     // SAFETY: zero is a valid sigaction; the mask is filled by the call for it.
     unsafe {
         let mut action: libc::sigaction = std::mem::zeroed();
-        action.sa_sigaction = handler::answer as *const () as libc::sighandler_t;
+        action.sa_sigaction = handler as libc::sighandler_t;
         action.sa_flags = libc::SA_SIGINFO | libc::SA_RESTART | libc::SA_ONSTACK;
         libc::sigfillset(&mut action.sa_mask);
         action
@@ -152,11 +174,11 @@ mod tests {
         let mut action_of_theirs = ours();
         action_of_theirs.sa_sigaction = theirs as *const () as libc::sighandler_t;
         action(signal, Some(&action_of_theirs)).expect("a handler");
-        assert_eq!(take(signal), Ok(false));
+        assert_eq!(take(signal, handler::answer as *const ()), Ok(false));
         let now = action(signal, None).expect("it can be read");
         assert_eq!(now.sa_sigaction, action_of_theirs.sa_sigaction);
         let ignored = libc::sigaction { sa_sigaction: libc::SIG_IGN, ..ours() };
         action(signal, Some(&ignored)).expect("ignored");
-        assert_eq!(take(signal), Ok(false));
+        assert_eq!(take(signal, handler::answer as *const ()), Ok(false));
     }
 }

@@ -53,6 +53,7 @@ mod machine;
 
 mod enumerate;
 mod handler;
+pub(crate) mod handling;
 mod install;
 mod maps;
 mod probe;
@@ -63,10 +64,11 @@ mod sample;
 mod slot;
 
 pub(crate) use answer::{Answer, Captured};
-pub(crate) use install::{Capturer, Error, install};
+pub(crate) use install::{Capturer, Error, handle, install, take_free_signal};
 pub(crate) use machine::copy;
 pub(crate) use maps::{Mapping, Maps};
 pub(crate) use recurrence::recurrence;
 pub(crate) use rendezvous::Options;
 pub(crate) use safe_read::{read, read_raw};
-pub(crate) use sample::{Sample, Samples};
+pub(crate) use sample::{Sample, Samples, digest};
+pub(crate) use slot::reserve;

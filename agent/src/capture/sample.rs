@@ -25,7 +25,7 @@ pub(crate) struct Sample {
     pub stack_top: u64,
 }
 
-pub(super) fn digest(bytes: &[u8]) -> u64 {
+pub(crate) fn digest(bytes: &[u8]) -> u64 {
     let mut hasher = DefaultHasher::new();
     bytes.hash(&mut hasher);
     hasher.finish()

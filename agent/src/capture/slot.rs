@@ -285,7 +285,8 @@ impl Table {
     }
 }
 
-fn reserve(length: usize) -> io::Result<*mut u8> {
+/// Address space of our own, zeros when first read.
+pub(crate) fn reserve(length: usize) -> io::Result<*mut u8> {
     let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
     let rights = libc::PROT_READ | libc::PROT_WRITE;
     // SAFETY: a new mapping at an address of the kernel's choice.

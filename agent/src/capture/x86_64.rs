@@ -5,7 +5,7 @@ use core::arch::asm;
 use core::ffi::c_void;
 
 /// How many words of registers an answer holds: the kernel's general registers, `R8` to `RIP`.
-pub(super) const WORDS: usize = 17;
+pub(crate) const WORDS: usize = 17;
 /// Which of those words is the stack pointer.
 pub(super) const SP_WORD: usize = 15;
 
@@ -43,7 +43,7 @@ pub(super) fn ticks() -> u64 {
 
 /// The thread pointer: above the frames, in the stack's own mapping, for threads of the C
 /// library. Asked of the kernel, because reading it through `fs` trusts that it points anywhere.
-pub(super) fn thread_pointer() -> u64 {
+pub(crate) fn thread_pointer() -> u64 {
     const ARCH_GET_FS: usize = 0x1003;
     let mut pointer = 0_u64;
     // SAFETY: the call writes one word to the place that it is given.

@@ -26,18 +26,7 @@ impl DumpFile {
         dump: &Dump,
         tasks: impl Iterator<Item = Thread>,
     ) -> io::Result<DumpFile> {
-        let (partial, path) = (folder.join(format!(".{name}.partial")), folder.join(name));
-        let file = create(&partial)?;
-        let written = fill(&file, |out| sigquit_dump::write_with(dump, tasks, out))
-            .and_then(|()| rename_to_new(&partial, &path));
-        match written {
-            Ok(()) => Ok(DumpFile { file, path }),
-            Err(error) => {
-                // The first error is the one to report.
-                let _ = fs::remove_file(&partial);
-                Err(error)
-            }
-        }
+        write_new(folder, name, |out| sigquit_dump::write_with(dump, tasks, out))
     }
 
     /// Appends names, all or none.
@@ -49,6 +38,25 @@ impl DumpFile {
 
     pub fn path(&self) -> &Path {
         &self.path
+    }
+}
+
+/// Writes a file under a name that nothing has before, and which appears when all is on disk.
+pub(crate) fn write_new(
+    folder: &Path,
+    name: &str,
+    write: impl FnOnce(&mut BufWriter<&File>) -> io::Result<()>,
+) -> io::Result<DumpFile> {
+    let (partial, path) = (folder.join(format!(".{name}.partial")), folder.join(name));
+    let file = create(&partial)?;
+    let written = fill(&file, write).and_then(|()| rename_to_new(&partial, &path));
+    match written {
+        Ok(()) => Ok(DumpFile { file, path }),
+        Err(error) => {
+            // The first error is the one to report.
+            let _ = fs::remove_file(&partial);
+            Err(error)
+        }
     }
 }
 

@@ -32,7 +32,11 @@ fn is_untouched(folder: &Path) -> bool {
 
 fn is_ours(file: &str) -> bool {
     let whole = file.strip_prefix('.').and_then(|file| file.strip_suffix(".partial"));
-    let number = whole.unwrap_or(file).strip_prefix("dump-");
+    let file = whole.unwrap_or(file);
+    if file == super::PROFILE || file == super::FLAMEGRAPH {
+        return true;
+    }
+    let number = file.strip_prefix("dump-");
     number.and_then(|rest| rest.strip_suffix(".sigquit")).is_some_and(|number| {
         !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit())
     })
@@ -92,6 +96,7 @@ mod tests {
     #[test]
     fn the_agent_knows_its_own_files() {
         assert!(is_ours("dump-12.sigquit") && is_ours(".dump-1.sigquit.partial"));
+        assert!(is_ours("profile.sigquit") && is_ours(".flamegraph.svg.partial"));
         for other in ["dump-.sigquit", "dump-1.sigquit.bak", "dump-x.sigquit", ".dump-1.sigquit"] {
             assert!(!is_ours(other), "{other}");
         }

@@ -32,6 +32,10 @@ pub(super) enum Command {
     Show(Show),
     /// Ask a process that has the agent for dumps, wait for them, and say what is wrong
     Dump(Dump),
+    /// Draw where the time goes: from profiles, or the stacks of dumps
+    Flamegraph(Flamegraph),
+    /// Write a profile, or the stacks of dumps, in the format of another tool
+    Convert(Convert),
     /// What a detector looks for, its evidence, its limits, what to do; with no name, the list
     Explain(Explain),
     /// Print what makes a shell complete the arguments
@@ -41,9 +45,9 @@ pub(super) enum Command {
 }
 
 /// What to read, and how.
-#[derive(Args)]
+#[derive(Args, Clone)]
 pub(super) struct Reading {
-    /// Dump files and folders; `-` is standard input
+    /// Dump files, profiles and folders; `-` is standard input
     #[arg(required = true, value_name = "PATH")]
     pub paths: Vec<PathBuf>,
     /// The inputs' format, instead of finding it by content
@@ -156,6 +160,54 @@ pub(super) struct Dump {
     pub patience: u64,
     #[command(flatten)]
     pub saying: Saying,
+}
+
+#[derive(Args)]
+pub(super) struct Flamegraph {
+    #[command(flatten)]
+    pub reading: Reading,
+    /// Colour by what has become more or less since this one
+    #[arg(long, value_name = "BASELINE")]
+    pub diff: Option<PathBuf>,
+    /// Only the thread with this name or number
+    #[arg(long, value_name = "NAME")]
+    pub thread: Option<String>,
+    /// Only the async task with this number
+    #[arg(long, value_name = "NUMBER")]
+    pub task: Option<u64>,
+    /// From the leaves: who calls the functions that are hot
+    #[arg(long)]
+    pub reverse: bool,
+    /// Write to a file, whole or not at all, instead of standard output
+    #[arg(short = 'o', value_name = "FILE")]
+    pub file: Option<PathBuf>,
+}
+
+#[derive(Args)]
+pub(super) struct Convert {
+    #[command(flatten)]
+    pub reading: Reading,
+    /// The format
+    #[arg(long, value_enum, value_name = "NAME")]
+    pub to: To,
+    /// Write to a file, whole or not at all, instead of standard output
+    #[arg(short = 'o', value_name = "FILE")]
+    pub file: Option<PathBuf>,
+}
+
+/// Formats of other tools.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum To {
+    /// One line a stack: `thread;root;leaf 42`
+    Folded,
+    /// For `go tool pprof`
+    Pprof,
+    /// For speedscope.app
+    Speedscope,
+    /// For profiler.firefox.com
+    Firefox,
+    /// As sigquit writes it: one JSON object a line
+    Json,
 }
 
 #[derive(Args)]

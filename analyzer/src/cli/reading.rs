@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use sigquit_dump::Dump;
+
 use super::arguments::Reading;
 use super::progress::Progress;
 use crate::read::{Input, ReadError, read_paths_within};
@@ -38,12 +40,17 @@ pub(super) fn read_all(reading: &Reading, progress: &Progress) -> Read {
 
 /// Gives names to frames that have none, from a folder of binaries; says so when that is in vain.
 fn name_frames(inputs: &mut [Input], folder: &Path) -> Option<String> {
-    let frames = inputs.iter().flat_map(|input| &input.dumps).flat_map(|dump| &dump.frames);
+    let mut dumps: Vec<&mut Dump> = inputs.iter_mut().flat_map(dumps_of).collect();
+    let frames = dumps.iter().flat_map(|dump| &dump.frames);
     let nameless = frames.filter(|frame| frame.symbols.is_empty()).count();
-    let dumps = inputs.iter_mut().flat_map(|input| &mut input.dumps);
-    let named: usize = dumps.map(|dump| sigquit_symbolize::resolve(folder, dump)).sum();
+    let named: usize = dumps.iter_mut().map(|dump| sigquit_symbolize::resolve(folder, dump)).sum();
     let folder = folder.display();
     (nameless > 0 && named == 0).then(|| {
         format!("{folder}: holds none of the builds that the dumps show: no frame got a name")
     })
+}
+
+/// The dumps of an input, and what lies in its profiles as in dumps.
+fn dumps_of(input: &mut Input) -> impl Iterator<Item = &mut Dump> {
+    input.dumps.iter_mut().chain(input.profiles.iter_mut().map(|profile| &mut profile.dump))
 }

@@ -1,6 +1,6 @@
 //! `cpu-hot`: much CPU, and nothing that says whether it progresses.
 
-use sigquit_dump::Nanos;
+use sigquit_dump::{Clock, Nanos};
 
 use super::on_cpu::{self, Candidate, Progress};
 use super::{Detector, Finding, Grade, Severity, phrase, sampled};
@@ -22,8 +22,8 @@ beside the busiest one; otherwise that it was runnable in every dump. Where look
 hardly ever showed a state twice, it seems to progress, and that is said; a loop that only counts
 would look like that as well.
 
-Of a CPU profile: the function of the program's own that is innermost in most samples, and its
-share.
+Of a CPU profile, alone or beside the dumps: the function of the program's own that is innermost
+in most samples, and its share.
 
 ## Limits
 
@@ -42,8 +42,8 @@ tells most loops from work.
 const TOLD: usize = 5;
 
 fn detect(incident: &Incident) -> Vec<Finding> {
-    if let Some(samples) = incident.samples() {
-        return sampled::finding(incident, samples).into_iter().collect();
+    if let Some(samples) = incident.samples().filter(|_| incident.is_only_a_profile()) {
+        return sampled::finding(&samples).into_iter().collect();
     }
     let on_cpu = on_cpu::classify(incident);
     let mut hot = on_cpu.these(&on_cpu.hot);
@@ -115,6 +115,9 @@ fn detail(incident: &Incident, hot: &[&Candidate], progresses: bool) -> String {
         }
     };
     let mut detail = what.to_owned();
+    if let Some(samples) = incident.samples().filter(|samples| samples.clock == Clock::Cpu) {
+        detail += &format!(" Samples of the same seconds: {}.", samples.sentence());
+    }
     let Some(used) = on_cpu::cpu_used(hot) else { return detail };
     detail += &format!(" Together they used {} of CPU.", phrase::duration(used));
     let helpers = helpers_used(incident);
@@ -199,6 +202,25 @@ mod tests {
         let finding = detect(&incident).pop().expect("w is hot");
         assert_eq!(finding.severity, Severity::Info);
         assert!(finding.headline.contains("seems to progress"));
+    }
+
+    #[test]
+    fn samples_beside_the_dumps_say_where_the_cpu_went() {
+        let stack: &[&str] = &["core::hash", "order::price:7"];
+        let incident = (0..2)
+            .fold(Scene::of(Runtime::Rust), |scene, at| {
+                scene.dump(at, |dump| {
+                    let thread = dump.thread("w", &["order::sort:7 pc=10 cfa=100"]);
+                    thread.cpu = Some(Nanos::from_millis(980 * at));
+                    thread.run_delay = Some(Nanos::default());
+                    thread.registers = Some(progressing());
+                })
+            })
+            .samples("w", &[(stack, 75), (&["order::sort:7"], 25)])
+            .incident();
+        let finding = detect(&incident).pop().expect("w is hot");
+        assert!(finding.detail.contains("75% of 100 CPU samples are in order::price, mostly in"));
+        assert!(finding.evidence[0].text.contains("25 % of 100 samples there"));
     }
 
     #[test]

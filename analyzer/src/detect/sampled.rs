@@ -1,8 +1,9 @@
 //! What a CPU profile says of where the CPU went.
 
+use sigquit_dump::Clock;
+
 use super::{Evidence, Finding, Grade, Severity};
-use crate::model::{Incident, Place, Samples};
-use crate::read::Sampled;
+use crate::model::{Place, Samples};
 
 /// Functions that are told of.
 const TOLD: usize = 5;
@@ -11,11 +12,11 @@ const TOLD: usize = 5;
 const LEAST: f64 = 1.0;
 
 /// Where the CPU went, when that is what was sampled, or may be.
-pub(super) fn finding(_incident: &Incident, samples: Samples) -> Option<Finding> {
-    let is_sure = match samples.of {
-        Sampled::Cpu => true,
-        Sampled::Unknown => false,
-        Sampled::Waiting => return None,
+pub(super) fn finding(samples: &Samples) -> Option<Finding> {
+    let is_sure = match samples.clock {
+        Clock::Cpu => true,
+        Clock::Unknown => false,
+        Clock::Wall | Clock::Waiting => return None,
     };
     let told = || samples.places.iter().take(TOLD);
     let evidence = |place: &Place| Evidence {

@@ -21,6 +21,8 @@ a loop without an end, such as a walk over links that lead in a circle.
 - Looks at its registers, some hundred within a moment, show states that come back, or pointers
   that go round in a tight loop. After Jolt (Carbin et al., ECOOP 2011): what comes back to a state
   that it was in does not end.
+- Where a profile was taken beside the dumps, its samples of the thread are in that call too. With
+  more than a tenth of them elsewhere it is no spin: the thread comes and goes.
 - Where nobody looked (a JVM's or Go's dumps) the same stack alone proves nothing: a healthy loop
   shows it too. Then this is said only of several threads that stay at one line of the program's
   own code in three dumps or more, and came to it from different functions; with less confidence.
@@ -99,24 +101,23 @@ mod tests {
     /// Threads of a Rust program, in the same frames in three dumps; `busy` is how many
     /// milliseconds of each second they have a CPU or stand in the run queue for one.
     fn walking(busy: u64, looks: &[Option<RegisterSamples>]) -> Incident {
-        (0..3)
-            .fold(Scene::of(Runtime::Rust), |scene, second| {
-                scene.dump(second, |dump| {
-                    for (number, looks) in looks.iter().enumerate() {
-                        let leaf = format!(
-                            "order::graph::walk:{} pc={} cfa=100",
-                            40 + second,
-                            10 + second
-                        );
-                        let stack = [leaf.as_str(), "order::serve:9 pc=20 cfa=200"];
-                        let thread = dump.thread(&format!("w-{number}"), &stack);
-                        thread.cpu = Some(Nanos::from_millis(busy * second / 10));
-                        thread.run_delay = Some(Nanos::from_millis(busy * second / 10 * 9));
-                        thread.registers = looks.clone();
-                    }
-                })
+        scene(busy, looks).incident()
+    }
+
+    fn scene(busy: u64, looks: &[Option<RegisterSamples>]) -> Scene {
+        (0..3).fold(Scene::of(Runtime::Rust), |scene, second| {
+            scene.dump(second, |dump| {
+                for (number, looks) in looks.iter().enumerate() {
+                    let leaf =
+                        format!("order::graph::walk:{} pc={} cfa=100", 40 + second, 10 + second);
+                    let stack = [leaf.as_str(), "order::serve:9 pc=20 cfa=200"];
+                    let thread = dump.thread(&format!("w-{number}"), &stack);
+                    thread.cpu = Some(Nanos::from_millis(busy * second / 10));
+                    thread.run_delay = Some(Nanos::from_millis(busy * second / 10 * 9));
+                    thread.registers = looks.clone();
+                }
             })
-            .incident()
+        })
     }
 
     #[test]
@@ -131,6 +132,20 @@ mod tests {
             "{:?}",
             finding.evidence
         );
+    }
+
+    #[test]
+    fn samples_of_the_same_seconds_confirm_it_or_take_it_back() {
+        const INSIDE: &[&str] = &["order::graph::next", "order::graph::walk:41", "order::serve:9"];
+        const OUTSIDE: &[&str] = &["order::graph::sort", "order::serve:9"];
+        let sampled = |inside, outside| {
+            let scene = scene(980, &[Some(recurring(1))]);
+            detect(&scene.samples("w-0", &[(INSIDE, inside), (OUTSIDE, outside)]).incident())
+        };
+        let confirmed = sampled(95, 5);
+        assert!(confirmed[0].evidence[0].text.contains("95 % of 100 samples there"));
+        assert_eq!(sampled(60, 40), []);
+        assert_eq!(sampled(6, 4).len(), 1, "too few to say anything");
     }
 
     #[test]

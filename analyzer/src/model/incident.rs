@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 
 use foldhash::fast::RandomState;
-use sigquit_dump::{Dump, Frame, Kind, Nanos, Process, Runtime, Stack, StackId, Symbol, Thread};
+use sigquit_dump::{
+    Dump, Frame, Kind, Nanos, Process, Profile, Runtime, Stack, StackId, Symbol, Thread,
+};
 
 use super::activity::{self, Activity};
 use super::call::{Call, CallId, Origin};
@@ -17,7 +19,7 @@ use super::owner::{self, Stacks};
 use super::samples::Samples;
 use super::statement::beneath_raising;
 use super::wait_for::WaitForGraph;
-use crate::read::{Input, Profile};
+use crate::read::Input;
 
 /// The dumps of one process, in time order.
 #[derive(Debug, Default)]
@@ -30,8 +32,8 @@ pub struct Incident {
     pub dumps: Vec<Dump>,
     /// For each dump, the index of the input that it came from.
     pub inputs: Vec<usize>,
-    /// The profile that it is, instead of dumps of threads: then its one dump holds the samples'
-    /// stacks and nobody.
+    /// Samples of the same process, taken beside the dumps; or instead of them, and then the one
+    /// dump shows nobody.
     profile: Option<Profile>,
     /// Every thread of control that was seen, once.
     pub members: Vec<Member>,
@@ -39,7 +41,7 @@ pub struct Incident {
     /// For each call: what the rules of idleness say of it.
     marks: Vec<Marks>,
     /// For each dump and each of its stacks: the calls, innermost first, each with its frame's
-    /// place in the stack.
+    /// place in the stack. Those of the profile come last.
     stacks: Vec<Vec<Vec<(CallId, u32)>>>,
     /// For each dump and each of its threads: the member that it is.
     member_of: Vec<Vec<MemberId>>,
@@ -66,14 +68,19 @@ pub struct Member {
 }
 
 impl Incident {
-    /// The profile that it is, when it is one; its stacks are those of the one dump.
+    /// The samples that were taken beside the dumps, or instead of them.
     pub fn profile(&self) -> Option<&Profile> {
         self.profile.as_ref()
     }
 
-    /// Where the samples of the profile fell, when it is one.
+    /// Whether nothing but samples was taken.
+    pub fn is_only_a_profile(&self) -> bool {
+        self.profile.is_some() && self.members.is_empty()
+    }
+
+    /// Where the samples fell.
     pub fn samples(&self) -> Option<Samples> {
-        self.profile.as_ref().map(|profile| Samples::of(self, profile))
+        self.profile.as_ref().map(|profile| Samples::of(self, profile, |_| true))
     }
 
     /// Every member's number.
@@ -191,6 +198,11 @@ impl Incident {
         stacks.and_then(|stacks| stacks.get(stack.0 as usize)).map_or(&[], Vec::as_slice)
     }
 
+    /// The calls on one stack of the profile.
+    pub(super) fn sampled_calls(&self, stack: StackId) -> &[(CallId, u32)] {
+        self.calls_of_stack(self.dumps.len(), stack)
+    }
+
     /// CPU time that a member used between the first and the last dump that say so, and the
     /// time between these.
     pub fn cpu_used(&self, id: MemberId) -> Option<(Nanos, Nanos)> {
@@ -230,13 +242,40 @@ pub fn incidents(inputs: Vec<Input>) -> Vec<Incident> {
         }
         profiles.extend(input.profiles.into_iter().map(|profile| (index, profile)));
     }
-    incidents.extend(profiles.into_iter().map(|(index, mut profile)| Incident {
-        dumps: vec![std::mem::take(&mut profile.dump)],
+    for (index, profile) in profiles {
+        let beside = incidents.iter_mut().find(|incident| is_of(&profile, incident));
+        match beside {
+            Some(incident) => incident.profile = Some(profile),
+            None => incidents.push(alone(index, profile)),
+        }
+    }
+    (1..).zip(incidents).map(|(number, incident)| finish(number, incident)).collect()
+}
+
+/// Whether a profile was taken beside the dumps of an incident that has none yet.
+fn is_of(profile: &Profile, incident: &Incident) -> bool {
+    let name = |dump: &Dump| dump.series.as_ref().map(|series| series.incident.clone());
+    profile.incident.is_some()
+        && incident.profile.is_none()
+        && incident.dumps.iter().any(|dump| name(dump) == profile.incident)
+}
+
+/// An incident of which there is nothing but samples.
+fn alone(index: usize, profile: Profile) -> Incident {
+    let Dump { time, monotonic, process, truncated, .. } = &profile.dump;
+    let dump = Dump {
+        time: *time,
+        monotonic: *monotonic,
+        process: process.clone(),
+        truncated: *truncated,
+        ..Dump::default()
+    };
+    Incident {
+        dumps: vec![dump],
         inputs: vec![index],
         profile: Some(profile),
         ..Incident::default()
-    }));
-    (1..).zip(incidents).map(|(number, incident)| finish(number, incident)).collect()
+    }
 }
 
 fn finish(number: usize, mut incident: Incident) -> Incident {
@@ -334,7 +373,8 @@ fn member_id(runtime: Runtime, thread: &Thread) -> String {
 
 fn intern_calls(incident: &mut Incident) {
     let mut known: HashMap<Call, CallId> = HashMap::new();
-    for dump in &incident.dumps {
+    let sampled = incident.profile.as_ref().map(|profile| &profile.dump);
+    for dump in incident.dumps.iter().chain(sampled) {
         let mut stacks = Vec::with_capacity(dump.stacks.len());
         for stack in &dump.stacks {
             stacks.push(calls_of(dump, stack, &mut known, &mut incident.calls));

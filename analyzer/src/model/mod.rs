@@ -20,6 +20,7 @@
 //! pool_use     who waits to borrow from a pool, and who has borrowed
 //! statement    what a runtime's own words mean
 //! samples      where the samples of a profile fell
+//! merge        one profile made of several, and of dumps
 //! kin          which dumps are of one process
 //! crew         workers of one pool, and queues that are full
 //! incident     the dumps of one process, and the questions that they answer
@@ -37,6 +38,7 @@ mod doubt;
 mod idle;
 mod incident;
 mod kin;
+mod merge;
 mod name;
 mod native_wait;
 mod normalize;
@@ -61,9 +63,10 @@ pub use crew::QueueUse;
 pub use idle::Idle;
 pub(crate) use idle::is_helper_name;
 pub use incident::{Incident, Member, MemberId, incidents};
+pub use merge::{merge, profile_of_dump};
 pub use name::{FunctionName, words};
 pub use pool_use::PoolUse;
-pub use samples::{Place, Samples};
+pub use samples::{Inside, Place, Samples};
 pub use statement::Statement;
 pub use task::TaskWait;
 pub use wait_for::{Cycle, Edge, WaitForGraph};

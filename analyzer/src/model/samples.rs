@@ -2,15 +2,16 @@
 
 use std::collections::HashMap;
 
+use sigquit_dump::{Clock, Profile, Sample, SampledThread, StackId, Unit};
+
 use super::call::Origin;
-use super::incident::Incident;
-use crate::read::{Profile, Sampled, Unit};
+use super::incident::{Incident, MemberId};
 
 /// The functions in which a profile's samples are.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Samples {
     /// What was sampled.
-    pub of: Sampled,
+    pub clock: Clock,
     /// What is counted.
     pub unit: Unit,
     /// Everything that was counted.
@@ -32,11 +33,19 @@ pub struct Place {
 }
 
 impl Samples {
-    pub(super) fn of(incident: &Incident, profile: &Profile) -> Samples {
+    /// Of those samples of a profile that are wanted.
+    pub(super) fn of(
+        incident: &Incident,
+        profile: &Profile,
+        wanted: impl Fn(&Sample) -> bool,
+    ) -> Samples {
         let mut places: HashMap<&str, (u64, HashMap<&str, u64>)> = HashMap::new();
         let mut total = 0_u64;
-        for &(stack, count) in &profile.samples {
-            let calls = incident.calls_of_stack(0, stack);
+        for (stack, count) in (0..).map(StackId).zip(profile.weights_of_stacks(wanted)) {
+            if count == 0 {
+                continue;
+            }
+            let calls = incident.sampled_calls(stack);
             let functions = || calls.iter().map(|&(call, _)| incident.call(call));
             let Some(leaf) = functions().next() else { continue };
             let own = functions().find(|call| call.origin == Origin::Application).unwrap_or(leaf);
@@ -54,7 +63,7 @@ impl Samples {
         let mut places: Vec<Place> = places.into_iter().map(place).collect();
         places
             .sort_by(|one, other| (other.count, &one.function).cmp(&(one.count, &other.function)));
-        Samples { of: profile.of, unit: profile.unit, total, places }
+        Samples { clock: profile.clock, unit: profile.unit, total, places }
     }
 
     /// A count's share of all, in percent.
@@ -73,17 +82,73 @@ impl Samples {
     /// What there is a share of.
     fn whole(&self) -> String {
         let time = |nanos: u64| format!("{:.1} s", nanos as f64 / 1e9);
-        match (self.of, self.unit) {
-            (Sampled::Cpu, Unit::Samples) => format!("{} CPU samples are", self.total),
-            (Sampled::Cpu, Unit::Nanos) => format!("{} of CPU time were used", time(self.total)),
-            (Sampled::Waiting, Unit::Samples) => format!("{} waits were", self.total),
-            (Sampled::Waiting, Unit::Nanos) => format!("{} of waiting were", time(self.total)),
-            (Sampled::Unknown, Unit::Samples) => {
+        match (self.clock, self.unit) {
+            (_, Unit::Threads) => format!("{} threads and tasks are", self.total),
+            (Clock::Cpu, Unit::Samples) => format!("{} CPU samples are", self.total),
+            (Clock::Cpu, Unit::Nanos) => format!("{} of CPU time were used", time(self.total)),
+            (Clock::Wall, Unit::Samples) => format!("{} samples of wall time are", self.total),
+            (Clock::Wall, Unit::Nanos) => format!("{} of wall time were spent", time(self.total)),
+            (Clock::Waiting, Unit::Samples) => format!("{} waits were", self.total),
+            (Clock::Waiting, Unit::Nanos) => format!("{} of waiting were", time(self.total)),
+            (Clock::Unknown, Unit::Samples) => {
                 format!("{} samples (of what, the file does not say) are", self.total)
             }
-            (Sampled::Unknown, Unit::Nanos) => {
+            (Clock::Unknown, Unit::Nanos) => {
                 format!("{} (of what, the file does not say) are", time(self.total))
             }
         }
+    }
+}
+
+/// How many of some samples are in a call.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Inside {
+    /// In it, or in what it calls.
+    pub inside: u64,
+    /// All of which that can be said: the leaf has a name.
+    pub all: u64,
+}
+
+impl Inside {
+    /// The share that is in it.
+    pub fn share(&self) -> f64 {
+        self.inside as f64 / self.all.max(1) as f64
+    }
+}
+
+// What the samples beside the dumps show of one member.
+impl Incident {
+    /// Where the samples of a member fell.
+    pub fn samples_of(&self, member: MemberId) -> Option<Samples> {
+        let (profile, place) = (self.profile()?, self.sampled(member)?.0);
+        Some(Samples::of(self, profile, |sample| sample.thread == place))
+    }
+
+    /// What samples show of a member as a whole, with its place in the profile.
+    pub fn sampled(&self, member: MemberId) -> Option<(u32, &SampledThread)> {
+        let seen = (0..self.dumps.len()).rev().find_map(|dump| self.thread(member, dump))?;
+        let is_it = |thread: &SampledThread| {
+            let named = thread.name == seen.name || thread.name.is_empty();
+            thread.os_id.is_some() && thread.os_id == seen.os_id && named
+        };
+        (0..).zip(&self.profile()?.threads).find(|(_, thread)| is_it(thread))
+    }
+
+    /// How many of a member's samples have a function on the stack.
+    pub fn samples_in(&self, member: MemberId, function: &str) -> Option<Inside> {
+        let (profile, place) = (self.profile()?, self.sampled(member)?.0);
+        let weights = profile.weights_of_stacks(|sample| sample.thread == place);
+        let mut found = Inside::default();
+        for (stack, weight) in (0..).map(StackId).zip(weights) {
+            let leaf = profile.dump.stacks[stack.0 as usize].frames.first();
+            if leaf.is_none_or(|&leaf| profile.dump.frame(leaf).symbols.is_empty()) {
+                continue;
+            }
+            let mut calls = self.sampled_calls(stack).iter().map(|&(call, _)| self.call(call));
+            let is_inside = calls.any(|call| call.function == function);
+            found.inside = found.inside.saturating_add(if is_inside { weight } else { 0 });
+            found.all = found.all.saturating_add(weight);
+        }
+        Some(found)
     }
 }

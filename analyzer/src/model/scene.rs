@@ -2,9 +2,9 @@
 //! checked by eye.
 
 use sigquit_dump::{
-    Dump, Frame, Hold, Kind, Location, Lock, LockId, LockKind, Nanos, Notice, NoticeKind,
-    OwnerSource, RegisterSamples, Runtime, Stack, Symbol, Task, Thread, ThreadState, Trace, Wait,
-    WaitFor,
+    Clock, Dump, Frame, Hold, Kind, Location, Lock, LockId, LockKind, Nanos, Notice, NoticeKind,
+    OwnerSource, Profile, ProfileBuilder, RegisterSamples, Runtime, Sample, Series, Stack, Symbol,
+    Task, Thread, ThreadState, Trace, Wait, WaitFor,
 };
 
 use super::{Incident, MemberId, incidents};
@@ -13,12 +13,13 @@ use crate::read::Input;
 /// One process over some dumps.
 pub(crate) struct Scene {
     dumps: Vec<Dump>,
+    profiles: Vec<Profile>,
     runtime: Runtime,
 }
 
 impl Scene {
     pub fn of(runtime: Runtime) -> Scene {
-        Scene { dumps: Vec::new(), runtime }
+        Scene { dumps: Vec::new(), profiles: Vec::new(), runtime }
     }
 
     /// Adds a dump, so many seconds after the start, with its threads.
@@ -33,8 +34,30 @@ impl Scene {
         self
     }
 
+    /// A thread is sampled while the dumps are taken: so many samples of each stack.
+    pub fn samples(mut self, name: &str, stacks: &[(&[&str], u64)]) -> Scene {
+        let incident = "orders-1".to_owned();
+        for dump in &mut self.dumps {
+            dump.series = Some(Series { incident: incident.clone(), ..Series::default() });
+            for thread in dump.threads.iter_mut().filter(|thread| thread.name == name) {
+                thread.os_id = Some(7);
+            }
+        }
+        let (incident, clock) = (Some(incident), Clock::Cpu);
+        let mut building = ProfileBuilder::new(Profile { incident, clock, ..Profile::default() });
+        let thread = building.thread(Some(7), name);
+        for &(frames, weight) in stacks {
+            let frames: Vec<_> = frames.iter().map(|text| building.frame(frame(text).0)).collect();
+            let stack = building.stack(Stack::from(frames));
+            building.sample(Sample { thread, task: None, stack, weight, time: Nanos(0) });
+        }
+        self.profiles.push(building.profile);
+        self
+    }
+
     pub fn incident(self) -> Incident {
-        let input = Input { dumps: self.dumps, ..Input::default() };
+        let Scene { dumps, profiles, .. } = self;
+        let input = Input { dumps, profiles, ..Input::default() };
         incidents(vec![input]).pop().expect("a scene has a dump")
     }
 }

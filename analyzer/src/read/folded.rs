@@ -6,11 +6,11 @@
 //!
 //! A line does not say what was sampled.
 
-use sigquit_dump::{Runtime, Warning};
+use sigquit_dump::{Clock, Profile, Runtime, Unit, Warning};
 
 use super::foreign::NotUnderstood;
 use super::goroutines::Call;
-use super::profile::{Profile, Sampled, Sampling, Unit};
+use super::profile::{Sampling, Told};
 use super::{Format, Read, Recognition, Text};
 
 pub(super) const FORMAT: Format = Format {
@@ -41,18 +41,18 @@ fn recognize(text: &Text) -> Recognition {
 }
 
 fn read(text: &Text) -> (Option<Profile>, Vec<Warning>) {
-    let mut sampling = Sampling::new(Runtime::Unknown);
+    let mut sampling = Sampling::new(Runtime::Unknown, FORMAT.name);
     let mut not_understood = NotUnderstood::default();
     for line in text.lines().filter(|line| !line.text.trim().is_empty()) {
         match split(line.text) {
-            Some((stack, count)) => sampling.add(stack.rsplit(';').filter_map(call), count),
+            Some((stack, weight)) => {
+                let told = Told { weight, ..Told::default() };
+                sampling.add(stack.rsplit(';').filter_map(call), told);
+            }
             None => not_understood.note(line.number),
         }
     }
-    (
-        sampling.finish(Sampled::Unknown, Unit::Samples),
-        not_understood.warning().into_iter().collect(),
-    )
+    (sampling.finish(Clock::Unknown, Unit::Samples), not_understood.warning().into_iter().collect())
 }
 
 /// `main;work;step 42` -> the stack and the count
@@ -82,8 +82,8 @@ mod tests {
         assert_eq!(recognize(&text), Recognition::Yes);
         let (profile, warnings) = read(&text);
         let profile = profile.expect("a profile");
-        let counts: Vec<u64> = profile.samples.iter().map(|(_, count)| *count).collect();
-        assert_eq!((counts, warnings.len()), (vec![42, 2], 0));
+        assert_eq!((profile.weights_of_stacks(|_| true), warnings.len()), (vec![42, 2], 0));
+        assert_eq!(profile.folded(), ["main;idle 2", "main;work;step 42"]);
         let leaf = profile.dump.stacks[0].frames[0];
         assert_eq!(profile.dump.frame(leaf).symbols[0].function, "step");
     }

@@ -37,9 +37,8 @@ pub use limits::Limits;
 use limits::in_words;
 pub use paths::{read_paths, read_paths_within};
 use pieces::Pieces;
-pub use profile::{Profile, Sampled, Unit};
-use sigquit_dump::Dump;
 pub use sigquit_dump::Warning;
+use sigquit_dump::{Dump, Profile};
 pub use text::{Line, Lines, Text};
 
 /// One input that was read: a file, standard input, or a member of a folder.

@@ -6,11 +6,11 @@
 //!            891f5 start_thread+0x305 (/usr/lib/x86_64-linux-gnu/libc.so.6)
 //! ```
 
-use sigquit_dump::{Runtime, Warning};
+use sigquit_dump::{Clock, Nanos, Profile, Runtime, Unit, Warning};
 
 use super::foreign::NotUnderstood;
 use super::goroutines::Call;
-use super::profile::{Profile, Sampled, Sampling, Unit};
+use super::profile::{Sampling, Told};
 use super::{Format, Read, Recognition, Text};
 
 pub(super) const FORMAT: Format = Format {
@@ -35,49 +35,83 @@ fn recognize(text: &Text) -> Recognition {
 }
 
 fn read(text: &Text) -> (Option<Profile>, Vec<Warning>) {
-    let mut sampling = Sampling::new(Runtime::Native);
+    let mut sampling = Sampling::new(Runtime::Native, FORMAT.name);
     let mut not_understood = NotUnderstood::default();
-    let mut of = None;
+    let mut clock = None;
+    let mut told = Told { weight: 1, ..Told::default() };
     let mut stack: Option<Vec<Call>> = None;
     for line in text.lines() {
         if let Some(event) = event(line.text) {
-            sampling.add(stack.take().into_iter().flatten(), 1);
+            sampling.add(stack.take().into_iter().flatten(), told);
             stack = Some(Vec::new());
-            of.get_or_insert(sampled(event));
+            told = Told { thread: (event.tid, event.thread), time: event.time, ..told };
+            clock.get_or_insert(sampled(event.name));
         } else if let Some(call) = call(line.text) {
             stack.get_or_insert_default().push(call);
         } else if line.text.trim().is_empty() {
-            sampling.add(stack.take().into_iter().flatten(), 1);
+            sampling.add(stack.take().into_iter().flatten(), told);
         } else if !line.text.starts_with('#') {
             not_understood.note(line.number);
         }
     }
-    sampling.add(stack.into_iter().flatten(), 1);
-    let profile = sampling.finish(of.unwrap_or_default(), Unit::Samples);
+    sampling.add(stack.into_iter().flatten(), told);
+    let profile = sampling.finish(clock.unwrap_or_default(), Unit::Samples);
     (profile, not_understood.warning().into_iter().collect())
 }
 
-/// `multiplier   575/574 [001] 5077.784009:   10101010 cpu-clock:u:` -> `cpu-clock:u`
-fn event(text: &str) -> Option<&str> {
+/// The line that begins a sample.
+#[derive(Debug, PartialEq)]
+struct Event<'t> {
+    thread: &'t str,
+    tid: Option<u64>,
+    time: Nanos,
+    name: &'t str,
+}
+
+/// `multiplier   575/574 [001] 5077.784009:   10101010 cpu-clock:u:` -> a sample by `cpu-clock:u`
+/// of thread 574 at that time. Of two numbers the first is the process.
+fn event(text: &str) -> Option<Event<'_>> {
     let text = text.trim_end();
     if text.starts_with(char::is_whitespace) {
         return None;
     }
     let (before, after) = text.split_once(": ")?;
-    let mut words = before.split_ascii_whitespace().rev();
-    let seconds = words.next()?.split_once('.')?;
-    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    let has_tid = words.clone().take(2).any(|word| word.split('/').all(digits));
-    let event = after.trim().strip_suffix(':')?;
-    let event = event.rsplit_once(' ').map_or(event, |(_, event)| event);
-    (digits(seconds.0) && digits(seconds.1) && has_tid && words.count() >= 2).then_some(event)
+    let (before, time) = before.trim_end().rsplit_once(' ')?;
+    let time = time_of(time)?;
+    let (thread, tid) =
+        numbered(before).or_else(|| numbered(before.trim_end().rsplit_once(' ')?.0))?;
+    let name = after.trim().strip_suffix(':')?;
+    let name = name.rsplit_once(' ').map_or(name, |(_, name)| name);
+    Some(Event { thread, tid, time, name })
 }
 
-fn sampled(event: &str) -> Sampled {
+/// `my worker  575/574` -> `my worker`, 574
+fn numbered(text: &str) -> Option<(&str, Option<u64>)> {
+    let (thread, numbers) = text.trim_end().rsplit_once(' ')?;
+    let (pid, tid) = numbers.split_once('/').unwrap_or((numbers, numbers));
+    is_number(pid).then_some(())?;
+    (is_number(tid) && !thread.trim().is_empty()).then(|| (thread.trim(), tid.parse().ok()))
+}
+
+/// `5077.784009`, in seconds
+fn time_of(text: &str) -> Option<Nanos> {
+    let (seconds, fraction) = text.split_once('.')?;
+    if !is_number(seconds) || !is_number(fraction) {
+        return None;
+    }
+    let nanos: u64 = format!("{fraction:0<9}").get(..9)?.parse().ok()?;
+    Some(Nanos(seconds.parse::<u64>().ok()?.checked_mul(1_000_000_000)?.checked_add(nanos)?))
+}
+
+fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+fn sampled(event: &str) -> Clock {
     let cpu = ["cpu-clock", "task-clock", "cycles", "cpu-cycles", "instructions", "cpu/"];
     match cpu.iter().any(|known| event.contains(known)) {
-        true => Sampled::Cpu,
-        false => Sampled::Unknown,
+        true => Clock::Cpu,
+        false => Clock::Unknown,
     }
 }
 
@@ -108,12 +142,14 @@ mod tests {
 
     #[test]
     fn events_of_all_shapes() {
-        for text in [
-            "multiplier   575  5077.784009:   10101010 cpu-clock: ",
-            "my worker 1 575/574 [001] 5077.784009:   10101010 cpu-clock:",
-            "a 575 5077.784009: cpu-clock:",
+        for (text, thread, tid) in [
+            ("multiplier   575  5077.784009:   10101010 cpu-clock: ", "multiplier", 575),
+            ("my worker 1 575/574 [001] 5077.784009:   10101010 cpu-clock:", "my worker 1", 574),
+            ("a 575 5077.784009: cpu-clock:", "a", 575),
         ] {
-            assert_eq!(event(text), Some("cpu-clock"), "{text}");
+            let (tid, time) = (Some(tid), Nanos(5_077_784_009_000));
+            let expected = Event { thread, tid, time, name: "cpu-clock" };
+            assert_eq!(event(text), Some(expected), "{text}");
         }
         for text in ["2026-11-22 10:00:00.123: up:", "a: b:", " x 1 2.3: y:", ""] {
             assert_eq!(event(text), None, "{text}");
@@ -128,8 +164,9 @@ mod tests {
         assert_eq!(recognize(&text), Recognition::Yes);
         let (profile, warnings) = read(&text);
         let profile = profile.expect("a profile");
-        assert_eq!((profile.of, warnings.len()), (Sampled::Cpu, 0));
-        assert_eq!(profile.samples.iter().map(|(_, count)| count).sum::<u64>(), 2);
+        assert_eq!((profile.clock, warnings.len()), (Clock::Cpu, 0));
+        assert_eq!((profile.weights(), profile.threads[0].name.as_str()), (vec![2], "a"));
+        assert_eq!(profile.samples[1].time, Nanos(100_000_000));
         assert_eq!(profile.dump.frames[0].symbols[0].function, "<x::A as B>::f");
     }
 }

@@ -1,79 +1,61 @@
-//! Profiles: many samples of one process over a time.
+//! Profiles of other tools while their samples are read.
 
-use std::collections::HashMap;
-
-use sigquit_dump::{Dump, Process, Runtime, Stack, StackId};
+use sigquit_dump::{
+    Clock, Dump, Nanos, Process, Profile, ProfileBuilder, Runtime, Sample, Stack, Unit,
+};
 
 use super::goroutines::Call;
-use super::intern::Interned;
-
-/// Many samples of one process, each a stack and how much it counts.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Profile {
-    /// Holds the process, the frames and the stacks, and no threads.
-    pub dump: Dump,
-    /// What was sampled.
-    pub of: Sampled,
-    /// What the counts are.
-    pub unit: Unit,
-    /// The stacks, each once, with its count.
-    pub samples: Vec<(StackId, u64)>,
-}
-
-/// What the samples of a profile are taken of.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Sampled {
-    /// The source does not say: CPU time, wall time, or anything else.
-    #[default]
-    Unknown,
-    /// Time on a CPU.
-    Cpu,
-    /// Time of waiting for others.
-    Waiting,
-}
-
-/// What a profile's counts are.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Unit {
-    /// Samples.
-    #[default]
-    Samples,
-    /// Nanoseconds.
-    Nanos,
-}
 
 /// A profile while its samples are read.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Sampling {
-    dump: Dump,
-    interned: Interned<Call>,
-    counts: HashMap<StackId, u64>,
+    building: ProfileBuilder,
+}
+
+/// What a source tells of a sample beside its calls.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Told<'t> {
+    /// How much it counts.
+    pub weight: u64,
+    /// The thread's number and name.
+    pub thread: (Option<u64>, &'t str),
+    /// The async task.
+    pub task: Option<u64>,
+    /// When, on whichever clock.
+    pub time: Nanos,
 }
 
 impl Sampling {
-    /// Of a process of that runtime.
-    pub fn new(runtime: Runtime) -> Sampling {
+    /// Of a process of that runtime, in that format.
+    pub fn new(runtime: Runtime, format: &str) -> Sampling {
         let process = Process { runtime, ..Process::default() };
-        Sampling { dump: Dump { process, ..Dump::default() }, ..Sampling::default() }
+        let dump = Dump { process, ..Dump::default() };
+        let engine = format.to_owned();
+        let profile = Profile { dump, engine, ..Profile::default() };
+        Sampling { building: ProfileBuilder::new(profile) }
     }
 
     /// Adds a sample, innermost call first.
-    pub fn add(&mut self, calls: impl Iterator<Item = Call>, count: u64) {
-        let dump = &mut self.dump;
-        let frames: Vec<_> =
-            calls.map(|call| self.interned.frame(dump, call.clone(), || call.read())).collect();
-        if frames.is_empty() || count == 0 {
+    pub fn add(&mut self, calls: impl Iterator<Item = Call>, told: Told) {
+        let building = &mut self.building;
+        let frames: Vec<_> = calls.map(|call| building.frame(call.read())).collect();
+        if frames.is_empty() || told.weight == 0 {
             return;
         }
-        let stack = self.interned.stack(dump, Stack::from(frames));
-        let known = self.counts.entry(stack).or_default();
-        *known = known.saturating_add(count);
+        let stack = building.stack(Stack::from(frames));
+        let thread = building.thread(told.thread.0, told.thread.1);
+        let Told { weight, task, time, .. } = told;
+        building.sample(Sample { thread, task, stack, weight, time });
     }
 
-    /// The whole profile, when it holds anything.
-    pub fn finish(self, of: Sampled, unit: Unit) -> Option<Profile> {
-        let mut samples: Vec<(StackId, u64)> = self.counts.into_iter().collect();
-        samples.sort();
-        (!samples.is_empty()).then_some(Profile { dump: self.dump, of, unit, samples })
+    /// The whole profile, when it holds anything. Times are counted from the first.
+    pub fn finish(self, clock: Clock, unit: Unit) -> Option<Profile> {
+        let mut profile = self.building.profile;
+        let times = || profile.samples.iter().map(|sample| sample.time);
+        let (first, last) = (times().min()?, times().max()?);
+        profile.duration = last.since(first);
+        (profile.clock, profile.unit) = (clock, unit);
+        profile.samples.iter_mut().for_each(|sample| sample.time = sample.time.since(first));
+        Some(profile)
     }
 }

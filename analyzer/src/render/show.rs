@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::io::{self, Write};
 
 use sigquit_dump::{
-    Dump, Frame, FrameId, Kind, Nanos, Notice, RegisterSamples, Stack, Thread, ThreadState,
-    Unanswered, UnansweredReason,
+    Dump, Frame, FrameId, Kind, Nanos, Notice, Profile, RegisterSamples, Stack, Thread,
+    ThreadState, Unanswered, UnansweredReason, Unit,
 };
 
 use super::fold::fold;
@@ -16,7 +16,6 @@ use super::plain::plain;
 use super::task;
 use crate::explain::MemberReport;
 use crate::model::Incident;
-use crate::read::{Profile, Unit};
 
 /// How many groups of names a folded block lists.
 const NAMES: usize = 12;
@@ -31,12 +30,13 @@ const LOCKS: usize = 3;
 pub fn show(incidents: &[Incident], all: bool, mut out: impl Write) -> io::Result<()> {
     let mut gap = "";
     for incident in incidents {
+        let profile = incident.profile().filter(|_| incident.is_only_a_profile());
         for (number, dump) in (1..).zip(&incident.dumps) {
-            write!(out, "{gap}{}.{number}: {}", incident.id, dump_sentence(dump))?;
+            let shown = profile.map_or(dump, |profile| &profile.dump);
+            writeln!(out, "{gap}{}.{number}: {}", incident.id, dump_sentence(shown))?;
             gap = "\n";
-            writeln!(out)?;
-            match incident.profile() {
-                Some(profile) => show_profile(dump, profile, all, &mut out)?,
+            match profile {
+                Some(profile) => show_profile(profile, all, &mut out)?,
                 None => show_dump(dump, all, &mut out)?,
             }
         }
@@ -62,22 +62,25 @@ fn show_dump(dump: &Dump, all: bool, out: &mut impl Write) -> io::Result<()> {
 }
 
 /// The stacks of a profile, those that count most first; `all` shows the rare ones too.
-fn show_profile(dump: &Dump, profile: &Profile, all: bool, out: &mut impl Write) -> io::Result<()> {
+fn show_profile(profile: &Profile, all: bool, out: &mut impl Write) -> io::Result<()> {
     const MOST: usize = 20;
-    let mut samples = profile.samples.clone();
-    samples.sort_by_key(|&(stack, count)| (std::cmp::Reverse(count), stack));
-    let shown = if all { samples.len() } else { samples.len().min(MOST) };
-    let count = |count: u64| match profile.unit {
-        Unit::Samples => format!("{count} samples"),
-        Unit::Nanos => format!("{:.3} s", count as f64 / 1e9),
+    let weights = profile.weights_of_stacks(|_| true);
+    let mut stacks: Vec<(&Stack, u64)> = profile.dump.stacks.iter().zip(weights).collect();
+    stacks.retain(|&(_, weight)| weight > 0);
+    stacks.sort_by_key(|&(_, weight)| std::cmp::Reverse(weight));
+    let shown = if all { stacks.len() } else { stacks.len().min(MOST) };
+    let amount = |weight: u64| match profile.unit {
+        Unit::Nanos => format!("{:.3} s", weight as f64 / 1e9),
+        unit => format!("{weight} {}", unit.noun()),
     };
-    for &(stack, of_stack) in &samples[..shown] {
-        writeln!(out, "\n{}", count(of_stack))?;
-        for line in stack_lines(dump, &dump.stacks[stack.0 as usize], &[], false) {
+    writeln!(out, "{}", plain(&profile.summary()))?;
+    for &(stack, weight) in &stacks[..shown] {
+        writeln!(out, "\n{}", amount(weight))?;
+        for line in stack_lines(&profile.dump, stack, &[], false) {
             writeln!(out, "{line}")?;
         }
     }
-    match samples.len() - shown {
+    match stacks.len() - shown {
         0 => Ok(()),
         more => writeln!(out, "\nand {more} more stacks (--all)"),
     }

@@ -21,7 +21,7 @@ mod wait_loop;
 
 use sigquit_dump::Runtime;
 
-use crate::model::{Activation, Call, Cpu, FunctionName, Incident, MemberId, Origin};
+use crate::model::{Activation, Call, Cpu, FunctionName, Incident, Inside, MemberId, Origin};
 
 pub(super) use belief::{Belief, belief};
 pub(super) use hot::Hot;
@@ -30,7 +30,7 @@ pub(super) use progress::Progress;
 pub(super) use telling::{behaviour, cpu_used, evidence, frames, places, verb};
 pub(super) use wait_loop::WaitSign;
 
-use thresholds::{NEAR_LEAF, SAME_DUMPS, TIGHT_LOOP};
+use thresholds::{LEAST_SAMPLED, NEAR_LEAF, NEVER_LEFT, SAME_DUMPS, TIGHT_LOOP};
 
 /// Everyone who is on a CPU throughout, class by class.
 pub(super) struct OnCpu {
@@ -67,6 +67,8 @@ pub(super) struct Candidate {
     pub in_map: Option<InMap>,
     /// What makes its calls a wait loop.
     pub wait: Option<WaitSign>,
+    /// How many of its samples are in the calls in which it stayed, when it was sampled.
+    pub sampled: Option<Inside>,
 }
 
 impl Candidate {
@@ -75,6 +77,12 @@ impl Candidate {
         let stays =
             |activation: &Activation| activation.whole && activation.above.len() >= SAME_DUMPS;
         !matches!(self.progress, Progress::Moves(_)) && self.activation.as_ref().is_some_and(stays)
+    }
+
+    /// Samples show it outside the calls in which the dumps found it: it comes and goes.
+    fn was_elsewhere(&self) -> bool {
+        let enough = self.sampled.filter(|sampled| sampled.all >= LEAST_SAMPLED);
+        enough.is_some_and(|sampled| sampled.share() < NEVER_LEFT)
     }
 }
 
@@ -108,7 +116,9 @@ fn candidate(incident: &Incident, cpu: &Cpu, member: MemberId) -> Option<Candida
     let wait = activation.as_ref().and_then(|activation| wait_sign(incident, activation));
     let in_map = activation.as_ref().and_then(|activation| map::in_map(incident, activation));
     let progress = progress::progress(incident, member);
-    Some(Candidate { member, hot, activation, progress, in_map, wait })
+    let innermost = activation.as_ref().and_then(|activation| activation.innermost(incident));
+    let sampled = innermost.and_then(|call| incident.samples_in(member, &call.function));
+    Some(Candidate { member, hot, activation, progress, in_map, wait, sampled })
 }
 
 /// Whether an activation's innermost common call is nearly the leaf in every dump, and what it
@@ -200,6 +210,7 @@ fn is_spin(candidate: &Candidate) -> bool {
     let near = |activation: &Activation| activation.most_above() <= NEAR_LEAF;
     matches!(candidate.progress, Progress::Recurs(_))
         && candidate.activation.as_ref().is_some_and(near)
+        && !candidate.was_elsewhere()
 }
 
 /// At whose registers nobody could look is judged by others that are in the same call and whose
@@ -216,6 +227,7 @@ fn is_like(incident: &Incident, all: &[Candidate], at: usize, judged: &[usize]) 
     let here = place(&all[at]);
     all[at].progress == Progress::Unknown
         && here.is_some()
+        && !all[at].was_elsewhere()
         && judged.iter().filter(|other| is_seen(other)).any(|&other| place(&all[other]) == here)
 }
 
@@ -227,7 +239,8 @@ fn stuck_together(incident: &Incident, all: &[Candidate], free: &[usize]) -> Vec
         let activation = candidate.activation.as_ref()?;
         let call = activation.innermost(incident)?;
         let caller = activation.calls.get(1).map(|&call| incident.call(call).function.as_str());
-        let stays = activation.whole && activation.above.len() >= SAME_DUMPS;
+        let stays =
+            activation.whole && activation.above.len() >= SAME_DUMPS && !candidate.was_elsewhere();
         let own = call.origin == Origin::Application;
         (stays && own && candidate.progress == Progress::Unknown).then_some((call, caller))
     };

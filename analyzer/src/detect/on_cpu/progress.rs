@@ -26,7 +26,7 @@ pub(in crate::detect) struct Looks {
     pub samples: u32,
     /// How many showed a state that came back.
     pub recurring: u32,
-    /// Dumps beside which the registers were looked at.
+    /// Dumps beside which the registers were looked at; the profile counts as one.
     pub dumps: u32,
     /// In so many of these, a pointer went round in a tight loop.
     pub going_round: u32,
@@ -72,6 +72,9 @@ pub(super) fn progress(incident: &Incident, member: MemberId) -> Progress {
         let seen = thread.registers.as_ref().filter(|seen| seen.samples >= LEAST_SAMPLES_EACH);
         seen.into_iter().for_each(|seen| looks.add(seen));
     }
+    let sampled = incident.sampled(member).and_then(|(_, thread)| thread.registers.as_ref());
+    let sampled = sampled.filter(|seen| seen.samples >= LEAST_SAMPLES_EACH);
+    sampled.into_iter().for_each(|seen| looks.add(seen));
     let recurrence = looks.recurrence();
     if looks.samples < LEAST_SAMPLES {
         Progress::Unknown

@@ -20,8 +20,12 @@ pub(in crate::detect) fn evidence(incident: &Incident, members: &[&Candidate]) -
 
 fn fact(incident: &Incident, candidate: &Candidate) -> Evidence {
     let used = candidate.hot.used();
-    let parts =
-        [stayed(incident, candidate), used_cpu(candidate.hot), looked_at(candidate.progress)];
+    let parts = [
+        stayed(incident, candidate),
+        used_cpu(candidate.hot),
+        looked_at(candidate.progress),
+        sampled(incident, candidate),
+    ];
     let parts: Vec<String> = parts.into_iter().flatten().collect();
     Evidence {
         text: format!("{}: {}", who(incident, candidate.member), parts.join("; ")),
@@ -73,6 +77,22 @@ fn looked_at(progress: Progress) -> Option<String> {
             Some(format!("{} register states, hardly one came back", looks.samples))
         }
         Progress::Unknown => None,
+    }
+}
+
+/// `97% of 480 samples in it`, of the calls in which it stayed; or else where most of them are.
+fn sampled(incident: &Incident, candidate: &Candidate) -> Option<String> {
+    let samples = incident.samples_of(candidate.member).filter(|samples| samples.total > 0)?;
+    let total = number(samples.total as usize, "sample");
+    let stayed =
+        candidate.sampled.filter(|inside| inside.all > 0 && candidate.activation.is_some());
+    match (stayed, samples.places.first()) {
+        (Some(inside), _) => Some(format!("{:.0} % of {total} there", 100.0 * inside.share())),
+        (None, Some(place)) => {
+            let (share, function) = (samples.percent(place.count), short(&place.function));
+            Some(format!("{share:.0} % of {total} in {function}"))
+        }
+        (None, None) => None,
     }
 }
 

@@ -57,3 +57,10 @@ pub(super) const MANY: usize = 4;
 /// in the map's own function and none of them in what its callers do, say that they hardly ever
 /// leave it: at least 86 % of the time.
 pub(super) const MANY_SIGHTS: usize = 20;
+
+/// So many samples of a member say in which call it is.
+pub(super) const LEAST_SAMPLED: u64 = 20;
+
+/// Share of its samples that a thread which cannot leave a call has in it: all, but for those from
+/// before the first dump.
+pub(super) const NEVER_LEFT: f64 = 0.9;

@@ -1,18 +1,18 @@
 //! Profiles of pprof: what Go's `/debug/pprof` serves without `debug`, and what other runtimes
 //! write in the same form, unpacked. Numbers of fields are those of its `profile.proto`.
 //!
-//! A CPU profile becomes samples, one of contention the time of waiting; a profile of goroutines
+//! A profile of time becomes samples, one of contention the time of waiting; a profile of goroutines
 //! becomes a dump that counts them, like its text with `debug=1`.
 
 mod wire;
 
 use std::collections::HashMap;
 
-use sigquit_dump::{Dump, Nanos, Runtime, Warning};
+use sigquit_dump::{Clock, Dump, Nanos, Profile, Runtime, Unit, Warning};
 
 use self::wire::{Value, fields};
 use super::goroutines::{Call, Goroutines};
-use super::profile::{Profile, Sampled, Sampling, Unit};
+use super::profile::{Sampling, Told};
 use super::{DumpsAndProfiles, Format, Read, Recognition, Text};
 
 pub(super) const FORMAT: Format = Format {
@@ -64,11 +64,16 @@ fn read(text: &Text) -> DumpsAndProfiles {
 }
 
 /// Which of a sample's values is used, and what it is of: times before counts.
-fn sampled(kinds: &[&str]) -> Option<(usize, Sampled)> {
-    let find = |name| kinds.iter().position(|kind| *kind == name);
-    let cpu = find("cpu").map(|place| (place, Sampled::Cpu));
-    let delay = || find("delay").map(|place| (place, Sampled::Waiting));
-    cpu.or_else(delay).or_else(|| find("samples").map(|place| (place, Sampled::Unknown)))
+fn sampled(kinds: &[&str]) -> Option<(usize, Clock)> {
+    const KNOWN: [(&str, Clock); 4] = [
+        ("cpu", Clock::Cpu),
+        ("wall", Clock::Wall),
+        ("delay", Clock::Waiting),
+        ("samples", Clock::Unknown),
+    ];
+    KNOWN
+        .iter()
+        .find_map(|&(name, clock)| Some((kinds.iter().position(|kind| *kind == name)?, clock)))
 }
 
 /// A profile as its message has it.
@@ -81,6 +86,10 @@ struct Message<'b> {
     functions: HashMap<u64, &'b [u8]>,
     strings: Vec<&'b [u8]>,
     time: Option<u64>,
+    duration: u64,
+    /// Type and unit of the period, and the period.
+    period_kind: Option<(u64, u64)>,
+    period: u64,
     damaged: bool,
 }
 
@@ -97,6 +106,9 @@ impl<'b> Message<'b> {
                 5 => drop(message.functions.insert(number(bytes, 1), bytes)),
                 6 => message.strings.push(bytes),
                 9 => message.time = Some(field.value.number()),
+                10 => message.duration = field.value.number(),
+                11 => message.period_kind = Some((number(bytes, 1), number(bytes, 2))),
+                12 => message.period = field.value.number(),
                 _ => {}
             }
         }
@@ -121,16 +133,39 @@ impl<'b> Message<'b> {
         Some(dump)
     }
 
-    fn profile(&self, place: usize, of: Sampled) -> Option<Profile> {
-        let mut sampling = Sampling::new(self.runtime());
+    fn profile(&self, place: usize, clock: Clock) -> Option<Profile> {
+        let mut sampling = Sampling::new(self.runtime(), FORMAT.name);
         for &sample in &self.samples {
-            sampling.add(self.calls(sample), values(sample, 2).nth(place).unwrap_or(0));
+            let labels = self.labels(sample);
+            let thread = labels.iter().find(|(key, _)| key == "thread");
+            let told = Told {
+                weight: values(sample, 2).nth(place).unwrap_or(0),
+                thread: (self.number_label(sample, "tid"), thread.map_or("", |(_, name)| name)),
+                task: self.number_label(sample, "task"),
+                time: Nanos(0),
+            };
+            sampling.add(self.calls(sample), told);
         }
-        let nanos =
-            self.kinds.get(place).is_some_and(|&(_, unit)| self.string(unit) == "nanoseconds");
-        let mut profile = sampling.finish(of, if nanos { Unit::Nanos } else { Unit::Samples })?;
+        let is_nanos = |kind: Option<&(u64, u64)>| {
+            kind.is_some_and(|kind| self.string(kind.1) == "nanoseconds")
+        };
+        let nanos = is_nanos(self.kinds.get(place));
+        let mut profile =
+            sampling.finish(clock, if nanos { Unit::Nanos } else { Unit::Samples })?;
         profile.dump.time = self.time.map(Nanos);
+        profile.duration = Nanos(self.duration);
+        let period = is_nanos(self.period_kind.as_ref()).then_some(self.period);
+        let rate = period.and_then(|period| 1_000_000_000_u64.checked_div(period));
+        profile.delivery.rate = rate.and_then(|rate| u32::try_from(rate).ok());
         Some(profile)
+    }
+
+    /// The number that a sample has under a label.
+    fn number_label(&self, sample: &'b [u8], key: &str) -> Option<u64> {
+        let labels = fields(sample).filter(|field| field.number == 3);
+        let mut labels = labels.map(|field| field.value.bytes());
+        let label = labels.find(|label| self.string(number(label, 1)) == key)?;
+        Some(number(label, 3))
     }
 
     /// Go's functions say whose they are.
@@ -239,8 +274,8 @@ mod tests {
         let bytes = profile(b"cpu");
         let (dumps, profiles, _) = read(&Text::from_bytes(&bytes));
         assert!(dumps.is_empty());
-        assert_eq!((profiles[0].of, profiles[0].unit), (Sampled::Cpu, Unit::Nanos));
-        assert_eq!(profiles[0].samples[0].1, 25);
+        assert_eq!((profiles[0].clock, profiles[0].unit), (Clock::Cpu, Unit::Nanos));
+        assert_eq!(profiles[0].samples[0].weight, 25);
         let (_, profiles, warnings) = read(&Text::from_bytes(&profile(b"alloc_space")));
         assert_eq!((profiles.len(), warnings.len()), (0, 1));
     }

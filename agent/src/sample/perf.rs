@@ -1,0 +1,135 @@
+//! The kernel's own sampler: `perf_event_open`, task clock, registers and stack copied by the kernel.
+//!
+//! No signal is sent and no code of ours runs on the sampled threads. Every thread gets one event on each
+//! CPU, and all events of a CPU write into one ring: no more can come from a CPU than its one
+//! running thread, however many threads there are.
+
+mod event;
+mod ring;
+
+use std::collections::HashMap;
+use std::fs;
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+
+use super::engine::{Engine, Taken};
+use ring::Ring;
+
+/// With more CPUs the rings would take more than 8 MB.
+pub(super) const MOST_CPUS: usize = 16;
+
+pub(super) struct Perf {
+    rate: u32,
+    rings: Vec<CpuRing>,
+    /// The events of each thread, one a CPU.
+    events: HashMap<i32, Vec<OwnedFd>>,
+    /// How many more descriptors may be taken.
+    descriptors: usize,
+    lost: u64,
+}
+
+/// The ring of a CPU, and the event to which it belongs: of the thread that opened it, which is the
+/// sampler's own and never enabled.
+struct CpuRing {
+    cpu: i32,
+    holder: OwnedFd,
+    ring: Ring,
+}
+
+impl Perf {
+    pub const NAME: &'static str = "perf";
+
+    pub fn open(rate: u32, threads: usize) -> io::Result<Perf> {
+        let cpus = online_cpus()?;
+        if cpus.len() > MOST_CPUS {
+            return Err(io::Error::other(format!(
+                "{} CPUs, and rings for {MOST_CPUS} at most",
+                cpus.len()
+            )));
+        }
+        let descriptors = descriptors()?;
+        if (threads + 1) * cpus.len() > descriptors {
+            return Err(io::Error::other(format!(
+                "{threads} threads on {} CPUs take more than {descriptors} file descriptors",
+                cpus.len()
+            )));
+        }
+        let rings = cpus.iter().map(|&cpu| {
+            let holder = event::open(0, cpu, rate, false)?;
+            let ring = Ring::map(&holder)?;
+            Ok(CpuRing { cpu, holder, ring })
+        });
+        let rings: Vec<CpuRing> = rings.collect::<io::Result<_>>()?;
+        let descriptors = descriptors - rings.len();
+        Ok(Perf { rate, rings, events: HashMap::new(), descriptors, lost: 0 })
+    }
+
+    fn open_all(&self, tid: i32) -> io::Result<Vec<OwnedFd>> {
+        let open = |ring: &CpuRing| {
+            let event = event::open(tid, ring.cpu, self.rate, true)?;
+            event::write_to(&event, ring.holder.as_raw_fd())?;
+            event::enable(&event)?;
+            Ok(event)
+        };
+        self.rings.iter().map(open).collect()
+    }
+}
+
+impl Engine for Perf {
+    fn name(&self) -> &'static str {
+        Self::NAME
+    }
+
+    fn user_mode_only(&self) -> bool {
+        true
+    }
+
+    fn add(&mut self, tid: i32) -> io::Result<()> {
+        if self.descriptors < self.rings.len() {
+            return Err(io::Error::from_raw_os_error(libc::EMFILE));
+        }
+        let events = self.open_all(tid)?;
+        self.descriptors -= events.len();
+        self.events.insert(tid, events);
+        Ok(())
+    }
+
+    fn remove(&mut self, tid: i32) {
+        self.descriptors += self.events.remove(&tid).map_or(0, |events| events.len());
+    }
+
+    fn stop(&mut self) {
+        let events = self.events.drain().flat_map(|(_, events)| events);
+        self.descriptors += events.map(|event| event::disable(&event)).count();
+    }
+
+    fn drain(&mut self, take: &mut dyn FnMut(Taken<'_>)) {
+        for ring in &mut self.rings {
+            self.lost += ring.ring.drain(take);
+        }
+    }
+
+    fn lost(&self) -> u64 {
+        self.lost
+    }
+}
+
+/// The CPUs that are online: `0-3,6`.
+fn online_cpus() -> io::Result<Vec<i32>> {
+    let text = fs::read_to_string("/sys/devices/system/cpu/online")?;
+    let range = |part: &str| {
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        Some(first.parse::<i32>().ok()?..=last.parse::<i32>().ok()?)
+    };
+    Ok(text.trim().split(',').filter_map(range).flatten().collect())
+}
+
+/// How many file descriptors may be taken: a quarter of what the process may have.
+fn descriptors() -> io::Result<usize> {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: writes one rlimit, which is ours.
+    match unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) } {
+        0 => Ok((limit.rlim_cur / 4).min(1 << 16) as usize),
+        _ => Err(io::Error::last_os_error()),
+    }
+}

@@ -1,0 +1,176 @@
+//! Profiles of this very process, by each engine: one at a time, there is one in a process.
+
+#![cfg(all(target_os = "linux", target_arch = "x86_64"))]
+
+use std::error::Error as _;
+use std::hint::black_box;
+use std::sync::Mutex;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
+use std::thread;
+use std::time::Duration;
+
+use sigquit::Engine;
+use sigquit::dump::{Clock, Profile};
+
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
+/// Runs something on threads until the profile is taken. Nothing, where the kernel or a filter
+/// forbids the engine: that is said on standard output.
+fn profile(engine: Engine, rate: u32, seconds: u64, threads: &[(&str, fn())]) -> Option<Profile> {
+    let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(|lock| lock.into_inner());
+    let stop = AtomicBool::new(false);
+    thread::scope(|scope| {
+        for (name, turn) in threads {
+            let stop = &stop;
+            let run = move || {
+                while !stop.load(Relaxed) {
+                    turn();
+                }
+            };
+            thread::Builder::new().name((*name).into()).spawn_scoped(scope, run).unwrap();
+        }
+        let profiler = sigquit::profiler().engine(engine).rate(rate);
+        let taken = profiler.run(Duration::from_secs(seconds));
+        stop.store(true, Relaxed);
+        match taken {
+            Ok(profile) => Some(profile),
+            Err(error) => {
+                println!("{error}: {:?}", error.source());
+                assert_eq!(engine, Engine::Perf, "the others need no permission");
+                None
+            }
+        }
+    })
+}
+
+#[inline(never)]
+fn burns_in_here() {
+    black_box((0..200_000_u64).fold(1, |sum: u64, n| black_box(sum.wrapping_mul(31) ^ n)));
+}
+
+fn sleeps() {
+    thread::sleep(Duration::from_millis(5));
+}
+
+fn weight(profile: &Profile, name: &str) -> u64 {
+    let threads = profile.threads.iter().zip(profile.weights());
+    threads.filter(|(thread, _)| thread.name == name).map(|(_, weight)| weight).sum()
+}
+
+fn finds_who_burns(engine: Engine, name: &str) {
+    let Some(profile) = profile(engine, 499, 1, &[("burner", burns_in_here), ("sleeper", sleeps)])
+    else {
+        return;
+    };
+    assert_eq!(profile.engine, name);
+    let (burner, sleeper) = (weight(&profile, "burner"), weight(&profile, "sleeper"));
+    assert!(burner > 20 * sleeper.max(1), "{burner} {sleeper}");
+    let folded = profile.folded();
+    let there: u64 = folded
+        .iter()
+        .filter(|line| line.starts_with("burner;") && line.contains("profile::burns_in_here"))
+        .filter_map(|line| line.rsplit_once(' ')?.1.parse::<u64>().ok())
+        .sum();
+    assert!(there * 10 >= burner * 9, "{there} of {burner}: {folded:#?}");
+    assert!(profile.delivery.share().unwrap() > 0.5, "{}", profile.summary());
+}
+
+#[test]
+fn perf_finds_who_burns_and_where() {
+    finds_who_burns(Engine::Perf, "perf");
+}
+
+#[test]
+fn thread_timers_find_who_burns_and_where() {
+    finds_who_burns(Engine::ThreadTimers, "thread-timers");
+}
+
+#[test]
+fn the_process_timer_finds_who_burns_and_where() {
+    finds_who_burns(Engine::ProcessTimer, "process-timer");
+}
+
+#[test]
+fn in_wall_time_who_waits_is_seen_as_long_as_who_works() {
+    let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(|lock| lock.into_inner());
+    let (release, gate) = std::sync::mpsc::channel::<()>();
+    let waiter = thread::Builder::new().name("waiter".into());
+    let waiter = waiter.spawn(move || assert!(gate.recv().is_err())).unwrap();
+    let profile = sigquit::profiler().wall_clock().rate(20).run(Duration::from_secs(2)).unwrap();
+    drop(release);
+    waiter.join().unwrap();
+    let (expected, share) = (profile.delivery.expected.unwrap(), profile.delivery.share().unwrap());
+    assert_eq!((profile.clock, profile.engine.as_str()), (Clock::Wall, "rounds"));
+    assert!(share > 0.5 && expected > 0.0, "{}", profile.summary());
+    let seen = weight(&profile, "waiter");
+    assert!(seen >= 10, "{seen} in {}", profile.summary());
+    let folded = profile.folded();
+    let waits = |line: &&String| line.starts_with("waiter;") && line.contains("recv");
+    let waiting = folded.iter().filter(waits).filter_map(|line| line.rsplit_once(' '));
+    let waiting: u64 = waiting.filter_map(|(_, count)| count.parse::<u64>().ok()).sum();
+    assert_eq!(waiting, seen, "{folded:#?}");
+    assert!(profile.threads.iter().all(|thread| thread.registers.is_none()));
+}
+
+#[test]
+fn rates_that_make_no_sense_are_refused() {
+    for rate in [0, 1_000_000] {
+        assert!(sigquit::profiler().rate(rate).run(Duration::ZERO).is_err());
+    }
+    let both = sigquit::profiler().wall_clock().engine(Engine::Perf);
+    assert!(both.run(Duration::ZERO).is_err());
+}
+
+// What has crashed other samplers: all at once, at a high rate. For longer:
+// STORM_SECONDS=600 cargo test -p sigquit --release --test profile storm
+
+fn panics() {
+    fn deep(depth: u32) -> u32 {
+        if depth == 0 { panic!("{}", black_box(depth)) } else { black_box(deep(depth - 1)) + 1 }
+    }
+    assert!(std::panic::catch_unwind(|| deep(30)).is_err());
+}
+
+fn takes_backtraces() {
+    drop(black_box(std::backtrace::Backtrace::force_capture()));
+}
+
+fn allocates() {
+    black_box((1..200_usize).map(|n| vec![0_u8; n * 37]).collect::<Vec<_>>());
+}
+
+fn starts_threads() {
+    thread::spawn(burns_in_here).join().unwrap();
+}
+
+fn loads_and_unloads() {
+    // SAFETY: a library of the system that does nothing when it is loaded.
+    unsafe {
+        let library = libc::dlopen(c"libutil.so.1".as_ptr(), libc::RTLD_NOW);
+        if !library.is_null() {
+            libc::dlclose(library);
+        }
+    }
+}
+
+#[test]
+fn a_storm_ends_with_no_crash_and_no_hang() {
+    let seconds = std::env::var("STORM_SECONDS").map_or(2, |text| text.parse().unwrap());
+    let hook = std::panic::take_hook();
+    std::panic::set_hook(Box::new(|_| {}));
+    for engine in [Engine::ThreadTimers, Engine::Perf, Engine::ProcessTimer] {
+        let storm: [(&str, fn()); 6] = [
+            ("panics", panics),
+            ("backtraces", takes_backtraces),
+            ("allocates", allocates),
+            ("threads", starts_threads),
+            ("loads", loads_and_unloads),
+            ("burner", burns_in_here),
+        ];
+        let Some(profile) = profile(engine, 999, seconds, &storm) else { continue };
+        println!("{}", profile.summary());
+        assert!(storm.iter().any(|(name, _)| weight(&profile, name) > 0));
+    }
+    std::panic::set_hook(hook);
+}
