@@ -3,7 +3,7 @@
 //! What of four threads' known shares each engine finds, at two rates: the samples that were
 //! delivered of those to be expected, by weight; the largest error among the shares, in points and in
 //! standard errors; samples that were lost; and by how much the most memory that the process has had
-//! grew. `tests/rivals` puts other samplers into the same table.
+//! grew.
 //!
 //! A second table shows how much more CPU time a piece of work under forty frames takes while its thread is
 //! sampled, and what is used beside it, the sampler's start included: both in hundredths of the
