@@ -34,6 +34,9 @@ impl Redaction {
                 *value = self.stand_in("label", value);
             }
         }
+        for async_runtime in &mut dump.async_runtimes {
+            async_runtime.name = self.redact_name(runtime, &async_runtime.name);
+        }
         let panics = |kind: NoticeKind| kind == NoticeKind::Panic;
         for notice in dump.notices.iter_mut().filter(|notice| panics(notice.kind)) {
             let lines = notice.message.lines();

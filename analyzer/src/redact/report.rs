@@ -27,6 +27,7 @@ fn finding_texts(finding: &mut RankedFinding, redact: &mut impl FnMut(&mut Strin
     finding.evidence.iter_mut().for_each(|fact| redact(&mut fact.text));
     if let Some(lock) = &mut finding.lock {
         redact(&mut lock.id);
+        lock.type_name.iter_mut().for_each(&mut *redact);
     }
 }
 

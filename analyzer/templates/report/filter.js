@@ -67,7 +67,8 @@ function showLegend(process) {
     item.prepend(element("i", "", name));
     return [item];
   });
-  field("legend").replaceChildren(...items, element("li", "\u25ac same activation as in the dump before"));
+  if (process.seen.length > 1) items.push(element("li", "\u25ac same activation as in the dump before"));
+  field("legend").replaceChildren(...items);
 }
 
 function choices(id, options) {
