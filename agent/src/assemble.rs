@@ -117,6 +117,13 @@ impl Assembler {
         }
     }
 
+    /// What threads hold and wait for, as tracked locks say; after all threads.
+    pub fn locked(&mut self, lasting: &[crate::sync::Lasting]) {
+        if let Some(complaint) = crate::sync::add(&mut self.dump, lasting) {
+            self.failure(complaint);
+        }
+    }
+
     /// The async runtimes.
     pub fn async_runtimes(&mut self, runtimes: Vec<AsyncRuntime>) {
         self.dump.async_runtimes = runtimes;

@@ -129,6 +129,7 @@ mod schedule;
 pub mod spans;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod symbolize;
+pub mod sync;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod take;
 pub mod task;

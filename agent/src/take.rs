@@ -12,6 +12,7 @@ use crate::facts::{self, Tasks};
 use crate::options::Options;
 use crate::owner::Answers;
 use crate::panic;
+use crate::sync;
 use crate::task::{self, TaskDump, Tracer};
 use crate::unwind::{Unwinder, Unwound};
 
@@ -64,6 +65,7 @@ impl Taker {
         let maps = Maps::read();
         self.unwinder.refresh(&maps);
         let running = task::running();
+        let locked = sync::look();
         #[cfg(feature = "tracing")]
         let in_spans = crate::spans::running();
         let options = capture::Options { deadline: self.deadline, leave_out: Vec::new() };
@@ -78,6 +80,7 @@ impl Taker {
             assembler.failure(format!("no thread was asked for its stack: {error}"));
             capture::Captured::default()
         });
+        let locked = locked.lasting();
         for (tid, unanswered) in captured.unanswered {
             assembler.unanswered(known.take(tid), Some(unanswered));
         }
@@ -86,6 +89,7 @@ impl Taker {
         }
         assembler.sort_threads();
         add_owners(&mut assembler, answers, &mut self.unwinder, self.owner_search);
+        assembler.locked(&locked);
         add_panics(&mut assembler);
         #[cfg_attr(not(feature = "tracing"), expect(unused_mut, reason = "nothing is added"))]
         let mut tasks = self.take_tasks(&mut assembler, &running);

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::Location;
+use crate::{Location, Nanos};
 
 /// The number of a lock within its dump.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -35,6 +35,12 @@ pub struct Lock {
     /// the address of the lock for which it parks the thread. Means nothing elsewhere.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parking_key: Option<u64>,
+    /// How often somebody had to wait for it, this moment's waiters among them, when it counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waits: Option<u64>,
+    /// How long those waits that have ended took, in all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waited: Option<Nanos>,
     /// Who holds it, when known. Several for a lock held by readers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub owners: Vec<Owner>,
@@ -121,8 +127,21 @@ pub struct Hold {
     /// The frame that acquired it, counted from the leaf (0), when known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub frame: Option<u32>,
+    /// Where in the source it was acquired, when the lock records it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub taken_at: Option<Location>,
+    /// For how long it has been held, when the lock records it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<Nanos>,
     /// How that is known.
     pub source: OwnerSource,
+}
+
+impl Hold {
+    /// A hold of which no more is known.
+    pub fn new(lock: LockId, frame: Option<u32>, source: OwnerSource) -> Hold {
+        Hold { lock, frame, taken_at: None, held: None, source }
+    }
 }
 
 /// What a thread waits for: one edge of the wait-for graph.

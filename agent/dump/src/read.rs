@@ -296,7 +296,7 @@ mod tests {
         let stack = Some(dump.intern_stack(vec![frame].into()));
         let lock = dump.add_lock(Lock { address: Some(0x1000), ..Lock::default() });
         let wait = Some(Wait { lock, wait_for: WaitFor::Exclusive });
-        let holds = vec![Hold { lock, frame: Some(0), source: OwnerSource::Runtime }];
+        let holds = vec![Hold::new(lock, Some(0), OwnerSource::Runtime)];
         dump.threads.push(Thread { name: "a".into(), stack, wait, ..Thread::default() });
         dump.threads.push(Thread { name: "b".into(), stack, holds, ..Thread::default() });
         dump
