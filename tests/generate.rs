@@ -276,6 +276,13 @@ fn lock(dice: &mut Dice, counts: &Counts) -> Lock {
         made_at: dice.maybe(location),
         words: dice.maybe(|dice| [0; 4].map(|_| dice.number() as u32)),
         parking_key: dice.maybe(Dice::number),
+        name: dice.maybe(Dice::text),
+        capacity: dice.maybe(Dice::number),
+        in_use: dice.maybe(Dice::number),
+        waiters: match counts.threads {
+            0 => Vec::new(),
+            threads => dice.some(2, |dice| dice.below(threads) as u32),
+        },
         waits: dice.maybe(Dice::number),
         waited: dice.maybe(Dice::nanos),
         owners: if counts.threads == 0 { Vec::new() } else { dice.some(2, owner) },

@@ -64,3 +64,38 @@ fn the_owner_of_a_tracked_lock_is_named_with_what_it_is_in_and_where_it_took_the
         assert_eq!(lock.waits, Some(8));
     }
 }
+
+#[test]
+fn a_deadlock_of_tasks_is_proven_with_the_place_where_they_took_their_locks() {
+    let (incident, truth) = dumped("tracked-tasks");
+    let report = &incident.report;
+    let deadlock = report.finding("deadlock");
+    let names_of = |members: &Value| -> BTreeSet<String> {
+        let members = members.as_array().unwrap().iter();
+        members.map(|member| member["name"].as_str().unwrap().to_owned()).collect()
+    };
+    let truth_of = |names: &Value| -> BTreeSet<String> {
+        let names = names.as_array().unwrap().iter();
+        names.map(|name| name.as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(names_of(&deadlock["members"]), truth_of(&truth["cycle"]), "{report}");
+    assert_eq!(names_of(&deadlock["victims"]), truth_of(&truth["bystanders"]), "{report}");
+    assert_eq!(deadlock["owner_source"], "tracked", "{report}");
+    assert_eq!(deadlock["grade"], "proof", "{report}");
+    assert!(names(deadlock, "tracked_tasks.rs", &truth["taken_at"]), "{report}");
+}
+
+#[test]
+fn a_pool_that_reports_names_who_has_borrowed_and_where() {
+    let (incident, truth) = dumped("told-pool");
+    let report = &incident.report;
+    let exhausted = report.finding("connection-pool-exhaustion");
+    assert_eq!(members(exhausted), tids(&truth["borrowers"]), "{report}");
+    assert_eq!(exhausted["owner_source"], "tracked", "{report}");
+    assert!(exhausted["headline"].as_str().unwrap().contains("ledger links"), "{report}");
+    assert!(exhausted["detail"].as_str().unwrap().contains("4 of 4 are borrowed"), "{report}");
+    assert!(names(exhausted, "told_pool.rs", &truth["borrowed_at"]), "{report}");
+    for holder in truth["holders"].as_array().unwrap().iter().take(3) {
+        assert!(exhausted["detail"].as_str().unwrap().contains(&tid(holder)), "{report}");
+    }
+}

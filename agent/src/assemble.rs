@@ -124,6 +124,16 @@ impl Assembler {
         }
     }
 
+    /// What pools and async locks say of who holds them and waits for them; after all threads of the
+    /// dump, before its tasks.
+    pub fn booked(
+        &mut self,
+        books: &[(std::sync::Arc<crate::sync::Book>, crate::sync::SeenBook)],
+        tasks: &mut crate::task::TaskDump,
+    ) {
+        crate::sync::add_books(&mut self.dump, books, tasks);
+    }
+
     /// The async runtimes.
     pub fn async_runtimes(&mut self, runtimes: Vec<AsyncRuntime>) {
         self.dump.async_runtimes = runtimes;

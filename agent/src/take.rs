@@ -65,7 +65,7 @@ impl Taker {
         let maps = Maps::read();
         self.unwinder.refresh(&maps);
         let running = task::running();
-        let locked = sync::look();
+        let (locked, booked) = (sync::look(), sync::look_at_books());
         #[cfg(feature = "tracing")]
         let in_spans = crate::spans::running();
         let options = capture::Options { deadline: self.deadline, leave_out: Vec::new() };
@@ -91,10 +91,10 @@ impl Taker {
         add_owners(&mut assembler, answers, &mut self.unwinder, self.owner_search);
         assembler.locked(&locked);
         add_panics(&mut assembler);
-        #[cfg_attr(not(feature = "tracing"), expect(unused_mut, reason = "nothing is added"))]
         let mut tasks = self.take_tasks(&mut assembler, &running);
         #[cfg(feature = "tracing")]
         assembler.spans(&crate::spans::all(&in_spans), &mut tasks);
+        assembler.booked(&booked.lasting(), &mut tasks);
         (assembler.finish(Some(captured.capture), self.unwinder.modules()), tasks)
     }
 

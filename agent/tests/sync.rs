@@ -247,3 +247,156 @@ fn a_mutex_that_changes_hands_has_one_owner_at_most() {
     ended.store(true, SeqCst);
     users.into_iter().for_each(|user| user.join().unwrap());
 }
+
+/// The lock of that kind that a thread of that name owns.
+fn owned<'a>(dump: &'a Dump, name: &str, kind: LockKind) -> Option<(&'a Lock, &'a Hold)> {
+    let holds = holds_of(dump, name).iter();
+    holds.map(|hold| (dump.lock(hold.lock), hold)).find(|(lock, _)| lock.kind == kind)
+}
+
+#[cfg(feature = "lock_api")]
+#[test]
+fn a_raw_lock_around_another_library_s_names_its_owner() {
+    use sigquit::sync::{RawMutex, RawRwLock};
+
+    let mutex = Arc::new(lock_api::Mutex::<RawMutex<parking_lot::RawMutex>, _>::new(0));
+    let lock = Arc::new(lock_api::RwLock::<RawRwLock<parking_lot::RawRwLock>, _>::new(0));
+    let (open, closed) = gate();
+    let (tell, told) = gate();
+    let taken = line!() + 3;
+    let (held, read) = (mutex.clone(), lock.clone());
+    let owner = spawn("l-owner", move || {
+        let (_guard, _reader) = (held.lock(), read.read());
+        tell.send(()).unwrap();
+        let _ = closed.recv();
+    });
+    told.recv().unwrap();
+    let (wanted, written) = (mutex.clone(), lock.clone());
+    let waiter = spawn("l-waiter", move || *wanted.lock() += 1);
+    let writer = spawn("l-writer", move || *written.write() += 1);
+
+    let dump = dump_in_which(|dump| {
+        waits_at(LockKind::Mutex, "l-waiter")(dump) && waits_at(LockKind::RwLock, "l-writer")(dump)
+    });
+    for (name, kind) in [("l-waiter", LockKind::Mutex), ("l-writer", LockKind::RwLock)] {
+        let (lock, wait_for) = awaited(&dump, name).unwrap();
+        assert_eq!(wait_for, WaitFor::Exclusive);
+        assert_eq!(owners(&dump, lock), ["l-owner"]);
+        let (_, hold) = owned(&dump, "l-owner", kind).unwrap();
+        assert!(here(taken, &hold.taken_at), "{hold:?}");
+    }
+    drop(open);
+    [owner, waiter, writer].into_iter().for_each(|thread| thread.join().unwrap());
+    assert_eq!((*mutex.lock(), *lock.read()), (1, 1));
+    assert!(!mutex.is_locked());
+}
+
+#[test]
+fn a_pool_says_who_has_borrowed_and_who_waits() {
+    let pool = Arc::new(sigquit::pool::Pool::new("connections", 2));
+    let made = line!() - 1;
+    let (open, closed) = gate();
+    let (tell, told) = gate();
+    let taken = line!() + 3;
+    let lends = pool.clone();
+    let holder = spawn("b-holder", move || {
+        let _borrowed = [lends.borrow(), lends.borrow()];
+        tell.send(()).unwrap();
+        let _ = closed.recv();
+    });
+    let (end, ended) = gate();
+    let asked = pool.clone();
+    let waiter = spawn("b-waiter", move || {
+        let _waiting = asked.wait();
+        let _ = ended.recv();
+    });
+    told.recv().unwrap();
+
+    let is_pool = |lock: &&Lock| lock.kind == LockKind::Pool;
+    let shown =
+        |dump: &Dump| dump.locks.iter().find(is_pool).is_some_and(|pool| !pool.waiters.is_empty());
+    let dump = dump_in_which(shown);
+    let lock = dump.locks.iter().find(is_pool).unwrap();
+    assert_eq!(lock.name.as_deref(), Some("connections"));
+    assert_eq!((lock.capacity, lock.in_use, lock.waits), (Some(2), Some(2), Some(1)));
+    assert!(here(made, &lock.made_at), "{:?}", lock.made_at);
+    assert_eq!(owners(&dump, lock), ["b-holder", "b-holder"]);
+    assert!(here(taken, &owned(&dump, "b-holder", LockKind::Pool).unwrap().1.taken_at));
+    let waiting: Vec<&str> =
+        lock.waiters.iter().map(|&at| &*dump.threads[at as usize].name).collect();
+    assert_eq!(waiting, ["b-waiter"]);
+
+    drop((open, end));
+    [holder, waiter].into_iter().for_each(|thread| thread.join().unwrap());
+    drop(pool);
+    assert!(!self::dump().locks.iter().any(|lock| is_pool(&lock)));
+}
+
+#[cfg(feature = "tokio")]
+mod tasks {
+    use sigquit::sync::tokio::{Mutex, RwLock, Semaphore};
+    use sigquit::task;
+
+    use super::*;
+
+    fn runtime() -> tokio::runtime::Runtime {
+        let mut builder = tokio::runtime::Builder::new_multi_thread();
+        builder.worker_threads(2).enable_all().build().unwrap()
+    }
+
+    #[test]
+    fn a_task_owns_what_it_took_and_others_wait_for_it() {
+        let runtime = runtime();
+        let (mutex, lock) = (Arc::new(Mutex::new(0)), Arc::new(RwLock::new(0)));
+        let permits = Arc::new(Semaphore::new(1));
+        let taken = line!() + 3;
+        let (held, read, permit) = (mutex.clone(), lock.clone(), permits.clone());
+        runtime.spawn(task::track_named("t-owner", async move {
+            let _all = (held.lock().await, read.read().await, permit.acquire_owned().await);
+            std::future::pending::<()>().await;
+        }));
+        while mutex.try_lock().is_ok() || permits.available_permits() > 0 {
+            thread::yield_now();
+        }
+        let wanted = mutex.clone();
+        runtime.spawn(task::track_named("t-mutex", async move { *wanted.lock().await += 1 }));
+        let written = lock.clone();
+        runtime.spawn(task::track_named("t-writer", async move { *written.write().await += 1 }));
+        let asked = permits.clone();
+        runtime.spawn(task::track_named("t-permit", async move { drop(asked.acquire().await) }));
+
+        let waits = [
+            ("t-mutex", LockKind::Mutex, WaitFor::Exclusive),
+            ("t-writer", LockKind::RwLock, WaitFor::Exclusive),
+            ("t-permit", LockKind::Semaphore, WaitFor::Notification),
+        ];
+        let all_wait =
+            |dump: &Dump| waits.iter().all(|(name, kind, _)| waits_at(*kind, name)(dump));
+        let dump = dump_in_which(all_wait);
+        for (name, kind, wanted) in waits {
+            let (lock, wait_for) = awaited(&dump, name).unwrap();
+            assert_eq!(wait_for, wanted, "{name}");
+            assert_eq!(owners(&dump, lock), ["t-owner"], "{name}");
+            let (_, hold) = owned(&dump, "t-owner", kind).unwrap();
+            assert!(here(taken, &hold.taken_at), "{hold:?}");
+        }
+    }
+
+    #[test]
+    fn a_task_that_waits_for_something_else_too_may_go_on_without_the_lock() {
+        let runtime = runtime();
+        let mutex = Arc::new(Mutex::new(0));
+        let _held = mutex.try_lock().unwrap();
+        let wanted = mutex.clone();
+        runtime.spawn(task::track_named("s-selects", async move {
+            tokio::select! {
+                _guard = wanted.lock() => {}
+                () = tokio::time::sleep(Duration::from_secs(1000)) => {}
+            }
+        }));
+        let dump = dump_in_which(waits_at(LockKind::Mutex, "s-selects"));
+        let (lock, wait_for) = awaited(&dump, "s-selects").unwrap();
+        assert_eq!(wait_for, WaitFor::Unknown);
+        assert_eq!(owners(&dump, lock).len(), 1, "the thread of this test");
+    }
+}

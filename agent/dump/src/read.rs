@@ -267,6 +267,7 @@ fn mend(dump: &mut Dump) -> bool {
     }
     for lock in &mut dump.locks {
         lock.owners.retain(|owner| !missing(owner.thread, threads));
+        lock.waiters.retain(|&waiter| !missing(waiter, threads));
     }
     if need_frame {
         dump.frames.push(Frame { reason: Some(Reason::UnknownAddress), ..Frame::default() });

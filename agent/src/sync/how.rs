@@ -11,15 +11,32 @@ pub(crate) enum How {
     Read,
     Write,
     Condvar,
+    #[cfg(feature = "lock_api")]
+    RawMutex,
+    #[cfg(feature = "lock_api")]
+    RawRead,
+    #[cfg(feature = "lock_api")]
+    RawWrite,
 }
 
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 impl How {
-    const ALL: [How; 4] = [How::Mutex, How::Read, How::Write, How::Condvar];
+    const ALL: &[How] = &[
+        How::Mutex,
+        How::Read,
+        How::Write,
+        How::Condvar,
+        #[cfg(feature = "lock_api")]
+        How::RawMutex,
+        #[cfg(feature = "lock_api")]
+        How::RawRead,
+        #[cfg(feature = "lock_api")]
+        How::RawWrite,
+    ];
 
     /// What a ledger calls it.
     pub fn from_number(number: u8) -> Option<How> {
-        How::ALL.into_iter().find(|&how| how as u8 == number)
+        How::ALL.iter().copied().find(|&how| how as u8 == number)
     }
 
     pub fn kind(self) -> LockKind {
@@ -27,6 +44,10 @@ impl How {
             How::Mutex => LockKind::Mutex,
             How::Read | How::Write => LockKind::RwLock,
             How::Condvar => LockKind::Condition,
+            #[cfg(feature = "lock_api")]
+            How::RawMutex => LockKind::Mutex,
+            #[cfg(feature = "lock_api")]
+            How::RawRead | How::RawWrite => LockKind::RwLock,
         }
     }
 
@@ -35,6 +56,10 @@ impl How {
             How::Mutex => "sigquit::sync::Mutex",
             How::Read | How::Write => "sigquit::sync::RwLock",
             How::Condvar => "sigquit::sync::Condvar",
+            #[cfg(feature = "lock_api")]
+            How::RawMutex => "lock_api::Mutex",
+            #[cfg(feature = "lock_api")]
+            How::RawRead | How::RawWrite => "lock_api::RwLock",
         }
     }
 
@@ -44,6 +69,10 @@ impl How {
             How::Mutex | How::Write => WaitFor::Exclusive,
             How::Read => WaitFor::Shared,
             How::Condvar => WaitFor::Notification,
+            #[cfg(feature = "lock_api")]
+            How::RawMutex | How::RawWrite => WaitFor::Exclusive,
+            #[cfg(feature = "lock_api")]
+            How::RawRead => WaitFor::Shared,
         }
     }
 }

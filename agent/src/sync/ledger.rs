@@ -129,6 +129,30 @@ impl Ledger {
         }
     }
 
+    /// The entry of a lock that the thread holds, taken in that way: the last that it entered of
+    /// several.
+    #[cfg(any(feature = "lock_api", test))]
+    #[inline]
+    pub fn find(&self, lock: u64, how: u8) -> Option<u32> {
+        let used = self.used.load(Relaxed);
+        let mut found: Option<(u64, u32)> = None;
+        for (at, entry) in (0..32 - used.leading_zeros()).zip(&self.entries) {
+            let is_it = used & 1 << at != 0
+                && entry.lock.load(Relaxed) == lock
+                && entry.terms.load(Relaxed) as u8 == how;
+            if is_it {
+                found = found.max(Some((entry.number.load(Relaxed), at)));
+            }
+        }
+        found.map(|(_, at)| at)
+    }
+
+    /// Whether there are holds without an entry.
+    #[cfg(feature = "lock_api")]
+    pub fn has_beyond(&self) -> bool {
+        self.beyond.load(Relaxed) > 0
+    }
+
     /// The thread begins to wait for a lock.
     pub fn begin_wait(&self, claim: &Claim, waits_before: u64, waited_before: u64) {
         self.change(|number| {
@@ -255,6 +279,18 @@ mod tests {
         ledger.leave(at);
         ledger.enter(&claim(1));
         assert_ne!(number(&ledger), first);
+    }
+
+    #[test]
+    fn of_two_holds_of_one_lock_the_last_is_found() {
+        let ledger = Ledger::new();
+        let first = ledger.enter(&claim(7));
+        let second = ledger.enter(&claim(7));
+        assert_eq!(ledger.find(7, 7), Some(second));
+        ledger.leave(second);
+        assert_eq!(ledger.find(7, 7), Some(first));
+        assert_eq!(ledger.find(7, 1), None, "taken in another way");
+        assert_eq!(ledger.find(8, 8), None);
     }
 
     #[test]

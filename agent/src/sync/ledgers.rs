@@ -15,9 +15,13 @@ use crate::agent::current_thread;
 /// Reads that find a ledger changing, before a dump lets go.
 const TRIES: usize = 1000;
 
+/// In the place of a tid: a thread that has ended with a lock in its hand, a guard that it forgot. Its
+/// tid may soon be another's.
+const ENDED: u32 = u32::MAX;
+
 /// A ledger, with the thread whose it is.
 struct Owned {
-    /// By tid; 0 for nobody.
+    /// By tid; 0 for nobody, who leaves it to the next, or [`ENDED`].
     thread: AtomicU32,
     ledger: Ledger,
     next: OnceLock<&'static Owned>,
@@ -90,11 +94,8 @@ struct End;
 impl Drop for End {
     fn drop(&mut self) {
         let Some(mine) = MINE.take() else { return };
-        // A thread that ends with a lock in its hand, a guard that it forgot, has it for ever.
-        if mine.is_empty()
-            && let Some(owned) = chain().find(|owned| std::ptr::eq(&owned.ledger, mine))
-        {
-            owned.thread.store(0, Release);
+        if let Some(owned) = chain().find(|owned| std::ptr::eq(&owned.ledger, mine)) {
+            owned.thread.store(if mine.is_empty() { 0 } else { ENDED }, Release);
         }
     }
 }
@@ -106,7 +107,8 @@ pub(super) fn all() -> Vec<(u32, Option<Seen>)> {
         let seen = owned.ledger.read(TRIES);
         let says = seen.as_ref().is_none_or(|seen| !seen.holds.is_empty() || seen.wait.is_some());
         let is_still = owned.thread.load(Acquire) == thread;
-        (thread != 0 && is_still && says).then_some((thread, seen))
+        let is_one = thread != 0 && thread != ENDED;
+        (is_one && is_still && says).then_some((thread, seen))
     });
     seen.collect()
 }

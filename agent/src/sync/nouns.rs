@@ -103,7 +103,7 @@ impl Adding<'_> {
     }
 }
 
-fn location(place: &panic::Location<'_>) -> Location {
+pub(super) fn location(place: &panic::Location<'_>) -> Location {
     Location {
         file: place.file().to_owned(),
         line: Some(place.line()),

@@ -31,6 +31,18 @@ impl Record {
         Hold(Some((ledger, ledger.enter(&self.claim(lock, how, taken)))))
     }
 
+    /// The calling thread is about to give back the lock that lies there.
+    #[cfg(feature = "lock_api")]
+    #[inline]
+    pub fn let_go(&self, lock: u64, how: How) {
+        let Some(ledger) = ledgers::mine() else { return };
+        match ledger.find(lock, how as u8) {
+            Some(at) => ledger.leave(at),
+            None if ledger.has_beyond() => ledger.leave(u32::MAX),
+            None => {}
+        }
+    }
+
     /// The calling thread begins to wait for the lock that lies there.
     #[cold]
     pub fn wait(&self, lock: u64, how: How, taken: &'static Location<'static>) -> Waiting<'_> {
@@ -52,6 +64,15 @@ impl Record {
 /// A lock that the calling thread holds, until this is dropped: before the lock is given back.
 #[derive(Debug)]
 pub(super) struct Hold(Option<(&'static Ledger, u32)>);
+
+#[cfg(feature = "lock_api")]
+impl Hold {
+    /// Keeps it until it is [let go](Record::let_go).
+    #[inline]
+    pub fn keep(self) {
+        std::mem::forget(self);
+    }
+}
 
 impl Drop for Hold {
     #[inline]

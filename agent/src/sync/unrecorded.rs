@@ -17,6 +17,10 @@ impl Record {
         Hold(())
     }
 
+    #[cfg(feature = "lock_api")]
+    #[inline]
+    pub fn let_go(&self, _: u64, _: How) {}
+
     #[inline]
     pub fn wait(&self, _: u64, _: How, _: &'static Location<'static>) -> Waiting {
         Waiting(())
@@ -26,6 +30,12 @@ impl Record {
 /// A lock that the calling thread holds.
 #[derive(Debug)]
 pub(super) struct Hold(());
+
+#[cfg(feature = "lock_api")]
+impl Hold {
+    #[inline]
+    pub fn keep(self) {}
+}
 
 impl Drop for Hold {
     fn drop(&mut self) {}
