@@ -276,6 +276,15 @@ fn lock(dice: &mut Dice, counts: &Counts) -> Lock {
         made_at: dice.maybe(location),
         words: dice.maybe(|dice| [0; 4].map(|_| dice.number() as u32)),
         parking_key: dice.maybe(Dice::number),
+        name: dice.maybe(Dice::text),
+        capacity: dice.maybe(Dice::number),
+        in_use: dice.maybe(Dice::number),
+        waiters: match counts.threads {
+            0 => Vec::new(),
+            threads => dice.some(2, |dice| dice.below(threads) as u32),
+        },
+        waits: dice.maybe(Dice::number),
+        waited: dice.maybe(Dice::nanos),
         owners: if counts.threads == 0 { Vec::new() } else { dice.some(2, owner) },
     }
 }
@@ -299,6 +308,8 @@ fn thread(dice: &mut Dice, counts: &Counts) -> Thread {
         holds: dice.some(2, |dice| Hold {
             lock: lock(dice),
             frame: dice.maybe(|dice| dice.number() as u32),
+            taken_at: dice.maybe(location),
+            held: dice.maybe(Dice::nanos),
             source: OwnerSource::Tracked,
         }),
         cpu: dice.maybe(Dice::nanos),

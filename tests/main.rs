@@ -20,3 +20,5 @@ mod roundtrip;
 mod running;
 /// Async tasks: what dumps show of each, against what the victim knows, and who is named.
 mod tasks;
+/// Locks that record their owners: who is named, and the places, against what the victim knows.
+mod tracked;

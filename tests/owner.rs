@@ -4,7 +4,13 @@
 //! had it, will take it, or just know it, and two waiters; all of them know what they are. A dump
 //! is taken, and what it says in `will_release` is held against that.
 //!
-//! A test binary of its own, because it is the process that is looked at.
+//! A test binary of its own, because it is the process that is looked at. This measures two thousand locks,
+//! and prints a table; `CARGO_PROFILE_RELEASE_LTO=fat`, `CARGO_PROFILE_RELEASE_OPT_LEVEL=s` and
+//! `CARGO_PROFILE_RELEASE_PANIC=abort` choose other settings:
+//!
+//! ```sh
+//! SIGQUIT_TEST_SEEDS=1000 cargo test --release -p sigquit-tests --test owner a_lock_s -- --nocapture
+//! ```
 
 #[path = "owner/gate.rs"]
 mod gate;
@@ -40,6 +46,8 @@ enum Role {
 struct Actor {
     tid: i32,
     role: Role,
+    /// What kind of lock.
+    kind: String,
     scene: String,
     /// The address of the lock that it plays with.
     lock: u64,
@@ -53,6 +61,15 @@ struct Tally {
     found: usize,
     missed: BTreeMap<String, usize>,
     wrong: BTreeMap<String, usize>,
+    kinds: BTreeMap<String, OfKind>,
+}
+
+/// What the dumps of a test said of locks of one kind.
+#[derive(Default)]
+struct OfKind {
+    found: usize,
+    wrong: usize,
+    unknown: usize,
 }
 
 /// One test at a time: a dump shows the threads of all, and the agent gives the search for owners a
@@ -200,7 +217,8 @@ impl Stage {
             thread::yield_now();
         }
         let scene = format!("{kind} {name} ({pastime:?})");
-        self.cast.push(Actor { tid, role, scene, lock: place.lock.address(), gate });
+        let kind = kind.to_owned();
+        self.cast.push(Actor { tid, role, kind, scene, lock: place.lock.address(), gate });
     }
 
     /// Takes a dump and holds it against the truth, and lets all go.
@@ -211,13 +229,17 @@ impl Stage {
             let locks: Vec<LockId> = thread.will_release.clone();
             let is_its = |lock: &LockId| is_at(&dump, *lock, actor.lock);
             let has_it = locks.iter().any(is_its);
+            let of_kind = tally.kinds.entry(actor.kind.clone()).or_default();
             let may_have_it = matches!(actor.role, Role::Owner | Role::Hidden);
             if locks.iter().any(|lock| !is_its(lock)) || has_it && !may_have_it {
                 *tally.wrong.entry(actor.scene.clone()).or_default() += 1;
+                of_kind.wrong += 1;
             }
             if actor.role == Role::Owner {
                 tally.owners += 1;
                 tally.found += usize::from(has_it);
+                of_kind.found += usize::from(has_it);
+                of_kind.unknown += usize::from(!has_it);
             }
             if actor.role == Role::Owner && !has_it {
                 *tally.missed.entry(actor.scene.clone()).or_default() += 1;
@@ -232,6 +254,9 @@ impl Tally {
     fn print(&self, what: &str) {
         let (found, owners) = (self.found, self.owners);
         println!("{what}: {found} of {owners} found, {} wrong", self.wrong.len());
+        for (kind, OfKind { found, wrong, unknown }) in &self.kinds {
+            println!("{kind:<20}  found {found:>5}  wrong {wrong:>5}  unknown {unknown:>5}");
+        }
     }
 }
 

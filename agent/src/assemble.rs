@@ -117,6 +117,23 @@ impl Assembler {
         }
     }
 
+    /// What threads hold and wait for, as tracked locks say; after all threads.
+    pub fn locked(&mut self, lasting: &[crate::sync::Lasting]) {
+        if let Some(complaint) = crate::sync::add(&mut self.dump, lasting) {
+            self.failure(complaint);
+        }
+    }
+
+    /// What pools and async locks say of who holds them and waits for them; after all threads of the
+    /// dump, before its tasks.
+    pub fn booked(
+        &mut self,
+        books: &[(std::sync::Arc<crate::sync::Book>, crate::sync::SeenBook)],
+        tasks: &mut crate::task::TaskDump,
+    ) {
+        crate::sync::add_books(&mut self.dump, books, tasks);
+    }
+
     /// The async runtimes.
     pub fn async_runtimes(&mut self, runtimes: Vec<AsyncRuntime>) {
         self.dump.async_runtimes = runtimes;

@@ -41,6 +41,9 @@
 //! [`dump_now`] takes one dump. With [`Builder::on_panic`], panics are noted in later dumps, or
 //! bring one of their own that shows what all other threads were doing.
 //!
+//! Owners of locks that others wait for are read from machine code. The locks of [`sync`] say it themselves,
+//! and so do pools that report through [`pool`].
+//!
 //! Async tasks that were handed to [`task`] are shown beside the threads: where each waits, as a
 //! chain of async functions with their lines, and on which thread it runs.
 //!
@@ -132,6 +135,7 @@ mod incident;
 mod owner;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod panic;
+pub mod pool;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod presence;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
@@ -142,6 +146,7 @@ mod schedule;
 pub mod spans;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod symbolize;
+pub mod sync;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod take;
 pub mod task;

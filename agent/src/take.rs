@@ -13,6 +13,7 @@ use crate::options::Options;
 use crate::owner::Answers;
 use crate::panic;
 use crate::sample::sampler;
+use crate::sync;
 use crate::task::{self, TaskDump, Tracer};
 use crate::unwind::{Unwinder, Unwound};
 
@@ -65,6 +66,7 @@ impl Taker {
         let maps = Maps::read();
         self.unwinder.refresh(&maps);
         let running = task::running();
+        let (locked, booked) = (sync::look(), sync::look_at_books());
         #[cfg(feature = "tracing")]
         let in_spans = crate::spans::running();
         let options = capture::Options {
@@ -82,6 +84,7 @@ impl Taker {
             assembler.failure(format!("no thread was asked for its stack: {error}"));
             capture::Captured::default()
         });
+        let locked = locked.lasting();
         for (tid, unanswered) in captured.unanswered {
             assembler.unanswered(known.take(tid), Some(unanswered));
         }
@@ -90,11 +93,12 @@ impl Taker {
         }
         assembler.sort_threads();
         add_owners(&mut assembler, answers, &mut self.unwinder, self.owner_search);
+        assembler.locked(&locked);
         add_panics(&mut assembler);
-        #[cfg_attr(not(feature = "tracing"), expect(unused_mut, reason = "nothing is added"))]
         let mut tasks = self.take_tasks(&mut assembler, &running);
         #[cfg(feature = "tracing")]
         assembler.spans(&crate::spans::all(&in_spans), &mut tasks);
+        assembler.booked(&booked.lasting(), &mut tasks);
         (assembler.finish(Some(captured.capture), self.unwinder.modules()), tasks)
     }
 

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::Location;
+use crate::{Location, Nanos};
 
 /// The number of a lock within its dump.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -18,6 +18,9 @@ pub struct Lock {
     /// The number by which its runtime knows it, the same in every dump, when it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub number: Option<u64>,
+    /// The name that the program gave it, when it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
     /// What it is.
     #[serde(default)]
     pub kind: LockKind,
@@ -35,6 +38,23 @@ pub struct Lock {
     /// the address of the lock for which it parks the thread. Means nothing elsewhere.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parking_key: Option<u64>,
+    /// How many may hold it at once, for what is made to be held by several: a semaphore's permits,
+    /// a pool's resources.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capacity: Option<u64>,
+    /// How many of these are held, by known owners and unknown ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub in_use: Option<u64>,
+    /// How often somebody had to wait for it, this moment's waiters among them, when it counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waits: Option<u64>,
+    /// How long those waits that have ended took, in all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waited: Option<Nanos>,
+    /// Who waits for it as it says itself, whatever else they wait for meanwhile: indices in
+    /// [`Dump::threads`](crate::Dump::threads).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub waiters: Vec<u32>,
     /// Who holds it, when known. Several for a lock held by readers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub owners: Vec<Owner>,
@@ -65,6 +85,8 @@ pub enum LockKind {
     Condition,
     /// A semaphore.
     Semaphore,
+    /// A pool, of connections or the like.
+    Pool,
     /// A channel.
     Channel,
     /// Something initialised once.
@@ -85,6 +107,7 @@ impl LockKind {
             LockKind::ClassInitialisation => "class initialisation lock",
             LockKind::Condition => "condition",
             LockKind::Semaphore => "semaphore",
+            LockKind::Pool => "pool",
             LockKind::Channel => "channel",
             LockKind::Once => "one-time initialisation",
             LockKind::Parker => "parker",
@@ -121,8 +144,21 @@ pub struct Hold {
     /// The frame that acquired it, counted from the leaf (0), when known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub frame: Option<u32>,
+    /// Where in the source it was acquired, when the lock records it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub taken_at: Option<Location>,
+    /// For how long it has been held, when the lock records it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<Nanos>,
     /// How that is known.
     pub source: OwnerSource,
+}
+
+impl Hold {
+    /// A hold of which no more is known.
+    pub fn new(lock: LockId, frame: Option<u32>, source: OwnerSource) -> Hold {
+        Hold { lock, frame, taken_at: None, held: None, source }
+    }
 }
 
 /// What a thread waits for: one edge of the wait-for graph.

@@ -279,6 +279,7 @@ fn mend(dump: &mut Dump) -> bool {
     }
     for lock in &mut dump.locks {
         lock.owners.retain(|owner| !missing(owner.thread, threads));
+        lock.waiters.retain(|&waiter| !missing(waiter, threads));
     }
     if need_frame {
         dump.frames.push(Frame { reason: Some(Reason::UnknownAddress), ..Frame::default() });
@@ -308,7 +309,7 @@ mod tests {
         let stack = Some(dump.intern_stack(vec![frame].into()));
         let lock = dump.add_lock(Lock { address: Some(0x1000), ..Lock::default() });
         let wait = Some(Wait { lock, wait_for: WaitFor::Exclusive });
-        let holds = vec![Hold { lock, frame: Some(0), source: OwnerSource::Runtime }];
+        let holds = vec![Hold::new(lock, Some(0), OwnerSource::Runtime)];
         dump.threads.push(Thread { name: "a".into(), stack, wait, ..Thread::default() });
         dump.threads.push(Thread { name: "b".into(), stack, holds, ..Thread::default() });
         dump

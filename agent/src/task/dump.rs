@@ -5,7 +5,9 @@
 
 use std::collections::HashMap;
 
-use sigquit_dump::{SpawnId, StackId, Thread, ThreadState, Trace, Wait};
+use sigquit_dump::{
+    Hold, Nanos, SpawnId, StackId, Task, Thread, ThreadState, Trace, Wait, WaitFor,
+};
 
 use super::seen::{SeenTask, SeenTasks};
 use super::trace::Looked;
@@ -22,6 +24,19 @@ pub(crate) struct TaskDump {
     workers: HashMap<u64, u32>,
     /// What another source knows of some of them, by their places.
     known: HashMap<usize, Known>,
+    /// What tracked locks say of some of them, by their places.
+    booked: HashMap<usize, Booked>,
+}
+
+/// What tracked locks say of a task.
+#[derive(Default)]
+pub(crate) struct Booked {
+    /// See [`Thread::wait`].
+    pub wait: Option<Wait>,
+    /// See [`Thread::waiting_since`].
+    pub waiting_since: Option<Nanos>,
+    /// See [`Thread::holds`].
+    pub holds: Vec<Hold>,
 }
 
 /// What another source knows of a task.
@@ -48,7 +63,23 @@ impl TaskDump {
         for task in &seen.tasks {
             spawns.entry(task.kind()).or_insert_with(|| put(task));
         }
-        TaskDump { seen, looked, spawns, workers, known: HashMap::new() }
+        let (known, booked) = (HashMap::new(), HashMap::new());
+        TaskDump { seen, looked, spawns, workers, known, booked }
+    }
+
+    /// The place of a task in their order, by its number.
+    pub fn place_of(&self, number: u64) -> Option<usize> {
+        self.seen.place_of(number)
+    }
+
+    /// What the waker of the task in that place wakes, as an address.
+    pub fn wakes(&self, place: usize) -> usize {
+        self.seen.tasks[place].wakes()
+    }
+
+    /// What tracked locks say of the task in that place, to be added to.
+    pub fn booked(&mut self, place: usize) -> &mut Booked {
+        self.booked.entry(place).or_default()
     }
 
     /// The numbers by which their runtimes know them, in the order of the tasks.
@@ -72,6 +103,9 @@ impl TaskDump {
             if let Some(known) = self.known.get(&place) {
                 known.add_to(&mut thread);
             }
+            if let Some(booked) = self.booked.get(&place) {
+                booked.add_to(&mut thread);
+            }
             thread
         })
     }
@@ -90,6 +124,26 @@ impl TaskDump {
             }
         }
         thread
+    }
+}
+
+impl Booked {
+    /// Adds it to a task. One that left its waker elsewhere, too, or was not asked where, may go on
+    /// without the lock; one that runs has it by now, or has given up.
+    fn add_to(&self, thread: &mut Thread) {
+        thread.holds = self.holds.clone();
+        let is_only = |task: &Task| task.trace == Trace::Pending && task.branches.is_empty();
+        let is_only = thread.task.as_deref().is_some_and(is_only);
+        if let Some(wait) = &self.wait
+            && thread.state != ThreadState::Running
+        {
+            let wait_for = match wait.wait_for.needs_owner_to_leave() && !is_only {
+                true => WaitFor::Unknown,
+                false => wait.wait_for,
+            };
+            thread.wait = Some(Wait { lock: wait.lock, wait_for });
+            thread.waiting_since = self.waiting_since;
+        }
     }
 }
 

@@ -94,6 +94,8 @@ mod trace;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod waker_cell;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod who;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 #[cfg_attr(feature = "tokio", path = "tokio_worker.rs")]
 mod worker;
 
@@ -110,12 +112,14 @@ pub use spawn::{spawn, spawn_local, spawn_named, spawn_on};
 pub use tracked::Tracked;
 
 #[cfg(all(feature = "tracing", target_os = "linux", target_arch = "x86_64"))]
-pub(crate) use self::{dump::Known, entry::next_number, registry::lock_before};
+pub(crate) use self::{dump::Known, entry::next_number};
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 pub(crate) use self::{
     dump::TaskDump,
+    registry::lock_before,
     seen::{running, tasks},
     trace::Tracer,
+    who::{Who, who},
     worker::runtimes,
 };
 

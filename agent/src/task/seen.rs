@@ -105,12 +105,22 @@ impl SeenTasks {
         }
     }
 
+    /// The place of a task, by its number.
+    pub fn place_of(&self, number: u64) -> Option<usize> {
+        self.tasks.binary_search_by_key(&number, |task| task.entry.id).ok()
+    }
+
     fn since(&self, at: u64) -> Nanos {
         clock::nanos(self.at.saturating_sub(at))
     }
 }
 
 impl SeenTask {
+    /// What its waker wakes, as an address.
+    pub fn wakes(&self) -> usize {
+        self.entry.wakes.load(Relaxed)
+    }
+
     /// Whether it waits, after at least one poll.
     pub fn is_suspended(&self) -> bool {
         matches!(self.seen, Seen::Suspended { .. })

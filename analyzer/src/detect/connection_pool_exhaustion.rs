@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use sigquit_dump::{Lock, LockId, OwnerSource};
+
 use super::{Detector, Evidence, Finding, phrase, queue_length};
 use crate::model::{Activity, Incident, MemberId, PoolUse};
 
@@ -23,7 +25,8 @@ given back.
 - Members inside a pool's borrowing function that wait for something to come back. Known pools are
   known by their functions; others by a type with \"pool\" in its name and a method like acquire,
   borrow, checkout, get or take.
-- Holders: members inside a borrowed resource's own functions, or in the function that borrows,
+- What a pool says of itself (`sigquit::pool`): how many it has, who waits, who has borrowed, and where.
+- Where it says nothing, holders: members inside a borrowed resource's own functions, or in the function that borrows,
   behind the line at which the others wait. The second is inferred.
 
 High when ten or more wait in every dump, or more than a quarter of all that are not idle; medium
@@ -31,7 +34,7 @@ when three or more wait in every dump; low otherwise. One or two now and then ar
 
 ## Limits
 
-- How large the pool is does not stand in a dump.
+- How large a pool is stands in a dump only when it says so itself.
 - A holder that passed its connection to code which the stack does not show (another thread, a
   suspended task, a field) is not seen. Then it looks like a leak.
 - Two pools of one type are taken for one.
@@ -60,20 +63,21 @@ fn finding(incident: &Incident, pool: &str, sights: &Sights) -> Option<Finding> 
     let newest = sights.iter().rposition(|sight| !sight.borrowers.is_empty())?;
     let sight = &sights[newest];
     let holders = doings(incident, &sight.holders, newest);
+    let told = sight.pool.map(|pool| incident.dumps[newest].lock(pool));
     Some(Finding {
         detector: DETECTOR.name,
         severity,
         grade,
         confidence,
-        headline: headline(incident, pool, sight, &holders),
+        headline: headline(incident, pool, sight, &holders, told),
         detail: detail(incident, sights, newest, &holders),
-        next_step: next_step(&holders),
+        next_step: next_step(&holders, told),
         members: sight.borrowers.clone(),
         victims: Vec::new(),
         holders: sight.holders.clone(),
-        lock: None,
+        lock: told.map(phrase::lock_of),
         owner: None,
-        owner_source: None,
+        owner_source: told.map(|_| OwnerSource::Tracked),
         frames: frames(incident, sight, newest),
         evidence: evidence(incident, sights),
     })
@@ -96,11 +100,17 @@ fn doings(incident: &Incident, holders: &[MemberId], dump: usize) -> Doings {
     doings
 }
 
-fn headline(incident: &Incident, pool: &str, sight: &PoolUse, holders: &Doings) -> String {
+fn headline(
+    incident: &Incident,
+    pool: &str,
+    sight: &PoolUse,
+    holders: &Doings,
+    told: Option<&Lock>,
+) -> String {
     let waiting = phrase::count(incident, &sight.borrowers);
     let verb = if sight.borrowers.len() == 1 { "waits" } else { "wait" };
     let hold = match &holders[..] {
-        [] => "no holder is in sight: a leak".to_owned(),
+        [] => nobody(told),
         [(does, place, _)] => format!(
             "{} in sight {}",
             phrase::number(sight.holders.len(), "holder"),
@@ -114,6 +124,14 @@ fn headline(incident: &Incident, pool: &str, sight: &PoolUse, holders: &Doings) 
         ),
     };
     format!("{waiting} {verb} to borrow from {pool}; {hold}")
+}
+
+/// Nobody in sight holds anything: it leaks, unless the pool says that it has not lent all.
+fn nobody(pool: Option<&Lock>) -> String {
+    match pool.and_then(room) {
+        Some(room) if room > 0 => format!("it has {room} that it does not lend"),
+        _ => "no holder is in sight: a leak".to_owned(),
+    }
 }
 
 /// `are in network I/O in shop.Wire.call`.
@@ -141,6 +159,10 @@ fn detail(incident: &Incident, sights: &Sights, newest: usize, holders: &Doings)
             doing(*does, place, who.len()).replace("are ", "").replace("is ", ""),
         ));
     }
+    if let Some(pool) = sight.pool {
+        detail.extend(told(incident, newest, pool));
+        return detail.join(" ");
+    }
     detail.push(match holders.is_empty() {
         true => "Nobody in the dump is inside a borrowed resource or behind the line that \
                  borrows: what was borrowed was not given back, or is held where stacks do not \
@@ -151,7 +173,47 @@ fn detail(incident: &Incident, sights: &Sights, newest: usize, holders: &Doings)
     detail.join(" ")
 }
 
-fn next_step(holders: &Doings) -> String {
+/// How many a pool could lend and does not.
+fn room(pool: &Lock) -> Option<u64> {
+    Some(pool.capacity?.saturating_sub(pool.in_use?))
+}
+
+/// What a pool says of itself.
+fn told(incident: &Incident, dump: usize, id: LockId) -> Vec<String> {
+    let shown = &incident.dumps[dump];
+    let pool = shown.lock(id);
+    let mut told = Vec::new();
+    if let (Some(capacity), Some(in_use)) = (pool.capacity, pool.in_use) {
+        told.push(format!("The pool says that {in_use} of {capacity} are borrowed."));
+        let unknown = in_use.saturating_sub(pool.owners.len() as u64);
+        if unknown > 0 {
+            told.push(format!(
+                "Of {unknown} of these the borrower is not in the dump: it has ended, or is a task that \
+                 nobody tracks."
+            ));
+        }
+    }
+    let mut places: BTreeMap<String, usize> = BTreeMap::new();
+    for hold in shown.threads.iter().flat_map(|thread| &thread.holds) {
+        if let (true, Some(at)) = (hold.lock == id, &hold.taken_at) {
+            let line = at.line.map_or(String::new(), |line| format!(":{line}"));
+            *places.entry(format!("{}{line}", at.file)).or_default() += 1;
+        }
+    }
+    let places = places.iter().take(3).map(|(place, count)| format!("{place} ({count})"));
+    let places = places.collect::<Vec<_>>();
+    if !places.is_empty() {
+        told.push(format!("Borrowed at {}.", phrase::list(&places)));
+    }
+    told
+}
+
+fn next_step(holders: &Doings, told: Option<&Lock>) -> String {
+    if told.and_then(room).is_some_and(|room| room > 0) {
+        return "The pool has not lent all that it has: look at why it makes no more, first at whether \
+                new connections can be opened."
+            .into();
+    }
     let Some((does, place, _)) = holders.first() else {
         return "Find the path that borrows and does not give back: look at error paths and early \
                 returns first, and turn on the pool's leak detection. Restarting buys time; a \
@@ -232,7 +294,7 @@ mod tests {
     use super::*;
     use crate::detect::{Grade, Severity};
     use crate::model::scene::{Draw, Moment, Scene};
-    use sigquit_dump::{Runtime, ThreadState};
+    use sigquit_dump::{Hold, Location, LockKind, Owner, Runtime, ThreadState};
 
     const BORROWING: [&str; 5] = [
         "syscall",
@@ -292,6 +354,51 @@ mod tests {
     fn a_busy_pool_with_a_borrower_now_and_then_is_healthy() {
         assert!(detect(&incident(6, [2, 0])).is_empty());
         assert!(detect(&incident(6, [0, 0])).is_empty());
+    }
+
+    /// A pool of four that says who has borrowed: two threads, and others that are gone.
+    fn told(in_use: u64) -> Incident {
+        let draw = |dump: &mut Moment| {
+            let pool = dump.lock(LockKind::Pool, 0x10);
+            for name in ["holder-1", "holder-2"] {
+                let at = Location { file: "orders.rs".into(), line: Some(40), column: None };
+                let hold = Hold::new(pool, None, OwnerSource::Tracked);
+                let holder = dump.thread(name, &["fsync", "shop::orders::store"]);
+                holder.holds.push(Hold { taken_at: Some(at), ..hold });
+            }
+            for name in ["a", "b", "c"] {
+                dump.thread(name, &["syscall", "shop::db::get"]).is(ThreadState::Waiting);
+            }
+            let pool = &mut dump.dump.locks[0];
+            (pool.name, pool.capacity) = (Some("orders database".into()), Some(4));
+            pool.in_use = Some(in_use);
+            let owner = |thread| Owner { thread, source: OwnerSource::Tracked };
+            (pool.owners, pool.waiters) = (vec![owner(0), owner(1)], vec![2, 3, 4]);
+        };
+        Scene::of(Runtime::Rust).dump(0, draw).dump(1, draw).incident()
+    }
+
+    #[test]
+    fn a_pool_that_keeps_records_names_its_holders_and_where_they_borrowed() {
+        let incident = told(4);
+        let findings = detect(&incident);
+        assert_eq!(findings.len(), 1);
+        let found = &findings[0];
+        assert_eq!(incident.names(&found.members), ["a", "b", "c"]);
+        assert_eq!(incident.names(&found.holders), ["holder-1", "holder-2"]);
+        assert_eq!(found.owner_source, Some(OwnerSource::Tracked));
+        assert!(
+            found.headline.contains("borrow from orders database; 2 holders in sight are in file")
+        );
+        for part in ["4 of 4 are borrowed", "Of 2 of these", "orders.rs:40 (2)"] {
+            assert!(found.detail.contains(part), "{}", found.detail);
+        }
+    }
+
+    #[test]
+    fn a_pool_that_has_not_lent_all_is_not_kept_by_its_holders() {
+        let found = &detect(&told(2))[0];
+        assert!(found.next_step.contains("has not lent all"), "{}", found.next_step);
     }
 
     #[test]

@@ -82,12 +82,14 @@ impl SeenCycle {
                 continue;
             };
             let place = phrase::place(incident, waiter, dump);
+            let taken = phrase::taken(incident, owner, dump, edge.lock);
             let text = format!(
-                "{} waits for {}, which {} holds{}{}",
+                "{} waits for {}, which {} holds{}{}{}",
                 phrase::who(incident, waiter),
                 phrase::the_lock(incident.dumps[dump].lock(edge.lock)),
                 if owner == waiter { "it".into() } else { phrase::who(incident, owner) },
                 if owner == waiter { " itself" } else { "" },
+                taken.map_or(String::new(), |taken| format!(" ({taken})")),
                 place.map_or(String::new(), |place| format!(", in {place}")),
             );
             let source = match edge.source {

@@ -1,6 +1,6 @@
 //! Many members that wait for one lock, which changes hands or is held by one that works.
 
-use sigquit_dump::OwnerSource;
+use sigquit_dump::{Lock, OwnerSource};
 
 use super::{Detector, Evidence, Finding, async_lock, phrase, queue_length};
 use crate::model::{Activity, Contention, Incident, MemberId};
@@ -20,7 +20,7 @@ lock, a sleep, computation, or another lock.
 
 - Members that wait for the owner of one lock to leave, in each dump. Those that wait to be notified
   are not in the queue, nor are those that only take their turn at a queue or an acceptor.
-- The owner, as the runtime or the lock says, or inferred from machine code or from where everyone
+- The owner, as the runtime or the lock says (`sigquit::sync`), or inferred from machine code or from where everyone
   stands; otherwise it is said to be unknown.
 - How many owners were seen: one that stays in the same call is `stuck-lock-owner`.
 
@@ -124,8 +124,22 @@ fn detail(incident: &Incident, contention: &Contention, waiters: &[usize]) -> St
         let frames = phrase::telling_frames(incident, owner, dump);
         let who = phrase::who(incident, owner);
         detail.push(format!("{who} {}: {}.", incident.activity(owner, dump), frames.join(" < ")));
+        let sight = contention.sights.iter().find(|sight| sight.dump == dump);
+        let taken = sight.and_then(|sight| phrase::taken(incident, owner, dump, sight.lock));
+        detail.extend(taken.map(|taken| format!("The lock was {taken}.")));
     }
+    detail.extend(history(contention.lock(incident)));
     detail.join(" ")
+}
+
+/// How often a lock was waited for since it was made, where it counts.
+fn history(lock: &Lock) -> Option<String> {
+    let (waits, waited) = (lock.waits?, lock.waited?);
+    let times = phrase::number(usize::try_from(waits).ok()?, "time");
+    Some(format!(
+        "It was waited for {times} since it was made, {} in all.",
+        phrase::duration(waited)
+    ))
 }
 
 fn next_step(incident: &Incident, contention: &Contention) -> String {
@@ -193,8 +207,13 @@ fn evidence(incident: &Incident, contention: &Contention) -> Vec<Evidence> {
                 _ => "",
             };
             let does = incident.activity(owner, sight.dump);
+            let taken = phrase::taken(incident, owner, sight.dump, sight.lock);
+            let taken = taken.map_or(String::new(), |taken| format!(", {taken},"));
             evidence.push(Evidence {
-                text: format!("{} owns it{inferred} and {does}", phrase::who(incident, owner)),
+                text: format!(
+                    "{} owns it{inferred}{taken} and {does}",
+                    phrase::who(incident, owner)
+                ),
                 dump: Some(sight.dump),
                 member: Some(owner),
                 value: None,

@@ -1,6 +1,6 @@
 //! Phrases that findings share: members, locks and counts in words.
 
-use sigquit_dump::{Kind, Lock, Nanos};
+use sigquit_dump::{Hold, Kind, Lock, LockId, Nanos};
 
 use super::LockOf;
 use crate::model::{Incident, MemberId, Origin};
@@ -67,6 +67,25 @@ pub(super) fn the_lock(lock: &Lock) -> String {
     format!("the {}{place}{of_type}", lock.kind.noun())
 }
 
+/// `taken at src/orders.rs:12 and held for 3.2 s`: what a lock that keeps records says of its
+/// owner.
+pub(super) fn taken(
+    incident: &Incident,
+    owner: MemberId,
+    dump: usize,
+    lock: LockId,
+) -> Option<String> {
+    let thread = incident.thread(owner, dump)?;
+    thread.holds.iter().filter(|hold| hold.lock == lock).find_map(taking)
+}
+
+fn taking(hold: &Hold) -> Option<String> {
+    let at = hold.taken_at.as_ref()?;
+    let line = at.line.map_or(String::new(), |line| format!(":{line}"));
+    let held = hold.held.map_or(String::new(), |held| format!(" and held for {}", duration(held)));
+    Some(format!("taken at {}{line}{held}", at.file))
+}
+
 /// A lock as a finding names it.
 pub(super) fn lock_of(lock: &Lock) -> LockOf {
     LockOf {
@@ -120,9 +139,20 @@ pub(super) fn figures(counts: &[usize]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use sigquit_dump::LockKind;
+    use sigquit_dump::{Location, LockKind, OwnerSource};
 
     use super::*;
+
+    #[test]
+    fn a_taking_is_told_as_far_as_it_is_known() {
+        let hold = Hold::new(LockId(0), None, OwnerSource::Tracked);
+        assert_eq!(taking(&hold), None);
+        let at = Location { file: "a.rs".into(), line: Some(7), column: None };
+        let taken = Hold { taken_at: Some(at), ..hold };
+        assert_eq!(taking(&taken).as_deref(), Some("taken at a.rs:7"));
+        let held = Hold { held: Some(Nanos::from_millis(3200)), ..taken };
+        assert_eq!(taking(&held).as_deref(), Some("taken at a.rs:7 and held for 3.2 s"));
+    }
 
     #[test]
     fn lists_read_as_english() {

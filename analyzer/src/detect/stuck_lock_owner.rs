@@ -214,6 +214,9 @@ fn detail(
         frames.join(" < "),
         phrase::figures(&waiters),
     )];
+    let last = contention.last();
+    let taken = phrase::taken(incident, owner, last.dump, last.lock);
+    detail.extend(taken.map(|taken| format!("The lock was {taken}.")));
     if let Some(time) = activation.duration {
         detail.push(format!("That is {} at least.", phrase::duration(time)));
     }

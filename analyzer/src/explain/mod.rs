@@ -220,7 +220,7 @@ mod tests {
         let scene = Scene::of(Runtime::Rust).dump(0, |moment| {
             let lock = moment.lock(sigquit_dump::LockKind::Mutex, 0x70);
             moment.thread("spinner", &["spin"]).holds =
-                vec![Hold { lock, frame: None, source: OwnerSource::Tracked }];
+                vec![Hold::new(lock, None, OwnerSource::Tracked)];
             for name in ["w1", "w2"] {
                 moment.thread(name, &["wait"]).wait =
                     Some(Wait { lock, wait_for: WaitFor::Exclusive });

@@ -395,7 +395,13 @@ static NATIVE: Rules = Rules {
         ),
         (
             Idle::Helper,
-            &["sigquit::*", "signal_hook::*", "sigwait*", "*__sigtimedwait*", "*sigwaitinfo*"],
+            &[
+                "sigquit::agent::*",
+                "signal_hook::*",
+                "sigwait*",
+                "*__sigtimedwait*",
+                "*sigwaitinfo*",
+            ],
         ),
     ],
     quiet: &[

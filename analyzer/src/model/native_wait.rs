@@ -142,6 +142,7 @@ const PLUMBING: &[&str] = &[
     "core::*",
     "parking_lot*::*",
     "lock_api::*",
+    "sigquit::sync::*",
     "crossbeam_*::*",
     "flume::*",
     "tokio::*",
@@ -287,7 +288,11 @@ impl Places {
     fn of(dump: &Dump) -> Places {
         let by_tid = |(at, thread): (usize, &Thread)| Some((thread.os_id?, at));
         let threads = dump.threads.iter().enumerate().filter_map(by_tid).collect();
-        Places { threads, ..Places::default() }
+        // A lock that keeps records of itself is in the dump, with a waiter or without.
+        let known = (0..).map(LockId).zip(&dump.locks);
+        let known = known.filter(|(_, lock)| matches!(lock.kind, Mutex | RwLock | Condition));
+        let locks = known.filter_map(|(id, lock)| Some(((lock.address?, lock.kind), id)));
+        Places { locks: locks.collect(), threads, ..Places::default() }
     }
 
     /// The lock at that place. Readers and writers of one lock wait on different words of it.
@@ -351,7 +356,7 @@ fn own(dump: &mut Dump, lock: LockId, thread: usize, source: OwnerSource) {
         return;
     }
     owners.push(Owner { thread: thread as u32, source });
-    dump.threads[thread].holds.push(Hold { lock, frame: None, source });
+    dump.threads[thread].holds.push(Hold::new(lock, None, source));
 }
 
 #[cfg(test)]

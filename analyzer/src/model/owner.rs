@@ -102,7 +102,7 @@ pub(crate) fn infer(dump: &mut Dump, stacks: Stacks) {
 fn own(dump: &mut Dump, lock: LockId, thread: usize) {
     let source = OwnerSource::Inferred;
     dump.locks[lock.0 as usize].owners.push(Owner { thread: thread as u32, source });
-    dump.threads[thread].holds.push(Hold { lock, frame: None, source });
+    dump.threads[thread].holds.push(Hold::new(lock, None, source));
 }
 
 /// Those who wait for one lock without a known owner.

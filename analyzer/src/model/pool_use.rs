@@ -1,6 +1,8 @@
-//! Pools, as the stacks show them: who waits to borrow, and who has borrowed.
+//! Pools, as they say themselves or as the stacks show them: who waits to borrow, and who has borrowed.
 
 use std::collections::{BTreeMap, HashMap};
+
+use sigquit_dump::{Lock, LockId, LockKind};
 
 use super::call::{Call, CallId, Origin};
 use super::incident::{Incident, MemberId};
@@ -15,6 +17,8 @@ pub struct PoolUse {
     /// Who seems to have borrowed: inside a borrowed resource's functions, or in the function
     /// that borrows, past the call that does.
     pub holders: Vec<MemberId>,
+    /// The pool, where it says itself who waits and who has borrowed: then nothing is inferred.
+    pub pool: Option<LockId>,
 }
 
 impl PoolUse {
@@ -27,12 +31,53 @@ impl PoolUse {
 impl Incident {
     /// The pools for which somebody waits, by name, each with what every dump shows of it.
     pub fn pools(&self) -> Vec<(String, Vec<PoolUse>)> {
+        let told = self.told_pools();
+        let mut pools = self.shown_pools(&told);
+        pools.extend(told);
+        pools
+    }
+
+    /// Those that keep records of themselves: told apart by where they lie.
+    fn told_pools(&self) -> Vec<(String, Vec<PoolUse>)> {
+        let mut pools: BTreeMap<(String, Option<u64>), Vec<PoolUse>> = BTreeMap::new();
+        for (dump, shown) in self.dumps.iter().enumerate() {
+            let locks = (0..).map(LockId).zip(&shown.locks);
+            for (id, lock) in locks.filter(|(_, lock)| lock.kind == LockKind::Pool) {
+                let name = lock.name.clone().unwrap_or_else(|| "a pool".to_owned());
+                let sights = pools.entry((name, lock.address));
+                let sights = sights.or_insert_with(|| vec![PoolUse::default(); self.dumps.len()]);
+                sights[dump] = self.told_use(dump, id, lock);
+            }
+        }
+        let awaited = pools.into_iter().filter(|(_, sights)| !sights.iter().all(PoolUse::is_empty));
+        awaited.map(|((name, _), sights)| (name, sights)).collect()
+    }
+
+    fn told_use(&self, dump: usize, id: LockId, lock: &Lock) -> PoolUse {
+        let member = |thread: u32| self.member_of(dump, thread as usize);
+        let sorted = |mut members: Vec<MemberId>| {
+            members.sort_unstable();
+            members.dedup();
+            members
+        };
+        PoolUse {
+            borrowers: sorted(lock.waiters.iter().filter_map(|&thread| member(thread)).collect()),
+            holders: sorted(lock.owners.iter().filter_map(|owner| member(owner.thread)).collect()),
+            pool: Some(id),
+        }
+    }
+
+    /// Those that stacks show, but for the borrowers of `told`.
+    fn shown_pools(&self, told: &[(String, Vec<PoolUse>)]) -> Vec<(String, Vec<PoolUse>)> {
         let roles: Vec<Role> = self.all_calls().iter().map(Role::of).collect();
         let dumps = self.dumps.len();
         let mut pools: BTreeMap<&str, Vec<PoolUse>> = BTreeMap::new();
         let mut gates: HashMap<&str, Vec<Gate>> = HashMap::new();
         for dump in 0..dumps {
-            for member in self.shown(dump) {
+            let is_told = |member: &MemberId| {
+                told.iter().any(|(_, sights)| sights[dump].borrowers.binary_search(member).is_ok())
+            };
+            for member in self.shown(dump).filter(|member| !is_told(member)) {
                 let Some((pool, gate)) = self.borrows(member, dump, &roles) else { continue };
                 let sights = pools.entry(pool).or_insert_with(|| vec![PoolUse::default(); dumps]);
                 sights[dump].borrowers.push(member);

@@ -146,12 +146,12 @@ impl Draw for Thread {
     }
 
     fn holds(&mut self, lock: LockId) -> &mut Thread {
-        self.holds.push(Hold { lock, frame: None, source: OwnerSource::Runtime });
+        self.holds.push(Hold::new(lock, None, OwnerSource::Runtime));
         self
     }
 
     fn seems_to_hold(&mut self, lock: LockId) -> &mut Thread {
-        self.holds.push(Hold { lock, frame: None, source: OwnerSource::Inferred });
+        self.holds.push(Hold::new(lock, None, OwnerSource::Inferred));
         self
     }
 }

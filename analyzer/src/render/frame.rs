@@ -118,7 +118,14 @@ pub(super) fn wait_sentence(dump: &Dump, wait: &Wait) -> String {
 
 /// What a thread owns, and how that is known.
 pub(super) fn hold_sentence(dump: &Dump, hold: &Hold) -> String {
-    format!("- owns {} ({})", lock_words(dump.lock(hold.lock)), source(hold.source))
+    let mut known = source(hold.source).to_owned();
+    if let Some(at) = &hold.taken_at {
+        known += &format!(", taken at {}", place(at));
+    }
+    if let Some(held) = hold.held {
+        known += &format!(", for {:.3} s", held.as_secs_f64());
+    }
+    format!("- owns {} ({known})", lock_words(dump.lock(hold.lock)))
 }
 
 fn source(source: OwnerSource) -> &'static str {
@@ -132,6 +139,9 @@ fn lock_words(lock: &Lock) -> String {
     }
     if let Some(name) = &lock.type_name {
         words += &format!(" ({})", plain(name));
+    }
+    if let Some(at) = &lock.made_at {
+        words += &format!(" made at {}", place(at));
     }
     words
 }

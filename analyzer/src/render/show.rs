@@ -383,7 +383,7 @@ mod tests {
             os_id: Some(13),
             state: ThreadState::Running,
             stack: Some(working),
-            holds: vec![Hold { lock, frame: Some(0), source: OwnerSource::Tracked }],
+            holds: vec![Hold::new(lock, Some(0), OwnerSource::Tracked)],
             ..Thread::default()
         });
         let reason = UnansweredReason::Uninterruptible;

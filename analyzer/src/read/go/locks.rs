@@ -101,7 +101,7 @@ impl Locks {
                 let source = OwnerSource::Inferred;
                 dump.locks[lock.0 as usize].owners.push(Owner { thread, source });
                 let holds = &mut dump.threads[thread as usize].holds;
-                holds.push(Hold { lock, frame: Some(depth), source });
+                holds.push(Hold::new(lock, Some(depth), source));
             }
         }
     }
@@ -113,7 +113,7 @@ impl Locks {
         let source = OwnerSource::Inferred;
         for (lock, thread) in objects::owners(dump, &self.hands, seekers) {
             dump.locks[lock.0 as usize].owners.push(Owner { thread, source });
-            dump.threads[thread as usize].holds.push(Hold { lock, frame: None, source });
+            dump.threads[thread as usize].holds.push(Hold::new(lock, None, source));
         }
     }
 }

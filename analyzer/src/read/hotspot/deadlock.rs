@@ -205,7 +205,7 @@ fn record(dump: &mut Dump, id: LockId, thread: u32) {
     };
     if lock.owners.is_empty() {
         lock.owners.push(Owner { thread, source });
-        owner.holds.push(Hold { lock: id, frame: None, source });
+        owner.holds.push(Hold::new(id, None, source));
     }
 }
 

@@ -72,7 +72,7 @@ impl Locks {
             match holds.get_mut(place) {
                 // Of several frames that entered it the outermost acquired it.
                 Some(known) => known.frame = known.frame.max(frame),
-                None => holds.push(Hold { lock, frame, source: OwnerSource::Runtime }),
+                None => holds.push(Hold::new(lock, frame, OwnerSource::Runtime)),
             }
         }
         (wait, holds)
@@ -140,7 +140,7 @@ impl Locks {
 pub(super) fn own_class(dump: &mut Dump, lock: LockId, thread: u32, frame: Option<u32>) {
     let source = OwnerSource::Inferred;
     dump.locks[lock.0 as usize].owners.push(Owner { thread, source });
-    dump.threads[thread as usize].holds.push(Hold { lock, frame, source });
+    dump.threads[thread as usize].holds.push(Hold::new(lock, frame, source));
 }
 
 /// Records who owns the locks that a thread holds.

@@ -214,5 +214,5 @@ fn own(dump: &mut Dump, lock: LockId, thread: u32, frame: Option<u32>, source: O
         return;
     }
     dump.locks[lock.0 as usize].owners.push(Owner { thread, source });
-    dump.threads[thread as usize].holds.push(Hold { lock, frame, source });
+    dump.threads[thread as usize].holds.push(Hold::new(lock, frame, source));
 }

@@ -1,0 +1,172 @@
+//! An async read-write lock that knows which tasks hold it.
+
+use std::fmt;
+use std::ops::{Deref, DerefMut};
+use std::panic::Location;
+
+use sigquit_dump::LockKind;
+use tokio::sync::TryLockError;
+
+use super::pending::pending;
+use crate::sync::keeper::{About, Book, Holding, Keeper};
+
+const ABOUT: About = About { kind: LockKind::RwLock, type_name: "sigquit::sync::tokio::RwLock" };
+
+/// So many readers are shown at once.
+const READERS: usize = 16;
+
+/// [`tokio::sync::RwLock`], with its owners in dumps.
+pub struct RwLock<T: ?Sized> {
+    keeper: Keeper,
+    inner: tokio::sync::RwLock<T>,
+}
+
+/// [`tokio::sync::RwLockReadGuard`], of a tracked lock.
+#[must_use = "if unused the RwLock will immediately unlock"]
+#[clippy::has_significant_drop]
+pub struct RwLockReadGuard<'a, T: ?Sized> {
+    /// Dropped first: the book says less, never more, than there is.
+    _holding: Holding<&'a Book>,
+    inner: tokio::sync::RwLockReadGuard<'a, T>,
+}
+
+/// [`tokio::sync::RwLockWriteGuard`], of a tracked lock.
+#[must_use = "if unused the RwLock will immediately unlock"]
+#[clippy::has_significant_drop]
+pub struct RwLockWriteGuard<'a, T: ?Sized> {
+    /// Dropped first: the book says less, never more, than there is.
+    _holding: Holding<&'a Book>,
+    inner: tokio::sync::RwLockWriteGuard<'a, T>,
+}
+
+impl<T> RwLock<T> {
+    /// A new lock. Where this is called is where dumps say that it was made.
+    #[track_caller]
+    pub fn new(value: T) -> RwLock<T> {
+        let keeper = Keeper::new(ABOUT, None, READERS, None, Location::caller());
+        RwLock { keeper, inner: tokio::sync::RwLock::new(value) }
+    }
+
+    /// What [`tokio::sync::RwLock::into_inner`] does.
+    pub fn into_inner(self) -> T {
+        self.inner.into_inner()
+    }
+}
+
+impl<T: ?Sized> RwLock<T> {
+    /// What [`tokio::sync::RwLock::read`] does. Where this is called is where dumps say that it was
+    /// taken.
+    #[track_caller]
+    pub fn read(&self) -> impl Future<Output = RwLockReadGuard<'_, T>> {
+        let place = Location::caller();
+        async move {
+            let inner = pending(self.inner.read(), &self.keeper, true).await;
+            RwLockReadGuard { _holding: self.keeper.hold(place), inner }
+        }
+    }
+
+    /// What [`tokio::sync::RwLock::try_read`] does.
+    ///
+    /// # Errors
+    /// When the lock is held in another way.
+    #[track_caller]
+    pub fn try_read(&self) -> Result<RwLockReadGuard<'_, T>, TryLockError> {
+        let inner = self.inner.try_read()?;
+        Ok(RwLockReadGuard { _holding: self.keeper.hold(Location::caller()), inner })
+    }
+
+    /// What [`tokio::sync::RwLock::write`] does. Where this is called is where dumps say that it was
+    /// taken.
+    #[track_caller]
+    pub fn write(&self) -> impl Future<Output = RwLockWriteGuard<'_, T>> {
+        let place = Location::caller();
+        async move {
+            let inner = pending(self.inner.write(), &self.keeper, false).await;
+            RwLockWriteGuard { _holding: self.keeper.hold_alone(place), inner }
+        }
+    }
+
+    /// What [`tokio::sync::RwLock::try_write`] does.
+    ///
+    /// # Errors
+    /// When the lock is held in another way.
+    #[track_caller]
+    pub fn try_write(&self) -> Result<RwLockWriteGuard<'_, T>, TryLockError> {
+        let inner = self.inner.try_write()?;
+        Ok(RwLockWriteGuard { _holding: self.keeper.hold_alone(Location::caller()), inner })
+    }
+
+    /// What [`tokio::sync::RwLock::get_mut`] does.
+    pub fn get_mut(&mut self) -> &mut T {
+        self.inner.get_mut()
+    }
+}
+
+impl<T: ?Sized + fmt::Debug> fmt::Debug for RwLock<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.inner.fmt(f)
+    }
+}
+
+impl<T: Default> Default for RwLock<T> {
+    #[track_caller]
+    fn default() -> RwLock<T> {
+        RwLock::new(T::default())
+    }
+}
+
+impl<T> From<T> for RwLock<T> {
+    #[track_caller]
+    fn from(value: T) -> RwLock<T> {
+        RwLock::new(value)
+    }
+}
+
+impl<T: ?Sized> Deref for RwLockReadGuard<'_, T> {
+    type Target = T;
+
+    #[inline]
+    fn deref(&self) -> &T {
+        &self.inner
+    }
+}
+
+impl<T: ?Sized + fmt::Debug> fmt::Debug for RwLockReadGuard<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.inner.fmt(f)
+    }
+}
+
+impl<T: ?Sized + fmt::Display> fmt::Display for RwLockReadGuard<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.inner.fmt(f)
+    }
+}
+
+impl<T: ?Sized> Deref for RwLockWriteGuard<'_, T> {
+    type Target = T;
+
+    #[inline]
+    fn deref(&self) -> &T {
+        &self.inner
+    }
+}
+
+impl<T: ?Sized> DerefMut for RwLockWriteGuard<'_, T> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut T {
+        &mut self.inner
+    }
+}
+
+impl<T: ?Sized + fmt::Debug> fmt::Debug for RwLockWriteGuard<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.inner.fmt(f)
+    }
+}
+
+impl<T: ?Sized + fmt::Display> fmt::Display for RwLockWriteGuard<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.inner.fmt(f)
+    }
+}
