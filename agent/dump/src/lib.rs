@@ -51,7 +51,7 @@ pub use frame::{Frame, FrameId, Stack, StackId, Truncation, Trust};
 pub use lock::{Hold, Lock, LockId, LockKind, Owner, OwnerSource, Wait, WaitFor};
 pub use module::{BuildId, Module, ModuleId};
 pub use notice::{Notice, NoticeKind};
-pub use process::{CpuLimit, Memory, Pressure, Process, Runtime, Throttling};
+pub use process::{CpuLimit, Heap, Memory, Pressure, Process, Runtime, Throttling};
 pub use read::{ReadError, Warning, read};
 pub use symbol::{Location, Reason, Symbol};
 pub use task::{Spawn, SpawnId, Task, TaskCapture, Trace};
