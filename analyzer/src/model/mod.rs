@@ -15,7 +15,9 @@
 //! idle         who is idle, and why
 //! activation   whether a thread stayed in the same call from dump to dump
 //! activity     what a thread is doing
+//! collector    what the garbage collector used
 //! cpu          what CPU it used, beside what was to be had
+//! peer         who waits for an answer from outside of the process
 //! pool         what functions are to pools and queues of work
 //! pool_use     who waits to borrow from a pool, and who has borrowed
 //! statement    what a runtime's own words mean
@@ -30,6 +32,7 @@
 mod activation;
 mod activity;
 mod call;
+mod collector;
 mod contention;
 mod cpu;
 mod crew;
@@ -43,6 +46,7 @@ mod normalize;
 mod origin;
 mod owner;
 pub(crate) mod pattern;
+mod peer;
 mod pool;
 mod pool_use;
 mod samples;
@@ -59,7 +63,7 @@ pub use contention::{Contention, Sight};
 pub use cpu::{Cpu, CpuUse};
 pub use crew::QueueUse;
 pub use idle::Idle;
-pub use incident::{Incident, Member, MemberId, incidents};
+pub use incident::{Incident, Member, MemberId, Sort, incidents};
 pub use name::{FunctionName, words};
 pub use pool_use::PoolUse;
 pub use samples::{Place, Samples};
