@@ -20,6 +20,7 @@ mod on_cpu;
 mod panic;
 mod phrase;
 mod queue_length;
+mod runaway_recursion;
 mod runtime_blocked;
 mod sampled;
 mod self_deadlock;
@@ -63,6 +64,7 @@ pub fn all() -> &'static [Detector] {
         map_corruption::DETECTOR,
         spin_loop::DETECTOR,
         busy_wait::DETECTOR,
+        runaway_recursion::DETECTOR,
         concurrent_map_access::DETECTOR,
         data_race::DETECTOR,
         panic::DETECTOR,
