@@ -27,6 +27,7 @@ mod self_deadlock;
 mod spin_loop;
 mod stuck_lock_owner;
 mod task_leak;
+mod thread_leak;
 mod thread_pool_exhaustion;
 
 pub use finding::{Evidence, Finding, Grade, LockOf, Severity};
@@ -77,6 +78,7 @@ pub fn all() -> &'static [Detector] {
         runtime_blocked::DETECTOR,
         lost_waker::DETECTOR,
         task_leak::DETECTOR,
+        thread_leak::DETECTOR,
         thread_pool_exhaustion::DETECTOR,
         cpu_hot::DETECTOR,
     ]
