@@ -12,6 +12,7 @@ mod cpu_hot;
 mod cycle;
 mod data_race;
 mod deadlock;
+mod downstream_stall;
 mod finding;
 mod lock_contention;
 mod lost_waker;
@@ -73,6 +74,7 @@ pub fn all() -> &'static [Detector] {
         self_deadlock::DETECTOR,
         self_deadlock::LOCK_UPGRADE,
         stuck_lock_owner::DETECTOR,
+        downstream_stall::DETECTOR,
         lock_contention::DETECTOR,
         connection_pool_exhaustion::DETECTOR,
         runtime_blocked::DETECTOR,
