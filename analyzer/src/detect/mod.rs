@@ -14,6 +14,7 @@ mod data_race;
 mod deadlock;
 mod downstream_stall;
 mod finding;
+mod gc_pressure;
 mod lock_contention;
 mod lost_waker;
 mod map_corruption;
@@ -82,6 +83,7 @@ pub fn all() -> &'static [Detector] {
         task_leak::DETECTOR,
         thread_leak::DETECTOR,
         thread_pool_exhaustion::DETECTOR,
+        gc_pressure::DETECTOR,
         cpu_hot::DETECTOR,
     ]
 }
