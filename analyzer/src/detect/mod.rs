@@ -18,6 +18,7 @@ mod gc_pressure;
 mod lock_contention;
 mod lost_waker;
 mod map_corruption;
+mod memory_pressure;
 mod on_cpu;
 mod panic;
 mod phrase;
@@ -84,6 +85,7 @@ pub fn all() -> &'static [Detector] {
         thread_leak::DETECTOR,
         thread_pool_exhaustion::DETECTOR,
         gc_pressure::DETECTOR,
+        memory_pressure::DETECTOR,
         cpu_hot::DETECTOR,
     ]
 }
