@@ -9,6 +9,7 @@ mod busy_wait;
 mod concurrent_map_access;
 mod connection_pool_exhaustion;
 mod cpu_hot;
+mod cpu_starvation;
 mod cycle;
 mod data_race;
 mod deadlock;
@@ -86,6 +87,7 @@ pub fn all() -> &'static [Detector] {
         thread_pool_exhaustion::DETECTOR,
         gc_pressure::DETECTOR,
         memory_pressure::DETECTOR,
+        cpu_starvation::DETECTOR,
         cpu_hot::DETECTOR,
     ]
 }
