@@ -16,6 +16,7 @@ mod deadlock;
 mod downstream_stall;
 mod finding;
 mod gc_pressure;
+mod io_stall;
 mod lock_contention;
 mod lost_waker;
 mod map_corruption;
@@ -78,6 +79,7 @@ pub fn all() -> &'static [Detector] {
         self_deadlock::LOCK_UPGRADE,
         stuck_lock_owner::DETECTOR,
         downstream_stall::DETECTOR,
+        io_stall::DETECTOR,
         lock_contention::DETECTOR,
         connection_pool_exhaustion::DETECTOR,
         runtime_blocked::DETECTOR,
