@@ -5,6 +5,7 @@
 //! calls things was made comparable in the model. It claims no more than its [`Grade`] carries.
 
 mod async_lock;
+mod avalanche;
 mod busy_wait;
 mod concurrent_map_access;
 mod connection_pool_exhaustion;
@@ -87,6 +88,7 @@ pub fn all() -> &'static [Detector] {
         task_leak::DETECTOR,
         thread_leak::DETECTOR,
         thread_pool_exhaustion::DETECTOR,
+        avalanche::DETECTOR,
         gc_pressure::DETECTOR,
         memory_pressure::DETECTOR,
         cpu_starvation::DETECTOR,
