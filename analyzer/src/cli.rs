@@ -19,12 +19,12 @@ use clap::Parser;
 
 use arguments::{Analyze, Arguments, Command, Explain, OutputFormat, Show};
 use progress::Progress;
-use reading::read_all;
+use reading::{read_all, read_these};
 use surroundings::Surroundings;
 
 use crate::explain::Report;
 use crate::render::{self, TextOptions};
-use crate::{analyze_read, detect, model};
+use crate::{analyze_beside, detect, model};
 
 const DONE: u8 = 0;
 const FOUND: u8 = 1;
@@ -103,11 +103,12 @@ fn run_analyze(
 ) -> u8 {
     let progress = Progress::start(surroundings.stderr_is_terminal, "reading");
     let read = read_all(&analyze.reading, &progress);
-    let understood = read.holds_a_dump();
+    let healthy = read_these(&analyze.baseline, &analyze.reading, &progress);
+    let understood = read.holds_a_dump() && (analyze.baseline.is_empty() || healthy.holds_a_dump());
     progress.say("analysing");
-    let report = analyze_read(read.inputs, &read.errors);
+    let report = analyze_beside(read.inputs, &read.errors, healthy.inputs);
     drop(progress);
-    read.remarks.iter().for_each(|remark| say(err, remark));
+    read.remarks.iter().chain(&healthy.remarks).for_each(|remark| say(err, remark));
     if !understood {
         return WRONG;
     }

@@ -89,6 +89,9 @@ fn size(text: &str) -> Result<u64, String> {
 pub(super) struct Analyze {
     #[command(flatten)]
     pub reading: Reading,
+    /// Healthy dumps of the same program: what these also show is not reported
+    #[arg(long, value_name = "PATH")]
+    pub baseline: Vec<PathBuf>,
     /// How to say it
     #[arg(long, value_enum, default_value_t)]
     pub output: OutputFormat,

@@ -6,6 +6,7 @@
 
 mod async_lock;
 mod avalanche;
+mod baseline;
 mod busy_wait;
 mod concurrent_map_access;
 mod connection_pool_exhaustion;
@@ -36,6 +37,7 @@ mod task_leak;
 mod thread_leak;
 mod thread_pool_exhaustion;
 
+pub use baseline::Baseline;
 pub use finding::{Evidence, Finding, Grade, LockOf, Severity};
 
 use crate::model::{Incident, MemberId};
