@@ -23,7 +23,7 @@ use clap::Parser;
 
 use arguments::{Analyze, Arguments, Command, Dump, Explain, OutputFormat, Reading, Saying, Show};
 use progress::Progress;
-use reading::read_all;
+use reading::{read_all, read_these};
 use surroundings::Surroundings;
 
 use crate::explain::Report;
@@ -134,11 +134,12 @@ fn read_and_analyze(
 ) -> u8 {
     let progress = Progress::start(surroundings.stderr_is_terminal, "reading");
     let read = read_all(reading, &progress);
-    let understood = read.holds_a_dump();
+    let healthy = read_these(&saying.baseline, reading, &progress);
+    let understood = read.holds_a_dump() && (saying.baseline.is_empty() || healthy.holds_a_dump());
     progress.say("analysing");
-    let report = report_on(saying, read.inputs, read.errors);
+    let report = report_on(saying, read.inputs, read.errors, healthy.inputs);
     drop(progress);
-    read.remarks.iter().for_each(|remark| say(err, remark));
+    read.remarks.iter().chain(&healthy.remarks).for_each(|remark| say(err, remark));
     if !understood {
         return WRONG;
     }
@@ -169,12 +170,18 @@ fn run_dump(
     read_and_analyze(&Reading::of(folder), &dump.saying, surroundings, out, err)
 }
 
-fn report_on(saying: &Saying, mut inputs: Vec<Input>, mut errors: Vec<ReadError>) -> Report {
+fn report_on(
+    saying: &Saying,
+    mut inputs: Vec<Input>,
+    mut errors: Vec<ReadError>,
+    mut healthy: Vec<Input>,
+) -> Report {
     let mut redaction = saying.redact.then(Redaction::default);
     if let Some(redaction) = &mut redaction {
         redaction.redact_inputs(&mut inputs, &mut errors);
+        redaction.redact_inputs(&mut healthy, &mut []);
     }
-    let mut report = analyze_with(inputs, &errors, saying.output.detail());
+    let mut report = analyze_with(inputs, &errors, healthy, saying.output.detail());
     if let Some(redaction) = &mut redaction {
         redaction.redact_report(&mut report);
     }

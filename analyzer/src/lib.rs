@@ -48,22 +48,26 @@ pub fn analyze(inputs: Vec<read::Input>) -> explain::Report {
 
 /// The same, where some inputs could not be read: the report tells of them too.
 pub fn analyze_read(inputs: Vec<read::Input>, errors: &[read::ReadError]) -> explain::Report {
-    analyze_with(inputs, errors, explain::Detail::Story)
+    analyze_with(inputs, errors, Vec::new(), explain::Detail::Story)
 }
 
-/// The same, in as much detail as is wanted.
+/// The same beside healthy dumps of the program: what these also show is not reported. In as much
+/// detail as is wanted.
 pub fn analyze_with(
     inputs: Vec<read::Input>,
     errors: &[read::ReadError],
+    healthy: Vec<read::Input>,
     detail: explain::Detail,
 ) -> explain::Report {
     let read = inputs.iter().map(explain::InputReport::from);
     let reports = read.chain(errors.iter().map(explain::InputReport::from)).collect();
+    let baseline = detect::Baseline::of(&model::incidents(healthy));
     let incidents = model::incidents(inputs);
-    let diagnoses = incidents.iter().map(|incident| explain::Diagnosis {
-        incident,
-        clusters: cluster::cluster(incident),
-        findings: detect::detect(incident),
+    let diagnoses = incidents.iter().map(|incident| {
+        let (known, findings) = detect::detect(incident)
+            .into_iter()
+            .partition(|finding| baseline.knows(incident, finding));
+        explain::Diagnosis { incident, clusters: cluster::cluster(incident), findings, known }
     });
     explain::explain(reports, diagnoses.collect(), detail)
 }

@@ -219,6 +219,23 @@ fn a_report_in_a_file_is_whole_or_not_there() {
 }
 
 #[test]
+fn a_baseline_has_to_hold_a_dump() {
+    let folder = folder(&[("dump", &dump_of("request-1")), ("nothing", b"no dump at all")]);
+    let beside = |name: &str| {
+        run([
+            "analyze".into(),
+            path(&folder, "dump").into_os_string(),
+            "--baseline".into(),
+            path(&folder, name).into(),
+        ])
+    };
+    assert_eq!(beside("dump").status, 0);
+    let wrong = beside("nothing");
+    assert_eq!((wrong.status, wrong.out.as_str()), (2, ""));
+    assert!(wrong.err.contains("nothing"), "{}", wrong.err);
+}
+
+#[test]
 fn explain_knows_every_detector() {
     let list = run(["explain"]);
     assert_eq!((list.status, list.err.as_str()), (0, ""));

@@ -149,6 +149,7 @@ fn incident() -> Report {
         clusters: vec![ClusterReport {
             id: "c1".into(),
             process: "p1".into(),
+            family: Some("k1".into()),
             signature: "ConnectionPool::borrow".into(),
             count: 33,
             per_dump: vec![30, 31, 32, 33, 33],

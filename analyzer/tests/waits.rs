@@ -146,8 +146,24 @@ fn panics_are_found_at_their_root_frame() {
         if let Some(message) = expected["message"].as_str() {
             assert!(found.headline.contains(message), "{file}: {}", found.headline);
         }
-        assert_eq!(report.findings.len(), 1, "{file}");
+        let overflow = expected["kind"] == "stack_overflow";
+        if overflow {
+            assert_eq!(finding(&report, "runaway-recursion").role, Role::Root, "{file}");
+        }
+        assert_eq!(report.findings.len(), 1 + usize::from(overflow), "{file}");
     }
+}
+
+#[test]
+fn a_leak_that_the_runtime_proved_is_told_as_such() {
+    let Some(folder) = sample("go/goroutine_leak_chan_send") else { return };
+    let truth = &truth(&folder)["expect"][0];
+    let report = report(&folder, &["t1_goroutineleak_debug2.txt"]);
+    let found = finding(&report, "thread-leak");
+    assert_eq!(Value::from(found.members.len()), truth["count_t1"]);
+    assert!(found.frames.iter().any(|frame| truth["culprit_frames"][0] == frame.as_str()));
+    let quiet = self::report(&folder, &["t0_debug2.txt", "t1_debug2.txt"]);
+    assert!(quiet.findings.is_empty(), "two dumps show no growth");
 }
 
 #[test]

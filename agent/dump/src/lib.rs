@@ -58,7 +58,7 @@ pub use lock::{Hold, Lock, LockId, LockKind, Owner, OwnerSource, Wait, WaitFor};
 pub use module::{BuildId, Module, ModuleId};
 pub use notice::{Notice, NoticeKind};
 pub use presence::Presence;
-pub use process::{CpuLimit, Memory, Pressure, Process, Runtime, Throttling};
+pub use process::{CpuLimit, Heap, Memory, Pressure, Process, Runtime, Throttling};
 pub use profile::{Clock, Delivery, Profile, ProfileBuilder, Sample, SampledThread, Unit};
 pub use profile_file::{PROFILE_BEGINS, read_profiles, write_profile};
 pub use read::{ReadError, Warning, read};

@@ -48,6 +48,9 @@ pub struct Process {
     /// Memory.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory: Option<Memory>,
+    /// The heap that its runtime collects garbage from, when the source tells of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub heap: Option<Heap>,
 }
 
 /// Whose threads a dump shows.
@@ -110,4 +113,13 @@ pub struct Memory {
     /// The control group's limit, when there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<u64>,
+}
+
+/// A garbage-collected heap, in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Heap {
+    /// In use, garbage included.
+    pub used: u64,
+    /// As large as it may become.
+    pub limit: u64,
 }

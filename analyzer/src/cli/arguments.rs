@@ -121,6 +121,9 @@ pub(super) struct Analyze {
 /// How a report is said, and where.
 #[derive(Args)]
 pub(super) struct Saying {
+    /// Healthy dumps of the same program: what these also show is not reported
+    #[arg(long, value_name = "PATH")]
+    pub baseline: Vec<PathBuf>,
     /// How to say it
     #[arg(long, value_enum, default_value_t)]
     pub output: OutputFormat,

@@ -1,6 +1,6 @@
 //! Reads what the arguments name.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use sigquit_dump::Dump;
 
@@ -28,8 +28,13 @@ impl Read {
 
 /// Reads what the arguments name, and gives names to frames where they ask for it.
 pub(super) fn read_all(reading: &Reading, progress: &Progress) -> Read {
+    read_these(&reading.paths, reading, progress)
+}
+
+/// Reads other paths the same way.
+pub(super) fn read_these(paths: &[PathBuf], reading: &Reading, progress: &Progress) -> Read {
     let (mut inputs, errors) =
-        read_paths_within(&reading.limits(), &reading.paths, reading.format.as_deref());
+        read_paths_within(&reading.limits(), paths, reading.format.as_deref());
     let mut remarks: Vec<String> = errors.iter().map(ReadError::to_string).collect();
     if let Some(folder) = &reading.symbols {
         progress.say("looking for names");

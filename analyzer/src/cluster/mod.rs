@@ -3,9 +3,15 @@
 //! A cluster is exact: the same normalized functions in the same order, and the same kind of
 //! state. Lines are left out, so that it outlives a rebuild; what only one way of printing a
 //! stack shows (see `hidden`) is left out too, so that dumps of different tools agree.
+//!
+//! Two more levels stand beside that one: the signature, by which a place is found again in other
+//! builds, and the family: clusters that are probably one problem.
 
+mod family;
 mod hidden;
 mod signature;
+
+pub use family::families;
 
 use std::collections::HashMap;
 

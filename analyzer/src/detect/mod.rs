@@ -5,29 +5,39 @@
 //! calls things was made comparable in the model. It claims no more than its [`Grade`] carries.
 
 mod async_lock;
+mod avalanche;
+mod baseline;
 mod busy_wait;
 mod concurrent_map_access;
 mod connection_pool_exhaustion;
 mod cpu_hot;
+mod cpu_starvation;
 mod cycle;
 mod data_race;
 mod deadlock;
+mod downstream_stall;
 mod finding;
+mod gc_pressure;
+mod io_stall;
 mod lock_contention;
 mod lost_waker;
 mod map_corruption;
+mod memory_pressure;
 mod on_cpu;
 mod panic;
 mod phrase;
 mod queue_length;
+mod runaway_recursion;
 mod runtime_blocked;
 mod sampled;
 mod self_deadlock;
 mod spin_loop;
 mod stuck_lock_owner;
 mod task_leak;
+mod thread_leak;
 mod thread_pool_exhaustion;
 
+pub use baseline::Baseline;
 pub use finding::{Evidence, Finding, Grade, LockOf, Severity};
 
 use crate::model::{Incident, MemberId};
@@ -63,6 +73,7 @@ pub fn all() -> &'static [Detector] {
         map_corruption::DETECTOR,
         spin_loop::DETECTOR,
         busy_wait::DETECTOR,
+        runaway_recursion::DETECTOR,
         concurrent_map_access::DETECTOR,
         data_race::DETECTOR,
         panic::DETECTOR,
@@ -70,12 +81,19 @@ pub fn all() -> &'static [Detector] {
         self_deadlock::DETECTOR,
         self_deadlock::LOCK_UPGRADE,
         stuck_lock_owner::DETECTOR,
+        downstream_stall::DETECTOR,
+        io_stall::DETECTOR,
         lock_contention::DETECTOR,
         connection_pool_exhaustion::DETECTOR,
         runtime_blocked::DETECTOR,
         lost_waker::DETECTOR,
         task_leak::DETECTOR,
+        thread_leak::DETECTOR,
         thread_pool_exhaustion::DETECTOR,
+        avalanche::DETECTOR,
+        gc_pressure::DETECTOR,
+        memory_pressure::DETECTOR,
+        cpu_starvation::DETECTOR,
         cpu_hot::DETECTOR,
     ]
 }

@@ -11,10 +11,11 @@
 
 use std::collections::BTreeSet;
 
-use crate::detect::Finding;
+use crate::detect::{Finding, Grade, Severity};
 use crate::model::{Incident, MemberId};
 
 use super::Diagnosis;
+use super::rank::weight;
 
 /// The share of those who make a symptom what it is that a cause has to account for.
 const MOST: f64 = 0.5;
@@ -129,7 +130,7 @@ pub(super) fn nature(detector: &str) -> Nature {
 /// The likelier cause of two findings about the same parties comes first. Within a nature the
 /// more exact detector does; workers that lack connections are why their queue fills, and not
 /// the other way round.
-fn precedence(detector: &str) -> (Nature, usize) {
+fn precedence(finding: &Finding) -> (Nature, usize) {
     const EXACT_FIRST: &[&str] = &[
         "map-corruption",
         "spin-loop",
@@ -137,10 +138,18 @@ fn precedence(detector: &str) -> (Nature, usize) {
         "deadlock",
         "self-deadlock",
         "concurrent-map-access",
+        "memory-pressure",
+        "downstream-stall",
         "connection-pool-exhaustion",
+        "thread-pool-exhaustion",
     ];
-    let exact = EXACT_FIRST.iter().position(|&name| name == detector);
-    (nature(detector), exact.unwrap_or(EXACT_FIRST.len()))
+    let exact = EXACT_FIRST.iter().position(|&name| name == finding.detector);
+    let nature = match (finding.detector, finding.grade) {
+        // What ended the process because no memory was left is told by that, and not by its end.
+        ("memory-pressure", Grade::Proof) => Nature::End,
+        (detector, _) => nature(detector),
+    };
+    (nature, exact.unwrap_or(EXACT_FIRST.len()))
 }
 
 /// Those who make a finding what it is: while they are as they are, it lasts.
@@ -215,7 +224,7 @@ fn all_ties(diagnosis: &Diagnosis, behind: &[BTreeSet<MemberId>]) -> Ties {
     let count = findings.len();
     let ties: Ties = (0..count).map(|f| (0..count).map(|g| tie_of(f, g)).collect()).collect();
     let stands = |f: usize, g: usize| {
-        let likelier = precedence(findings[f].detector) < precedence(findings[g].detector);
+        let likelier = precedence(&findings[f]) < precedence(&findings[g]);
         ties[g][f].is_none() || likelier
     };
     let standing = |f: usize, g: usize| ties[f][g].clone().filter(|_| stands(f, g));
@@ -228,8 +237,11 @@ fn tie(
     behind: &BTreeSet<MemberId>,
     symptom: &Finding,
 ) -> Option<Tie> {
+    if !can_cause(cause, symptom) {
+        return None;
+    }
     if symptom.detector == "cpu-starvation" {
-        return cpu_tie(incident, cause);
+        return cpu_tie(incident, cause, symptom);
     }
     let culprits = makers(cause);
     let accounts_for = |member: &&MemberId| culprits.contains(member) || behind.contains(member);
@@ -243,14 +255,33 @@ fn tie(
     let waiting = members.iter().filter(|member| behind.contains(member)).count();
     let same = members.iter().filter(|member| culprits.contains(member)).count();
     let all = members.len();
-    let repeated = precedence(cause.detector) < precedence(symptom.detector);
+    let repeated = precedence(cause) < precedence(symptom);
     (all > 0).then_some(())?;
     enough(Tie::Waiters(waiting, all)).or_else(|| enough(Tie::Same(same, all)).filter(|_| repeated))
 }
 
-/// Spinning takes the CPU from others when it had most of what was used.
-fn cpu_tie(incident: &Incident, cause: &Finding) -> Option<Tie> {
-    if !matches!(nature(cause.detector), Nature::Spin | Nature::Hot) {
+/// What is slight is no cause of what is not: it would hide it. What the runtime said of one end is
+/// not why another dump shows another. And that threads get too little CPU is not why they want much.
+fn can_cause(cause: &Finding, symptom: &Finding) -> bool {
+    let hides = weight(cause) <= Severity::Low && weight(symptom) > Severity::Low;
+    let ends_elsewhere = nature(symptom.detector) == Nature::End
+        && cause.grade == Grade::Proof
+        && seen_in(cause) != seen_in(symptom);
+    let wants_much = cause.detector == "cpu-starvation" && nature(symptom.detector) == Nature::Hot;
+    !(hides || ends_elsewhere || wants_much)
+}
+
+/// The dump in which a finding was seen first.
+fn seen_in(finding: &Finding) -> Option<usize> {
+    finding.evidence.iter().find_map(|evidence| evidence.dump)
+}
+
+/// Spinning, and collecting garbage, takes the CPU from others when it had most of what was used.
+fn cpu_tie(incident: &Incident, cause: &Finding, symptom: &Finding) -> Option<Tie> {
+    let takes_cpu = matches!(nature(cause.detector), Nature::Spin | Nature::Hot)
+        || cause.detector == "gc-pressure";
+    let starved = cause.members.iter().filter(|id| symptom.members.contains(id)).count();
+    if !takes_cpu || starved * 2 > cause.members.len() {
         return None;
     }
     let used = |members: &mut dyn Iterator<Item = MemberId>| -> f64 {
@@ -266,7 +297,7 @@ fn cpu_tie(incident: &Incident, cause: &Finding) -> Option<Tie> {
 fn direct(findings: &[Finding], ties: &Ties) -> Vec<Vec<Cause>> {
     let count = findings.len();
     let mut order: Vec<usize> = (0..count).collect();
-    order.sort_by_key(|&f| precedence(findings[f].detector));
+    order.sort_by_key(|&f| precedence(&findings[f]));
     let mut follows = vec![BTreeSet::new(); count];
     for &f in &order {
         for g in 0..count {

@@ -35,6 +35,8 @@ pub struct Diagnosis<'a> {
     pub clusters: Vec<Cluster>,
     /// What the detectors found, in the order of the detectors.
     pub findings: Vec<Finding>,
+    /// What healthy dumps of the program show too: counted, and otherwise left out.
+    pub known: Vec<Finding>,
 }
 
 /// How much a report is to hold.
@@ -124,7 +126,7 @@ mod tests {
     }
 
     fn report(incident: &Incident, findings: Vec<Finding>) -> Report {
-        let diagnosis = Diagnosis { incident, clusters: Vec::new(), findings };
+        let diagnosis = Diagnosis { incident, clusters: Vec::new(), findings, known: Vec::new() };
         explain(Vec::new(), vec![diagnosis], Detail::Story)
     }
 
@@ -278,6 +280,54 @@ mod tests {
     }
 
     #[test]
+    fn an_avalanche_follows_from_what_its_waiters_want_and_the_verdict_says_that_it_grows() {
+        let map = finding("map-corruption", 0..2);
+        let pool = held_by(finding("connection-pool-exhaustion", 2..6), 0..2);
+        let pile = || held_by(finding("avalanche", 2..9), 0..2);
+        assert_eq!(
+            story(vec![pile(), pool.clone(), map.clone()]),
+            "map-corruption connection-pool-exhaustion<-map-corruption \
+             avalanche<-connection-pool-exhaustion"
+        );
+        let report = report(&ten_threads(5), vec![pile(), pool, map]);
+        assert_eq!(
+            report.verdict.headline,
+            "It is map-corruption; behind it 4 threads wait for a pooled connection, 3 threads \
+             wait, and more come"
+        );
+    }
+
+    #[test]
+    fn a_silent_peer_empties_the_pool_whose_connections_wait_for_it() {
+        let peer = finding("downstream-stall", 0..4);
+        let pool = held_by(finding("connection-pool-exhaustion", 4..10), 0..4);
+        assert_eq!(
+            story(vec![pool, peer]),
+            "downstream-stall connection-pool-exhaustion<-downstream-stall"
+        );
+    }
+
+    #[test]
+    fn a_slight_finding_does_not_hide_a_weighty_one() {
+        let slow = weighing(finding("cpu-starvation", 0..1), Severity::Low);
+        let lock = owned_by(finding("lock-contention", 1..6), 0);
+        assert_eq!(story(vec![slow, lock]), "lock-contention cpu-starvation=contributing");
+    }
+
+    #[test]
+    fn what_ran_out_is_told_before_the_end_that_it_made() {
+        let proof = |name| Finding { grade: Grade::Proof, ..finding(name, 0..1) };
+        assert_eq!(
+            story(vec![proof("panic"), proof("memory-pressure")]),
+            "memory-pressure panic<-memory-pressure"
+        );
+        assert_eq!(
+            story(vec![proof("panic"), proof("runaway-recursion")]),
+            "runaway-recursion panic<-runaway-recursion"
+        );
+    }
+
+    #[test]
     fn the_verdict_says_the_cause_and_then_who_suffers() {
         let spin = finding("spin-loop", 0..2);
         let pool = held_by(finding("connection-pool-exhaustion", 4..10), 0..2);
@@ -313,7 +363,7 @@ mod tests {
         let findings = vec![finding("spin-loop", [0])];
         let report = explain(
             Vec::new(),
-            vec![Diagnosis { incident: &incident, clusters, findings }],
+            vec![Diagnosis { incident: &incident, clusters, findings, known: Vec::new() }],
             Detail::Story,
         );
         assert_eq!(
@@ -331,6 +381,17 @@ mod tests {
         assert!(
             report.verdict.headline.ends_with("behind it 1 thread waits for a pooled connection")
         );
+    }
+
+    #[test]
+    fn what_the_baseline_shows_too_is_counted() {
+        let incident = ten_threads(3);
+        let known = vec![finding("lock-contention", 0..3)];
+        let diagnosis =
+            Diagnosis { incident: &incident, clusters: Vec::new(), findings: Vec::new(), known };
+        let verdict = explain(Vec::new(), vec![diagnosis], Detail::Story).verdict;
+        assert_eq!(verdict.status, Status::Healthy);
+        assert!(verdict.headline.ends_with("; the baseline shows 1 more finding too"));
     }
 
     #[test]

@@ -352,7 +352,7 @@ mod tests {
 
     fn picture(incident: &Incident) -> Picture {
         let clusters = crate::cluster::cluster(incident);
-        let diagnosis = Diagnosis { incident, clusters, findings: Vec::new() };
+        let diagnosis = Diagnosis { incident, clusters, findings: Vec::new(), known: Vec::new() };
         pictures(&[diagnosis], &[]).remove(0)
     }
 
@@ -385,7 +385,7 @@ mod tests {
         let incident = Scene::of(Runtime::Rust)
             .dump(0, |moment| {
                 let locks = [0x10, 0x20].map(|address| moment.lock(LockKind::Mutex, address));
-                let hold = |lock| Hold { lock, frame: None, source: OwnerSource::Inferred };
+                let hold = |lock| Hold::new(lock, None, OwnerSource::Inferred);
                 let wait = |lock| Some(Wait { lock, wait_for: WaitFor::Exclusive });
                 let middle = moment.thread("middle", &["wait"]);
                 (middle.state, middle.wait) = (ThreadState::Blocked, wait(locks[1]));

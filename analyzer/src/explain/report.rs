@@ -227,6 +227,8 @@ pub struct ClusterReport {
     pub id: String,
     /// The process's id.
     pub process: String,
+    /// What clusters have in common that are probably one problem, met in different places.
+    pub family: Option<String>,
     /// The normalized stack's short name.
     pub signature: String,
     /// How many members in the newest dump that shows any.

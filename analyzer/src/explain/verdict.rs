@@ -22,13 +22,19 @@ pub(super) fn verdict(
         .filter(|ranked| ranked.role == Role::Root)
         .filter(|ranked| weight(finding(diagnoses, ranked)) > Severity::Low)
         .collect();
-    match roots.split_first() {
+    let mut verdict = match roots.split_first() {
         Some((first, others)) => Verdict {
             status: status(diagnoses, ranking),
             headline: story(diagnoses, causes, first, others),
         },
         None => no_cause(inputs, diagnoses, ranking),
+    };
+    let known = diagnoses.iter().map(|diagnosis| diagnosis.known.len()).sum();
+    if known > 0 {
+        let findings = plural(known, "more finding");
+        verdict.headline += &format!("; the baseline shows {findings} too");
     }
+    verdict
 }
 
 fn finding<'a>(diagnoses: &'a [Diagnosis], ranked: &Ranked) -> &'a Finding {
@@ -89,8 +95,10 @@ fn effects(diagnosis: &Diagnosis, causes: &Causes, root: usize) -> Vec<String> {
     let finding = &diagnosis.findings[root];
     let mut told = &makers(finding) | &sufferers(finding);
     let mut phrases = Vec::new();
+    let mut grows = finding.detector == "avalanche";
     for symptom in symptoms(causes, root) {
         let finding = &diagnosis.findings[symptom];
+        grows |= finding.detector == "avalanche";
         let new = &sufferers(finding) - &told;
         if !new.is_empty() {
             let doing = agreeing(new.len(), what_they_do(finding.detector));
@@ -107,6 +115,9 @@ fn effects(diagnosis: &Diagnosis, causes: &Causes, root: usize) -> Vec<String> {
         (false, false) => {
             phrases.push(format!("{} more {}", rest.len(), agreeing(rest.len(), "wait")));
         }
+    }
+    if grows && !phrases.is_empty() {
+        phrases.push("and more come".into());
     }
     phrases
 }
@@ -144,6 +155,10 @@ fn what_they_do(detector: &str) -> &'static str {
         "deadlock" | "self-deadlock" | "lock-upgrade" => "wait for each other",
         "cpu-starvation" => "get too little CPU",
         "busy-wait" => "wait busily",
+        "avalanche" => "wait",
+        "downstream-stall" => "wait for a peer",
+        "io-stall" => "wait for a disk",
+        "task-leak" | "thread-leak" => "never go on",
         "runtime-blocked" => "wait to be polled",
         _ => "suffer",
     }

@@ -6,6 +6,7 @@ use std::fmt;
 use sigquit_dump::{Runtime, Thread, ThreadState};
 
 use super::call::{Call, Origin};
+use super::incident::{Incident, MemberId};
 use super::pattern::matches_any;
 
 /// What a thread is doing.
@@ -93,6 +94,36 @@ fn by_frames<'a>(runtime: Runtime, calls: impl Iterator<Item = &'a Call>) -> Opt
         let rule = rules.iter().find(|(_, patterns)| matches_any(patterns, &call.function));
         rule.map(|&(activity, _)| activity)
     })
+}
+
+/// Calls that nothing but a disk makes wait. A read or a write may be of a pipe.
+const OF_DISKS: &[&str] = &[
+    "*fsync",
+    "*fdatasync",
+    "*msync",
+    "*rename",
+    "*unlink",
+    "java.io.FileDescriptor.sync*",
+    "java.io.UnixFileSystem.*",
+    "java.nio.MappedByteBuffer.force*",
+    "sun.nio.ch.File*.force*",
+    "sun.nio.fs.UnixNativeDispatcher.*",
+    "internal/poll.(*FD).Fsync*",
+    "os.(*File).Sync",
+];
+
+/// Whether nothing but a disk makes a function wait.
+pub(super) fn is_of_disk(function: &str) -> bool {
+    matches_any(OF_DISKS, function)
+}
+
+impl Incident {
+    /// Whether a member is in a call that only a disk makes wait.
+    pub fn waits_for_disk(&self, id: MemberId, dump: usize) -> bool {
+        let calls = self.calls(id, dump).zip(self.marks(id, dump));
+        let mut inner = calls.take_while(|(call, _)| call.origin != Origin::Application);
+        inner.any(|(_, marks)| marks.of_disk)
+    }
 }
 
 fn by_state(thread: &Thread) -> Activity {

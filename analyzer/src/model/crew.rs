@@ -51,6 +51,21 @@ impl Incident {
         }
     }
 
+    /// The same, and for room in a queue of work.
+    pub fn queues(&self, member: MemberId, dump: usize) -> bool {
+        self.waits_for_others(member, dump) || self.submits(member, dump).is_some()
+    }
+
+    /// How a member came to be: the function that created it, or else the outermost of the
+    /// program's own that it runs.
+    pub fn made_by(&self, member: MemberId, dump: usize) -> Option<String> {
+        let creator = self.thread(member, dump).and_then(|thread| thread.created_by);
+        let created = creator.and_then(|stack| self.calls_of_stack(dump, stack).first());
+        let by = created.map(|&(call, _)| self.call(call));
+        let by = by.or_else(|| self.application_calls(member, dump).last());
+        by.map(|call| call.function.clone())
+    }
+
     /// Whether a member waits for a task that only a worker can do.
     pub fn waits_for_task(&self, member: MemberId, dump: usize) -> bool {
         self.activity(member, dump) == Activity::Event

@@ -10,8 +10,11 @@ use std::fmt;
 
 use sigquit_dump::{Runtime, Thread, ThreadState};
 
+use super::activity;
 use super::call::{Call, Origin};
+use super::collector;
 use super::pattern::matches_any;
+use super::peer;
 use super::pool;
 
 /// Why a thread counts as idle.
@@ -63,6 +66,14 @@ pub(crate) struct Marks {
     on_behalf: bool,
     borrows: bool,
     application: bool,
+    /// It asks a peer and waits for its answer.
+    pub(super) client: bool,
+    /// Its name says that it asks somebody.
+    pub(super) asks: bool,
+    /// Nothing but a disk makes it wait.
+    pub(super) of_disk: bool,
+    /// It helps the garbage collector.
+    pub(super) assists: bool,
 }
 
 impl Marks {
@@ -74,6 +85,10 @@ impl Marks {
             on_behalf: matches_any(rules.on_behalf, &call.function),
             borrows: pool::is_borrow(&call.function),
             application: call.origin == Origin::Application,
+            client: peer::is_client(&call.function),
+            asks: peer::asks(&call.function),
+            of_disk: activity::is_of_disk(&call.function),
+            assists: collector::assists(&call.function),
         }
     }
 }

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use foldhash::fast::RandomState;
 use sigquit_dump::{
     Dump, Frame, Kind, Nanos, Process, Profile, Runtime, Stack, StackId, Symbol, Thread,
+    ThreadState, WaitFor,
 };
 
 use super::activity::{self, Activity};
@@ -52,6 +53,9 @@ pub struct Incident {
 /// The number of a member within its incident.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MemberId(pub u32);
+
+/// Kind, stack, state, wait and creator of a thread.
+pub type Sort = (Kind, Option<StackId>, ThreadState, Option<WaitFor>, Option<StackId>);
 
 /// One thread of control over the dumps in which it was seen.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -165,6 +169,19 @@ impl Incident {
     pub fn raised_in_stack(&self, dump: usize, stack: StackId) -> Vec<&Call> {
         let calls = self.calls_of_stack(dump, stack).iter().map(|&(call, _)| self.call(call));
         beneath_raising(calls).collect()
+    }
+
+    /// What the rules say of each call of a member in one dump, innermost first.
+    pub(super) fn marks(&self, id: MemberId, dump: usize) -> impl Iterator<Item = Marks> {
+        self.call_ids(id, dump).iter().map(|&(call, _)| self.marks[call.0 as usize])
+    }
+
+    /// What makes members of one dump alike in all that is told from stack and state: detectors
+    /// that look at everyone look once at each sort.
+    pub fn sort(&self, id: MemberId, dump: usize) -> Option<Sort> {
+        let thread = self.thread(id, dump)?;
+        let waits = thread.wait.as_ref().map(|wait| wait.wait_for);
+        Some((thread.kind, thread.stack, thread.state, waits, thread.created_by))
     }
 
     /// Every call, in the order of its number.

@@ -15,7 +15,9 @@
 //! idle         who is idle, and why
 //! activation   whether a thread stayed in the same call from dump to dump
 //! activity     what a thread is doing
+//! collector    what the garbage collector used
 //! cpu          what CPU it used, beside what was to be had
+//! peer         who waits for an answer from outside of the process
 //! pool         what functions are to pools and queues of work
 //! pool_use     who waits to borrow from a pool, and who has borrowed
 //! statement    what a runtime's own words mean
@@ -31,6 +33,7 @@
 mod activation;
 mod activity;
 mod call;
+mod collector;
 mod contention;
 mod cpu;
 mod crew;
@@ -45,6 +48,7 @@ mod normalize;
 mod origin;
 mod owner;
 pub(crate) mod pattern;
+mod peer;
 mod pool;
 mod pool_use;
 mod samples;
@@ -62,7 +66,7 @@ pub use cpu::{Cpu, CpuUse};
 pub use crew::QueueUse;
 pub use idle::Idle;
 pub(crate) use idle::is_helper_name;
-pub use incident::{Incident, Member, MemberId, incidents};
+pub use incident::{Incident, Member, MemberId, Sort, incidents};
 pub use merge::{merge, profile_of_dump};
 pub use name::{FunctionName, words};
 pub use pool_use::PoolUse;

@@ -27,7 +27,34 @@ pub enum Statement {
 const NOBODY_AWAKE: &[&str] = &["*all goroutines are asleep*", "*no goroutines (main called*"];
 const CONCURRENT_MAP: &[&str] = &["*concurrent map *"];
 
+/// What a runtime says of itself, and the names of exceptions: anything may stand in a message that
+/// the program wrote.
+const STACK_OVERFLOW: (&[&str], &[&str]) =
+    (&["*stack overflow*", "*overflowed its stack*"], &["java.lang.StackOverflowError*"]);
+const OUT_OF_MEMORY: (&[&str], &[&str]) = (
+    &["*out of memory*", "*cannot allocate memory*", "*memory allocation of * failed*"],
+    &["java.lang.OutOfMemoryError*"],
+);
+
 impl Statement {
+    /// Whether a notice says that a stack overflowed.
+    pub fn is_stack_overflow(notice: &Notice) -> bool {
+        Statement::is_one_of(notice, STACK_OVERFLOW)
+    }
+
+    /// Whether a notice says that there was no memory left.
+    pub fn is_out_of_memory(notice: &Notice) -> bool {
+        Statement::is_one_of(notice, OUT_OF_MEMORY)
+    }
+
+    fn is_one_of(notice: &Notice, (fatal, uncaught): (&[&str], &[&str])) -> bool {
+        match notice.kind {
+            NoticeKind::Fatal => matches_any(fatal, &notice.message),
+            NoticeKind::Panic => matches_any(uncaught, &notice.message),
+            _ => false,
+        }
+    }
+
     /// What a notice says.
     pub fn of(notice: &Notice) -> Statement {
         let says = |patterns| matches_any(patterns, &notice.message);

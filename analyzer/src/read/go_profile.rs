@@ -31,6 +31,11 @@ fn recognize(text: &Text) -> Recognition {
     }
 }
 
+/// Whether it holds those goroutines alone that the garbage collector found to be beyond reach.
+fn is_of_leaks(text: &str) -> bool {
+    text.starts_with("goroutineleak ")
+}
+
 /// `goroutine profile: total 102`, `goroutineleak profile: total 28`
 fn total(text: &str) -> Option<u64> {
     let rest = text.strip_prefix("goroutine")?;
@@ -45,7 +50,8 @@ fn read(text: &Text) -> (Vec<Dump>, Vec<Warning>) {
     while let Some(line) = lines.next() {
         if let Some(total) = total(line.text) {
             finish(current.take(), &mut dumps, &mut warnings);
-            current = Some(Profile { total, ..Profile::default() });
+            let of_leaks = is_of_leaks(line.text);
+            current = Some(Profile { total, of_leaks, ..Profile::default() });
         } else if let (Some(profile), Some(count)) = (&mut current, record(line.text)) {
             profile.record(line, count, &mut lines);
         }
@@ -57,6 +63,7 @@ fn read(text: &Text) -> (Vec<Dump>, Vec<Warning>) {
 #[derive(Default)]
 struct Profile {
     total: u64,
+    of_leaks: bool,
     counted: u64,
     last: u64,
     goroutines: Goroutines,
@@ -82,8 +89,12 @@ impl Profile {
 }
 
 fn finish(profile: Option<Profile>, dumps: &mut Vec<Dump>, warnings: &mut Vec<Warning>) {
-    let Some(Profile { total, counted, last, goroutines }) = profile else { return };
+    let Some(Profile { total, of_leaks, counted, last, goroutines }) = profile else { return };
     let Some(mut dump) = goroutines.finish(warnings) else { return };
+    if of_leaks {
+        // As Go itself writes it where it prints states.
+        dump.threads.iter_mut().for_each(|thread| thread.state_text = "(leaked)".into());
+    }
     // The leak profile has been seen to count an empty record more than its total.
     if counted < total {
         dump.truncated = true;

@@ -140,6 +140,8 @@ struct JsonEvidence<'a> {
 struct JsonCluster<'a> {
     id: &'a str,
     process: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    family: Option<&'a str>,
     signature: &'a str,
     count: usize,
     per_dump: &'a [usize],
@@ -274,6 +276,7 @@ impl<'a> From<&'a ClusterReport> for JsonCluster<'a> {
         JsonCluster {
             id: &cluster.id,
             process: &cluster.process,
+            family: cluster.family.as_deref(),
             signature: &cluster.signature,
             count: cluster.count,
             per_dump: &cluster.per_dump,

@@ -120,6 +120,7 @@ fn matches(pattern: &str, text: &str) -> bool {
         "^p[1-9][0-9]*$" => numbered('p').is_some_and(number),
         "^f[1-9][0-9]*$" => numbered('f').is_some_and(number),
         "^c[1-9][0-9]*$" => numbered('c').is_some_and(number),
+        "^k[1-9][0-9]*$" => numbered('k').is_some_and(number),
         r"^p[1-9][0-9]*\.[1-9][0-9]*$" => numbered('p')
             .and_then(|rest| rest.split_once('.'))
             .is_some_and(|(process, dump)| number(process) && number(dump)),

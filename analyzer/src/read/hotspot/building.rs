@@ -10,6 +10,7 @@ use super::super::kept::Kept;
 use super::class_wait;
 use super::deadlock::{Names, Section};
 use super::header::{self, Header};
+use super::heap;
 use super::locks::{Locks, own};
 use super::mark::{self, Mark};
 use super::thread::{self, Calls, Open};
@@ -129,7 +130,8 @@ impl<'t> Building<'t> {
             Place::Threads => self.thread_line(line, body),
             Place::Deadlock => self.deadlock_line(line, body),
             Place::DeadlockStacks if body.starts_with("Found ") => self.place = Place::Tail,
-            Place::DeadlockStacks | Place::Tail => {}
+            Place::DeadlockStacks => {}
+            Place::Tail => heap::line(&mut self.dump.process.heap, body),
         }
     }
 

@@ -27,6 +27,7 @@ mod deadlock;
 mod failure;
 mod frame;
 mod header;
+mod heap;
 pub(super) mod json;
 mod known;
 mod locks;

@@ -1,0 +1,241 @@
+//! Many wait for the same peer outside of the process.
+
+use std::collections::BTreeMap;
+
+use sigquit_dump::Nanos;
+
+use super::{Detector, Evidence, Finding, Grade, Severity, phrase};
+use crate::model::{Incident, MemberId};
+
+pub(super) const DETECTOR: Detector =
+    Detector { name: "downstream-stall", documentation: DOCUMENTATION, detect };
+
+const DOCUMENTATION: &str = "\
+# downstream-stall
+
+Many threads or tasks wait for an answer at one place, and none comes: the peer that they ask, a
+database or another service, is slow or silent. The cause lies outside of this process.
+
+## Evidence
+
+- Five members at least, and a quarter of all that are not idle, that wait in one function for an
+  answer: in a client library's functions, or in a function of the program's own that reads from a
+  connection and says by its name that it asks.
+- Five of them in that same call in every dump, and, where CPU time is counted, without having used
+  any: who asks again and again uses some. They are half at least of those who waited there in the
+  first dump.
+
+High when there are ten and half of all that are not idle, over three dumps; medium otherwise; low in
+one dump, which cannot tell a wait from a stall.
+
+## Limits
+
+- No dump names the peer's address. That one function asks one peer is an assumption.
+- Where nothing is counted, a client that asks anew in every dump at the same line looks the same; then
+  three dumps are needed.
+- Network trouble on the way looks like a peer that is silent.
+
+## What to do
+
+Look at the peer: its own dumps, its queries and locks, its load. Give the calls a timeout that is below
+the patience of those who wait here, and let them fail fast while it lasts. Restarting this process
+helps only where connections are half dead.
+";
+
+/// Fewer are a slow call or two.
+const SOME: usize = 5;
+const MANY: usize = 10;
+/// So much CPU time in all shows that a member went on between the dumps. To answer a dump costs
+/// less.
+const WENT_ON: Nanos = Nanos(5_000_000);
+/// Dumps in which a place has to be the same where no counter tells of progress.
+const UNCOUNTED: usize = 3;
+
+fn detect(incident: &Incident) -> Vec<Finding> {
+    let newest = incident.dumps.len() - 1;
+    let mut places: BTreeMap<&str, Vec<MemberId>> = BTreeMap::new();
+    for id in incident.shown(newest) {
+        if let Some(call) = incident.asks_peer(id, newest) {
+            places.entry(&call.function).or_default().push(id);
+        }
+    }
+    places.into_iter().filter_map(|(place, members)| finding(incident, place, members)).collect()
+}
+
+/// Who stayed in its call throughout, and how that is known.
+struct Stayed {
+    members: Vec<MemberId>,
+    counted: bool,
+}
+
+fn finding(incident: &Incident, place: &str, members: Vec<MemberId>) -> Option<Finding> {
+    let dumps = incident.dumps.len();
+    let busy = incident.busy(dumps - 1).max(members.len());
+    let stayed = stayed(incident, place, &members);
+    let count = if dumps > 1 { stayed.members.len() } else { members.len() };
+    let half = members.len() * 2 >= busy;
+    // Where most of those who waited at first were answered, the peer answers.
+    let answers = count * 2 < waiting(incident, place, 0).count();
+    let severity = match dumps {
+        1 if count >= MANY && half => Severity::Low,
+        1 => return None,
+        _ if count < SOME || answers || members.len() * 4 < busy => return None,
+        _ if !stayed.counted && dumps < UNCOUNTED => Severity::Low,
+        2 => Severity::Medium,
+        _ if count >= MANY && half => Severity::High,
+        _ => Severity::Medium,
+    };
+    let grade = match (dumps, stayed.counted) {
+        (1, _) => Grade::Pattern,
+        (_, true) => Grade::Counter,
+        (_, false) => Grade::Repeat,
+    };
+    let who = phrase::count(incident, &members);
+    let lasted = stayed.members.iter().filter_map(|&id| duration(incident, id)).min();
+    let each = if count == members.len() { "each".into() } else { format!("{count} of them") };
+    let for_how_long = lasted
+        .filter(|time| time.0 > 0)
+        .map_or(String::new(), |time| format!(", {each} for {} at least", phrase::duration(time)));
+    Some(Finding {
+        detector: DETECTOR.name,
+        severity,
+        grade,
+        // Which peer it is, and that it is one, is concluded from names.
+        confidence: grade.cap() - 0.1,
+        headline: format!("{who} wait in {place} for a peer that does not answer{for_how_long}"),
+        detail: format!(
+            "{} of the {busy} that are not idle wait there{}. Nothing in this process keeps them.",
+            members.len(),
+            if dumps > 1 {
+                format!(", {count} of them in the same call in every dump")
+            } else {
+                String::new()
+            },
+        ),
+        next_step: format!(
+            "Look at the service or database that {place} asks: it is slow or silent. Give the call \
+             a timeout below its callers' patience."
+        ),
+        frames: phrase::telling_frames(incident, members[0], dumps - 1),
+        evidence: evidence(incident, place),
+        members,
+        ..Finding::default()
+    })
+}
+
+fn stayed(incident: &Incident, place: &str, members: &[MemberId]) -> Stayed {
+    let is_there = |id: MemberId, dump: usize| {
+        incident.asks_peer(id, dump).is_some_and(|call| call.function == place)
+    };
+    let throughout = |&id: &MemberId| {
+        (0..incident.dumps.len()).all(|dump| is_there(id, dump))
+            && incident.same_activation(id).is_some_and(|activation| {
+                activation.calls.iter().any(|&call| incident.call(call).function == place)
+            })
+            && !went_on(incident, id)
+    };
+    let members: Vec<MemberId> = members.iter().copied().filter(throughout).collect();
+    let counted = members.iter().all(|&id| {
+        incident.cpu_used(id).is_some() || incident.task(id, incident.dumps.len() - 1).is_some()
+    });
+    Stayed { members, counted }
+}
+
+/// Who waits at that place in one dump.
+fn waiting<'a>(
+    incident: &'a Incident,
+    place: &'a str,
+    dump: usize,
+) -> impl Iterator<Item = MemberId> + 'a {
+    let is_there = move |id: &MemberId| {
+        incident.asks_peer(*id, dump).is_some_and(|call| call.function == place)
+    };
+    incident.shown(dump).filter(is_there)
+}
+
+/// Whether counters show that a member did something between the dumps.
+fn went_on(incident: &Incident, id: MemberId) -> bool {
+    let polled =
+        incident.task(id, incident.dumps.len() - 1).is_some() && !incident.was_not_polled(id);
+    polled || incident.cpu_used(id).is_some_and(|(used, _)| used >= WENT_ON)
+}
+
+fn duration(incident: &Incident, id: MemberId) -> Option<Nanos> {
+    incident.same_activation(id)?.duration
+}
+
+fn evidence(incident: &Incident, place: &str) -> Vec<Evidence> {
+    let fact = |dump: usize| {
+        let count = waiting(incident, place, dump).count();
+        Evidence {
+            text: format!("{count} waiting there for an answer"),
+            dump: Some(dump),
+            member: None,
+            value: Some(count as f64),
+        }
+    };
+    (0..incident.dumps.len()).map(fact).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use sigquit_dump::Runtime;
+
+    use super::*;
+    use crate::model::scene::Scene;
+
+    const CALLING: &[&str] =
+        &["sun.nio.ch.SocketDispatcher.read0", "shop.Wire.roundTrip:8", "shop.Orders.place:9"];
+    const READING: &[&str] =
+        &["sun.nio.ch.SocketDispatcher.read0", "shop.Server.readRequest:4", "shop.Server.run:9"];
+    const WORKING: &[&str] = &["shop.Price.of:3", "shop.Orders.place:7"];
+
+    /// So many that wait, and so many that work, over so many dumps; who waits uses so many
+    /// milliseconds from dump to dump.
+    fn found(stack: &[&str], waiting: u32, working: u32, dumps: u64, used: u64) -> Vec<Finding> {
+        let mut scene = Scene::of(Runtime::Jvm);
+        for second in 0..dumps {
+            scene = scene.dump(second, |dump| {
+                for number in 0..waiting {
+                    let thread = dump.thread(&format!("request-{number}"), stack);
+                    thread.cpu = Some(Nanos::from_millis(used * second));
+                }
+                (0..working).for_each(|number| _ = dump.thread(&format!("w-{number}"), WORKING));
+            });
+        }
+        detect(&scene.incident())
+    }
+
+    #[test]
+    fn many_in_one_call_without_an_answer() {
+        let findings = found(CALLING, 12, 4, 3, 0);
+        let [finding] = &findings[..] else { panic!("{findings:?}") };
+        assert_eq!((finding.severity, finding.grade), (Severity::High, Grade::Counter));
+        assert_eq!(finding.members.len(), 12);
+        assert!(finding.headline.contains("each for 2.0 s at least"), "{}", finding.headline);
+        assert_eq!(found(CALLING, 6, 10, 2, 0)[0].severity, Severity::Medium);
+    }
+
+    #[test]
+    fn one_slow_caller_is_none() {
+        assert_eq!(found(CALLING, 1, 0, 5, 0), []);
+        assert_eq!(found(CALLING, 4, 2, 5, 0), []);
+        assert_eq!(found(CALLING, 6, 60, 5, 0), [], "a small share");
+    }
+
+    #[test]
+    fn who_asks_again_and_again_is_served() {
+        assert_eq!(found(CALLING, 12, 4, 3, 40), []);
+    }
+
+    #[test]
+    fn a_server_that_waits_for_requests_is_at_rest() {
+        assert_eq!(found(READING, 50, 0, 5, 0), []);
+    }
+
+    #[test]
+    fn one_dump_cannot_tell_a_stall() {
+        assert_eq!(found(CALLING, 20, 4, 1, 0)[0].severity, Severity::Low);
+        assert_eq!(found(CALLING, 6, 4, 1, 0), []);
+    }
+}

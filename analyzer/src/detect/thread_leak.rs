@@ -1,0 +1,358 @@
+//! Threads and goroutines that are made and never end.
+
+use std::collections::{BTreeMap, HashMap};
+
+use sigquit_dump::{Kind, Nanos};
+
+use super::{Detector, Evidence, Finding, Grade, Severity, phrase};
+use crate::model::{Activity, Idle, Incident, MemberId, Sort};
+
+pub(super) const DETECTOR: Detector =
+    Detector { name: "thread-leak", documentation: DOCUMENTATION, detect };
+
+const DOCUMENTATION: &str = "\
+# thread-leak
+
+Threads, virtual threads or goroutines of one kind that are made and never end: they wait for a
+message that nobody sends, for a receiver that is gone, for work that does not come.
+
+## Evidence
+
+- The runtime's own word: goroutines that its garbage collector found to be beyond reach are proof.
+- Growth: more of one kind, in one place, in each of five dumps at least than in the one before, by
+  twenty or more, and none of them has ended.
+- A mass: a thousand of one kind in one place that have waited for ten minutes.
+
+What they have in common is who created them, or what they began with, and the function in which they
+wait. Medium; low for a pool's workers without work, for members of which connections come along, and
+for a mass that has nothing to do.
+
+## Limits
+
+- Growth is never claimed on fewer than five dumps, and growth within seconds can be the start of a
+  wave of work. That none has ended speaks against that and does not exclude it.
+- Who waits for a lock, a pool or a peer piles up rather than leaks: that is `avalanche`.
+- Go counts waiting times in whole minutes, and from the first collection that saw the wait.
+
+## What to do
+
+Look at the function that creates them and at what they wait for: who was to send, receive or close at
+the other end, and where did that one give up? Tie their life to their request's: a context that is
+cancelled, a channel with room for the one answer, an executor that is shut down and made once.
+";
+
+/// Fewer are no leak worth a word.
+const SOME: usize = 50;
+/// Growth by fewer is no trend.
+const GROWTH: usize = 20;
+/// Growth is claimed on no fewer dumps.
+const DUMPS: usize = 5;
+/// So many that wait for so long are a mass.
+const MANY: usize = 1000;
+const LONG: Nanos = Nanos(600_000_000_000);
+/// How Go says of a goroutine that no live one can wake it.
+const LEAKED: &str = "(leaked)";
+
+fn detect(incident: &Incident) -> Vec<Finding> {
+    let kinds = kinds(incident);
+    let leaks = kinds.iter().filter_map(|(kind, sights)| leak(incident, kind, sights, &kinds));
+    leaks.collect()
+}
+
+/// What makes members of one kind: how they were made, and where they wait.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Likes {
+    made_by: String,
+    place: String,
+}
+
+/// For each dump, who is there.
+type Sights = Vec<Vec<MemberId>>;
+
+fn kinds(incident: &Incident) -> BTreeMap<Likes, Sights> {
+    let mut kinds: BTreeMap<Likes, Sights> = BTreeMap::new();
+    for dump in 0..incident.dumps.len() {
+        let mut known: HashMap<Sort, Option<Likes>> = HashMap::new();
+        for id in incident.shown(dump).filter(|&id| may_leak(incident, id, dump)) {
+            let Some(sort) = incident.sort(id, dump) else { continue };
+            let likes = known.entry(sort).or_insert_with(|| likes(incident, id, dump));
+            if let Some(likes) = likes {
+                let none = || vec![Vec::new(); incident.dumps.len()];
+                kinds.entry(likes.clone()).or_insert_with(none)[dump].push(id);
+            }
+        }
+    }
+    let newest = incident.dumps.len() - 1;
+    kinds.retain(|_, sights| !sights[newest].is_empty());
+    kinds
+}
+
+/// Whether a member can be evidence at all: where there are too few dumps for growth, only one that
+/// has waited long, or that the runtime calls leaked.
+fn may_leak(incident: &Incident, id: MemberId, dump: usize) -> bool {
+    incident.thread(id, dump).is_some_and(|thread| {
+        let alone = thread.waiting_since >= Some(LONG) || thread.state_text.contains(LEAKED);
+        let tells = alone || incident.dumps.len() >= DUMPS;
+        tells && thread.kind != Kind::Task && !thread.runtime_helper
+    }) && incident.idle(id, dump) != Some(Idle::Listener)
+}
+
+/// Only of those who wait for another part of the program.
+fn likes(incident: &Incident, id: MemberId, dump: usize) -> Option<Likes> {
+    if !waits_for_an_event(incident, id, dump) {
+        return None;
+    }
+    let own = incident.application_calls(id, dump).next();
+    let place = own.or_else(|| incident.calls(id, dump).last())?.function.clone();
+    let made_by = incident.made_by(id, dump).unwrap_or_else(|| place.clone());
+    Some(Likes { made_by, place })
+}
+
+fn waits_for_an_event(incident: &Incident, id: MemberId, dump: usize) -> bool {
+    let event = matches!(incident.activity(id, dump), Activity::Event | Activity::Sleeping);
+    let queues = incident.waits_for_others(id, dump) || incident.asks_peer(id, dump).is_some();
+    event && !queues
+}
+
+fn leak(
+    incident: &Incident,
+    likes: &Likes,
+    sights: &Sights,
+    kinds: &BTreeMap<Likes, Sights>,
+) -> Option<Finding> {
+    let newest = incident.dumps.len() - 1;
+    let proof = (0..=newest).rev().find(|&dump| is_beyond_reach(incident, &sights[dump], dump));
+    let (beyond_reach, newest) = (proof.is_some(), proof.unwrap_or(newest));
+    let members = &sights[newest];
+    let counts: Vec<usize> = sights.iter().map(Vec::len).collect();
+    let grows = grows(&counts) && none_ended(incident, sights);
+    let median = median_wait(incident, members, newest);
+    let mass = members.len() >= MANY && median >= LONG;
+    let at_rest = rests(incident, members, newest);
+    let (severity, grade) = match (beyond_reach, grows, mass) {
+        (true, ..) if members.len() >= SOME => (Severity::High, Grade::Proof),
+        (true, ..) => (Severity::Medium, Grade::Proof),
+        (_, true, _) if at_rest || come_with_connections(incident, &counts) => {
+            (Severity::Low, Grade::Repeat)
+        }
+        (_, true, _) => (Severity::Medium, Grade::Repeat),
+        (_, _, true) if at_rest || idle_share(incident, members, newest) => {
+            (Severity::Low, Grade::Pattern)
+        }
+        (_, _, true) => (Severity::Medium, Grade::Pattern),
+        _ => return None,
+    };
+    // One leak is told once, where most of it is, though some were met elsewhere on their way.
+    let larger = kinds.iter().any(|(other, sights)| {
+        other != likes
+            && other.made_by == likes.made_by
+            && sights[newest].len() > members.len() * 10
+    });
+    if larger && grade != Grade::Proof {
+        return None;
+    }
+    let who = phrase::count(incident, members);
+    let headline = match (beyond_reach, grows) {
+        (true, _) => {
+            format!("{who} in {} can never go on: the runtime found them beyond reach", likes.place)
+        }
+        (_, true) => format!(
+            "{who} of {} never end, and more come: they wait in {}",
+            likes.made_by, likes.place
+        ),
+        _ => format!(
+            "{who} of {} have waited {} and longer in {}",
+            likes.made_by,
+            phrase::duration(median),
+            likes.place
+        ),
+    };
+    Some(Finding {
+        detector: DETECTOR.name,
+        severity,
+        grade,
+        confidence: if grade == Grade::Proof { grade.cap() } else { grade.cap() - 0.1 },
+        headline,
+        detail: format!(
+            "Made by {}. In the dumps, one after the other: {}.",
+            likes.made_by,
+            phrase::figures(&counts)
+        ),
+        next_step: format!(
+            "Look at {}: who was to act at the other end of what they wait for, and why does that \
+             one not do it? Let them end with what they were made for.",
+            likes.made_by
+        ),
+        frames: phrase::telling_frames(incident, members[0], newest),
+        evidence: evidence(&counts, &likes.place),
+        members: members.clone(),
+        ..Finding::default()
+    })
+}
+
+/// Whether the runtime calls all of them leaked.
+fn is_beyond_reach(incident: &Incident, members: &[MemberId], dump: usize) -> bool {
+    let leaked = |&id: &MemberId| {
+        incident.thread(id, dump).is_some_and(|thread| thread.state_text.contains(LEAKED))
+    };
+    !members.is_empty() && members.iter().all(leaked)
+}
+
+fn grows(counts: &[usize]) -> bool {
+    let (Some(&first), Some(&last)) = (counts.first(), counts.last()) else { return false };
+    counts.len() >= DUMPS
+        && last >= SOME
+        && last >= first + GROWTH
+        && counts.windows(2).all(|pair| pair[0] < pair[1])
+}
+
+/// Whether everyone whom an earlier dump shows there is still in the newest. Who has neither name
+/// nor number is not known again.
+fn none_ended(incident: &Incident, sights: &Sights) -> bool {
+    let newest = incident.dumps.len() - 1;
+    let is_known = |id: MemberId| {
+        let member = incident.member(id);
+        !(member.id.is_empty() && member.name.is_empty())
+    };
+    let mut earlier = sights.iter().flatten().copied();
+    earlier.all(|id| !is_known(id) || incident.thread(id, newest).is_some())
+}
+
+/// Whether most are a pool's workers without work.
+fn rests(incident: &Incident, members: &[MemberId], dump: usize) -> bool {
+    let worker = |&&id: &&MemberId| incident.idle(id, dump) == Some(Idle::Worker);
+    members.iter().filter(worker).count() * 2 > members.len()
+}
+
+fn idle_share(incident: &Incident, members: &[MemberId], dump: usize) -> bool {
+    let idle = |&&id: &&MemberId| incident.idle(id, dump).is_some();
+    members.iter().filter(idle).count() * 2 > members.len()
+}
+
+/// Whether those who listen to peers become more at the pace of these: then these are what belongs
+/// to new connections.
+fn come_with_connections(incident: &Incident, counts: &[usize]) -> bool {
+    let listeners = |dump: usize| {
+        let listens = |id: &MemberId| {
+            let helper = incident.thread(*id, dump).is_some_and(|thread| thread.runtime_helper);
+            !helper
+                && (incident.idle(*id, dump) == Some(Idle::Listener)
+                    || incident.activity(*id, dump) == Activity::Network)
+        };
+        incident.shown(dump).filter(listens).count()
+    };
+    let (Some(&first), Some(&last)) = (counts.first(), counts.last()) else { return false };
+    let newest = incident.dumps.len() - 1;
+    listeners(newest).saturating_sub(listeners(0)) * 2 >= last - first
+}
+
+fn median_wait(incident: &Incident, members: &[MemberId], dump: usize) -> Nanos {
+    let since = |&id: &MemberId| incident.thread(id, dump)?.waiting_since;
+    let mut waits: Vec<Nanos> = members.iter().filter_map(since).collect();
+    waits.sort_unstable();
+    let known = waits.len() * 2 >= members.len();
+    waits.get(waits.len() / 2).copied().filter(|_| known).unwrap_or_default()
+}
+
+fn evidence(counts: &[usize], place: &str) -> Vec<Evidence> {
+    let fact = |(dump, &count): (usize, &usize)| Evidence {
+        text: format!("{count} waiting in {place}"),
+        dump: Some(dump),
+        member: None,
+        value: Some(count as f64),
+    };
+    counts.iter().enumerate().map(fact).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use sigquit_dump::{Runtime, ThreadState};
+
+    use super::*;
+    use crate::model::scene::{Draw, Moment, Scene};
+
+    const SENDING: &[&str] = &["runtime.gopark", "runtime.chansend1", "main.fetch.func1:9"];
+    const SERVING: &[&str] = &["internal/poll.runtime_pollWait", "net/http.(*conn).serve"];
+
+    fn goroutine(dump: &mut Moment, number: u64, state: &str, stack: &[&str], waited: u64) {
+        let thread = dump.thread("", stack).is(ThreadState::Waiting);
+        (thread.kind, thread.number) = (Kind::Goroutine, Some(number));
+        thread.state_text = state.into();
+        thread.waiting_since = Some(Nanos::from_millis(waited * 60_000));
+    }
+
+    /// Goroutines numbered from the first on, so many in each dump, and so many connections.
+    fn found(firsts: &[u64], counts: &[u64], connections: &[u64], waited: u64) -> Vec<Finding> {
+        let mut scene = Scene::of(Runtime::Go);
+        for (second, (&first, &count)) in (0..).zip(firsts.iter().zip(counts)) {
+            scene = scene.dump(second, |dump| {
+                (first..first + count)
+                    .for_each(|number| goroutine(dump, number, "chan send", SENDING, waited));
+                let open = connections.get(second as usize).copied().unwrap_or(0);
+                (0..open)
+                    .for_each(|number| goroutine(dump, 1_000_000 + number, "IO wait", SERVING, 0));
+            });
+        }
+        detect(&scene.incident())
+    }
+
+    #[test]
+    fn goroutines_that_grow_and_never_end() {
+        let findings = found(&[1; 5], &[60, 70, 85, 99, 120], &[], 0);
+        let [finding] = &findings[..] else { panic!("{findings:?}") };
+        assert_eq!((finding.severity, finding.members.len()), (Severity::Medium, 120));
+        assert_eq!(finding.grade, Grade::Repeat);
+    }
+
+    #[test]
+    fn fewer_than_five_dumps_show_no_growth() {
+        assert_eq!(found(&[1; 4], &[60, 600, 6000, 9000], &[], 0), []);
+    }
+
+    #[test]
+    fn what_comes_and_goes_is_no_leak() {
+        assert_eq!(found(&[1, 10, 20, 30, 40], &[60, 70, 85, 99, 120], &[], 0), []);
+        assert_eq!(found(&[1; 5], &[120; 5], &[], 0), [], "as many as before");
+    }
+
+    #[test]
+    fn what_belongs_to_new_connections_is_said_softly() {
+        let findings = found(&[1; 5], &[60, 70, 85, 99, 120], &[60, 70, 85, 99, 120], 0);
+        assert_eq!(findings[0].severity, Severity::Low);
+    }
+
+    #[test]
+    fn a_mass_that_has_waited_long() {
+        assert_eq!(found(&[1], &[2000], &[], 15)[0].severity, Severity::Medium);
+        assert_eq!(found(&[1], &[2000], &[], 2), []);
+        assert_eq!(found(&[1], &[200], &[], 15), []);
+    }
+
+    #[test]
+    fn the_runtimes_own_word_is_proof() {
+        let scene = Scene::of(Runtime::Go).dump(0, |dump| {
+            (1..4).for_each(|number| goroutine(dump, number, "chan send (leaked)", SENDING, 0));
+        });
+        let findings = detect(&scene.incident());
+        assert_eq!((findings[0].grade, findings[0].severity), (Grade::Proof, Severity::Medium));
+    }
+
+    #[test]
+    fn idle_workers_of_a_pool_that_grows_are_said_softly() {
+        const RESTING: &[&str] = &[
+            "jdk.internal.misc.Unsafe.park",
+            "java.util.concurrent.ThreadPoolExecutor.getTask",
+            "java.lang.Thread.run",
+        ];
+        let mut scene = Scene::of(Runtime::Jvm);
+        for second in 0..5 {
+            scene = scene.dump(second, |dump| {
+                for number in 0..60 + 10 * second {
+                    let name = format!("pool-{number}-thread-1");
+                    dump.thread(&name, RESTING).is(ThreadState::Waiting).number = Some(number);
+                }
+            });
+        }
+        assert_eq!(detect(&scene.incident())[0].severity, Severity::Low);
+    }
+}

@@ -1,0 +1,148 @@
+//! Who waits for an answer from outside of the process, and where it asked.
+//!
+//! A server's connection that waits for the next request reads from a peer as well. So a member
+//! counts only where a client library is on its stack, or where the program's own function that
+//! reads says by its name that it asks.
+
+use super::activity::Activity;
+use super::call::{Call, Origin};
+use super::incident::{Incident, MemberId};
+use super::name::{FunctionName, words};
+use super::pattern::matches_any;
+
+/// Functions that ask a peer and wait for its answer.
+const CLIENTS: &[&str] = &[
+    "com.microsoft.sqlserver.jdbc.*",
+    "com.mongodb.internal.connection.*",
+    "com.mysql.*",
+    "feign.*",
+    "io.grpc.stub.ClientCalls.*",
+    "java.net.HttpURLConnection.getResponseCode",
+    "jdk.internal.net.http.HttpClientImpl.send",
+    "okhttp3.*Call.execute",
+    "oracle.jdbc.*",
+    "org.apache.hc.client5.*.execute*",
+    "org.apache.http.impl.client.*.execute",
+    "org.mariadb.jdbc.*",
+    "org.postgresql.*",
+    "org.springframework.web.client.RestTemplate.*",
+    "redis.clients.jedis.*",
+    "sun.net.www.protocol.http.HttpURLConnection.getInputStream*",
+    "database/sql.(*DB).exec*",
+    "database/sql.(*DB).query*",
+    "database/sql.(*Tx).*",
+    "github.com/go-sql-driver/mysql.(*mysqlConn).*",
+    "github.com/jackc/pgx*",
+    "github.com/lib/pq.*",
+    "github.com/redis/go-redis*.(*Client).*",
+    "google.golang.org/grpc.(*ClientConn).Invoke",
+    "net.(*Dialer).Dial*",
+    "net/http.(*Client).do",
+    "net/http.(*Transport).roundTrip",
+    "net/rpc.(*Client).Call",
+    "hyper::client::*",
+    "hyper_util::client::*",
+    "mysql::*",
+    "mysql_async::*",
+    "postgres::*",
+    "redis::*",
+    "reqwest::*",
+    "sqlx*::*",
+    "tokio_postgres::*",
+    "tonic::client::*",
+    "ureq::*",
+];
+
+/// What asking is called, in a method's words.
+const ASKS: &[&str] = &[
+    "ask",
+    "call",
+    "charge",
+    "exchange",
+    "execute",
+    "fetch",
+    "invoke",
+    "lookup",
+    "query",
+    "request",
+    "roundtrip",
+    "rpc",
+    "trip",
+];
+
+/// What is asked for.
+const ANSWERS: &[&str] = &["answer", "reply", "response", "result"];
+
+/// What those do who are asked, in a method's first word: they read requests.
+const SERVES: &[&str] = &[
+    "accept", "await", "handle", "listen", "loop", "next", "parse", "poll", "process", "read",
+    "receive", "recv", "run", "serve",
+];
+
+impl Incident {
+    /// The function in which a member waits for an answer from outside of the process: the
+    /// program's own innermost one, or the client library's where there is none.
+    pub fn asks_peer(&self, id: MemberId, dump: usize) -> Option<&Call> {
+        let calls = || self.calls(id, dump).zip(self.marks(id, dump));
+        let is_own = |call: &Call| call.origin == Origin::Application;
+        let own = calls().find(|(call, _)| is_own(call));
+        let inner = calls().take_while(|(call, _)| !is_own(call));
+        let client = inner.filter(|(_, marks)| marks.client).last();
+        let asks = own.is_some_and(|(_, marks)| marks.asks);
+        if client.is_none() && !asks {
+            return None;
+        }
+        let waits = match self.activity(id, dump) {
+            Activity::Network => true,
+            Activity::Event => client.is_some(),
+            _ => false,
+        };
+        own.or(client).map(|(call, _)| call).filter(|_| waits)
+    }
+}
+
+/// Whether a function of a library asks a peer and waits for its answer.
+pub(super) fn is_client(function: &str) -> bool {
+    matches_any(CLIENTS, function)
+}
+
+/// Whether a function asks somebody, by its name.
+pub(super) fn asks(function: &str) -> bool {
+    let words = words(FunctionName::of(function).method);
+    let has = |list: &[&str]| words.iter().any(|word| list.contains(&word.as_str()));
+    let serves = words.first().is_some_and(|word| SERVES.contains(&word.as_str()));
+    has(ANSWERS) || has(ASKS) && !serves
+}
+
+#[cfg(test)]
+mod tests {
+    use sigquit_dump::Runtime;
+
+    use crate::model::scene::Scene;
+
+    fn place(frames: &[&str]) -> Option<String> {
+        let scene = Scene::of(Runtime::Jvm).dump(0, |dump| _ = dump.thread("t", frames));
+        let incident = scene.incident();
+        incident.asks_peer(incident.named("t"), 0).map(|call| call.function.clone())
+    }
+
+    const READ: &str = "sun.nio.ch.SocketDispatcher.read0";
+
+    #[test]
+    fn a_client_waits_for_an_answer() {
+        let own = place(&[READ, "shop.Wire.roundTrip", "shop.Orders.place"]);
+        assert_eq!(own.as_deref(), Some("shop.Wire.roundTrip"));
+        let driver = place(&[READ, "org.postgresql.core.PGStream.receiveChar", "shop.Stock.of"]);
+        assert_eq!(driver.as_deref(), Some("shop.Stock.of"));
+        let reply = place(&[READ, "shop.Wire.readReply"]);
+        assert_eq!(reply.as_deref(), Some("shop.Wire.readReply"));
+    }
+
+    #[test]
+    fn a_server_waits_for_requests_and_others_for_nobody_outside() {
+        assert_eq!(place(&[READ, "shop.Server.readRequest", "shop.Server.run"]), None);
+        assert_eq!(place(&[READ, "shop.Server.serve"]), None);
+        assert_eq!(place(&["shop.Wire.roundTrip"]), None, "it computes");
+        assert_eq!(place(&["java.lang.Thread.sleep", "shop.Wire.call"]), None);
+    }
+}
