@@ -1,6 +1,8 @@
 //! What the template shows: texts made safe, figures in words, bars in pixels.
 
-use crate::explain::{ClusterReport, InputReport, MemberReport, RankedFinding, Report, Role};
+use crate::explain::{
+    ClusterReport, InputReport, MemberReport, Picture, RankedFinding, Report, Role,
+};
 use crate::render::chain;
 use crate::render::fold::fold;
 use crate::render::frame::short_path;
@@ -74,6 +76,8 @@ pub(super) struct FindingView {
     pub evidence: Vec<String>,
     pub more_evidence: Vec<String>,
     pub caused_by: Vec<String>,
+    /// Whether a picture shows who is in it.
+    pub is_pictured: bool,
 }
 
 impl FindingView {
@@ -106,8 +110,14 @@ impl FindingView {
             evidence: facts,
             more_evidence,
             caused_by: finding.caused_by.clone(),
+            is_pictured: picture_of(report, &finding.process).is_some(),
         }
     }
+}
+
+/// The picture of a process; a profile has none.
+fn picture_of<'a>(report: &'a Report, process: &str) -> Option<&'a Picture> {
+    report.pictures.iter().find(|picture| picture.process == process)
 }
 
 fn role_words(role: Role) -> &'static str {
@@ -169,6 +179,8 @@ pub(super) struct ClusterView {
     pub states: String,
     pub frames: Vec<String>,
     pub members: String,
+    /// Whether a picture shows who is in it.
+    pub is_pictured: bool,
 }
 
 /// A bar, in pixels.
@@ -183,10 +195,13 @@ pub(super) struct Bar {
 pub(super) fn clusters(report: &Report) -> Vec<ClusterView> {
     let (idle, busy): (Vec<_>, Vec<_>) =
         report.clusters.iter().enumerate().partition(|(_, cluster)| cluster.idle);
-    busy.into_iter().chain(idle).map(|(index, cluster)| cluster_view(index, cluster)).collect()
+    busy.into_iter()
+        .chain(idle)
+        .map(|(index, cluster)| cluster_view(report, index, cluster))
+        .collect()
 }
 
-fn cluster_view(index: usize, cluster: &ClusterReport) -> ClusterView {
+fn cluster_view(report: &Report, index: usize, cluster: &ClusterReport) -> ClusterView {
     let states = cluster.states.iter().map(|(state, count)| match state.is_empty() {
         true => String::new(),
         false => format!("{count} {}", plain(state)),
@@ -205,6 +220,7 @@ fn cluster_view(index: usize, cluster: &ClusterReport) -> ClusterView {
         states: states.join(", "),
         frames: cluster.frames.iter().take(FRAMES).map(|frame| plain(frame)).collect(),
         members: fold(&cluster.members, NAMES),
+        is_pictured: picture_of(report, &cluster.process).is_some(),
     }
 }
 
