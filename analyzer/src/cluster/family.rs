@@ -124,7 +124,8 @@ impl Stacks {
             match (here.peek(), there.peek()) {
                 (Some(x), Some(y)) if x.function == y.function => {
                     common += (x.weight + y.weight) * (-BY_SHIFT * (x.place - y.place).abs()).exp();
-                    (here.next(), there.next());
+                    here.next();
+                    there.next();
                 }
                 (Some(x), Some(y)) if x.function > y.function => {
                     apart += y.weight;
