@@ -128,7 +128,7 @@ fn finding(
         frames: members
             .first()
             .map_or(Vec::new(), |&id| phrase::telling_frames(incident, id, newest)),
-        evidence: evidence(starved, throttled, newest),
+        evidence: evidence(incident, starved, throttled),
         members,
         ..Finding::default()
     }
@@ -182,9 +182,9 @@ fn detail(incident: &Incident) -> String {
 const TOLD: usize = 5;
 
 fn evidence(
+    incident: &Incident,
     starved: &[(MemberId, CpuUse)],
     throttled: Option<(f64, Nanos)>,
-    newest: usize,
 ) -> Vec<Evidence> {
     let limit = throttled.map(|(share, time)| Evidence {
         text: format!(
@@ -192,13 +192,14 @@ fn evidence(
             share * 100.0,
             phrase::duration(time)
         ),
-        dump: Some(newest),
+        dump: incident.dumps.len().checked_sub(1),
         member: None,
         value: Some(share),
     });
     let queued = starved.iter().take(TOLD).map(|&(id, used)| Evidence {
         text: format!(
-            "ran {} and queued {} of {}",
+            "{}: ran {} and queued {} of {}",
+            phrase::who(incident, id),
             phrase::duration(used.used),
             phrase::duration(used.delayed.unwrap_or_default()),
             phrase::duration(used.over)

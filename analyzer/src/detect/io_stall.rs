@@ -2,6 +2,7 @@
 
 use sigquit_dump::{Nanos, ThreadState};
 
+use super::memory_pressure::waits_for_memory;
 use super::{Detector, Evidence, Finding, Grade, Severity, phrase};
 use crate::model::{Incident, MemberId};
 
@@ -64,7 +65,7 @@ fn sleeps_throughout(incident: &Incident, id: MemberId) -> bool {
     let sleeps = |dump: usize| {
         incident.thread(id, dump).is_some_and(|thread| {
             !thread.runtime_helper && thread.state == ThreadState::Uninterruptible
-        })
+        }) && !is_for_memory(incident, id, dump)
     };
     let place = |dump: usize| incident.thread(id, dump).and_then(|thread| thread.wchan.as_deref());
     let dumps = incident.dumps.len();
@@ -76,6 +77,12 @@ fn sleeps_throughout(incident: &Incident, id: MemberId) -> bool {
 fn stays(incident: &Incident, id: MemberId) -> bool {
     let shown = (0..incident.dumps.len()).filter(|&dump| !incident.call_ids(id, dump).is_empty());
     shown.count() < 2 || incident.same_activation(id).is_some_and(|activation| activation.whole)
+}
+
+/// Whether the kernel first has to take memory back for it: that is `memory-pressure`.
+fn is_for_memory(incident: &Incident, id: MemberId, dump: usize) -> bool {
+    let place = incident.thread(id, dump).and_then(|thread| thread.wchan.as_deref());
+    place.is_some_and(waits_for_memory)
 }
 
 fn went_on(incident: &Incident, id: MemberId) -> bool {
@@ -112,7 +119,9 @@ fn by_kernel(incident: &Incident, members: Vec<MemberId>) -> Option<Finding> {
 fn by_calls(incident: &Incident) -> Option<Finding> {
     let dumps = incident.dumps.len();
     let throughout = |id: &MemberId| {
-        (0..dumps).all(|dump| incident.waits_for_disk(*id, dump))
+        let at_disk =
+            |dump: usize| incident.waits_for_disk(*id, dump) && !is_for_memory(incident, *id, dump);
+        (0..dumps).all(at_disk)
             && incident.same_activation(*id).is_some()
             && !went_on(incident, *id)
     };
@@ -226,6 +235,7 @@ mod tests {
         assert_eq!(asleep(1, &["nfs_wait", "jbd2_log_wait", "nfs_wait"], 0), []);
         assert_eq!(asleep(4, &["io_schedule"; 3], 20), []);
         assert_eq!(asleep(2, &["io_schedule"], 0), [], "one dump");
+        assert_eq!(asleep(4, &["shrink_lruvec"; 3], 0), [], "it waits for memory");
     }
 
     /// So many threads that are in a call of the system in each dump.

@@ -41,17 +41,11 @@ const PRESSED: f64 = 10.0;
 const PRESSED_HARD: f64 = 40.0;
 /// Share of the limit at which the kernel begins to take memory back.
 const AT_LIMIT: f64 = 0.9;
-/// Kernel functions in which threads wait for memory.
-const RECLAIM: &[&str] = &[
-    "*balance_pgdat*",
-    "*compact*",
-    "*folio_wait*",
-    "*mem_cgroup*",
-    "*reclaim*",
-    "*shrink_*",
-    "*swap*",
-    "*wait_on_page*",
-];
+/// Kernel functions in which threads wait until memory has been taken back.
+const RECLAIM: &[&str] =
+    &["*balance_pgdat*", "*compact*", "*mem_cgroup*", "*reclaim*", "*shrink_*", "*swap*"];
+/// Those in which they wait for a page: one that was swapped out, or any other of a file.
+const PAGES: &[&str] = &["*folio_wait*", "*wait_on_page*"];
 /// Growth is claimed on no fewer dumps.
 const DUMPS: usize = 5;
 /// Share of the limit from which on growth towards it is told.
@@ -128,6 +122,11 @@ fn by_pressure(incident: &Incident) -> Option<Finding> {
     })
 }
 
+/// Whether a kernel function waits for memory, and for no disk of the program's own choice.
+pub(super) fn waits_for_memory(place: &str) -> bool {
+    matches_any(RECLAIM, place)
+}
+
 /// Whether a process itself waits for memory, or has nearly all that it may have.
 fn is_hit(dump: &Dump) -> bool {
     let at_limit = |memory: Memory| {
@@ -135,7 +134,10 @@ fn is_hit(dump: &Dump) -> bool {
     };
     let waits = |thread: &Thread| {
         thread.state == ThreadState::Uninterruptible
-            && thread.wchan.as_ref().is_some_and(|place| matches_any(RECLAIM, place))
+            && thread
+                .wchan
+                .as_ref()
+                .is_some_and(|place| waits_for_memory(place) || matches_any(PAGES, place))
     };
     dump.process.memory.is_some_and(at_limit) || dump.threads.iter().any(waits)
 }

@@ -260,10 +260,13 @@ fn tie(
     enough(Tie::Waiters(waiting, all)).or_else(|| enough(Tie::Same(same, all)).filter(|_| repeated))
 }
 
-/// What is slight is no cause of what is not: it would hide it. What the runtime said of one end is
-/// not why another dump shows another. And that threads get too little CPU is not why they want much.
+/// A resource that is a little short is no cause of what weighs more: it would hide it. What the
+/// runtime said of one end is not why another dump shows another. And that threads get too little
+/// CPU is not why they want much.
 fn can_cause(cause: &Finding, symptom: &Finding) -> bool {
-    let hides = weight(cause) <= Severity::Low && weight(symptom) > Severity::Low;
+    let of_resource = nature(cause.detector) == Nature::Pressure
+        || matches!(cause.detector, "downstream-stall" | "io-stall");
+    let hides = of_resource && weight(cause) <= Severity::Low && weight(symptom) > Severity::Low;
     let ends_elsewhere = nature(symptom.detector) == Nature::End
         && cause.grade == Grade::Proof
         && seen_in(cause) != seen_in(symptom);

@@ -44,9 +44,9 @@ impl Incident {
     pub fn waits_for_others(&self, member: MemberId, dump: usize) -> bool {
         match self.activity(member, dump) {
             Activity::Lock => true,
-            Activity::Event => self
-                .calls(member, dump)
-                .any(|call| pool::is_borrow(&call.function) || pool::is_result(&call.function)),
+            Activity::Event => {
+                self.marks(member, dump).any(|marks| marks.borrows || marks.awaits_result)
+            }
             _ => false,
         }
     }

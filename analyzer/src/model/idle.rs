@@ -64,8 +64,11 @@ pub(crate) struct Marks {
     known: Option<Idle>,
     quiet: Option<Idle>,
     on_behalf: bool,
-    borrows: bool,
     application: bool,
+    /// It takes a resource out of a pool.
+    pub(super) borrows: bool,
+    /// It waits for the result of work that others do.
+    pub(super) awaits_result: bool,
     /// It asks a peer and waits for its answer.
     pub(super) client: bool,
     /// Its name says that it asks somebody.
@@ -84,6 +87,7 @@ impl Marks {
             quiet: first_match(rules.quiet, call),
             on_behalf: matches_any(rules.on_behalf, &call.function),
             borrows: pool::is_borrow(&call.function),
+            awaits_result: pool::is_result(&call.function),
             application: call.origin == Origin::Application,
             client: peer::is_client(&call.function),
             asks: peer::asks(&call.function),
