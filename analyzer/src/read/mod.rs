@@ -35,7 +35,7 @@ use std::{fmt, io};
 
 pub use limits::Limits;
 use limits::in_words;
-pub use paths::{read_paths, read_paths_within};
+pub use paths::{read_packed, read_paths, read_paths_within};
 use pieces::Pieces;
 pub use profile::{Profile, Sampled, Unit};
 use sigquit_dump::Dump;
