@@ -3,6 +3,7 @@
 //! A format is recognised by content, never by a file's name. [`FORMATS`] is the list; a new
 //! format is one file and one line here.
 
+mod by_line;
 mod container;
 mod encoding;
 mod eu_stack;

@@ -16,6 +16,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use sigquit_dump::{Dump, Kind, Thread, Warning};
 
+use super::super::by_line::Build;
 use super::super::{Format, Read, Recognition, Text, too_many_threads};
 use super::managed::{self, Managed, Open};
 use super::mark::{Mark, Object};
