@@ -234,7 +234,8 @@ fn nothing_wrong(inputs: &[InputReport], diagnoses: &[Diagnosis], ranking: &[Ran
     {
         sentence += &format!("; {}", sentence_body(&finding(diagnoses, least).headline));
     }
-    if let Some(waiting) = behind_the_unknown(diagnoses).filter(|_| ranking.is_empty()) {
+    let is_told = ranking.is_empty() || many_wait_for_unknown(diagnoses);
+    if let Some(waiting) = behind_the_unknown(diagnoses).filter(|_| is_told) {
         sentence += &format!("; {waiting}");
     }
     if diagnoses.iter().any(|diagnosis| diagnosis.incident.dumps.len() == 1) {

@@ -158,6 +158,7 @@ pub const FORMATS: &[Format] = &[
     hotspot::json::FORMAT,
     hotspot::to_file::FORMAT,
     hotspot::thread_info::FORMAT,
+    hotspot::actuator::FORMAT,
     race_report::FORMAT,
     go::FORMAT,
     go_profile::FORMAT,
