@@ -1,9 +1,9 @@
 use sigquit_dump::{
-    AsyncRuntime, BuildId, Capture, CpuLimit, Dump, Frame, FrameId, Hold, Kind, Location, Lock,
-    LockId, LockKind, Memory, Module, ModuleId, Nanos, Notice, NoticeKind, Owner, OwnerSource,
-    Pressure, Process, Reason, RegisterSamples, Runtime, Series, Spawn, SpawnId, Stack, StackId,
-    Symbol, Syscall, Task, TaskCapture, Thread, ThreadState, Throttling, Trace, Trigger,
-    Truncation, Trust, Unanswered, UnansweredReason, Wait, WaitFor, Worker,
+    AsyncRuntime, BuildId, Capture, CpuLimit, Dump, Frame, FrameId, Heap, Hold, Kind, Location,
+    Lock, LockId, LockKind, Memory, Module, ModuleId, Nanos, Notice, NoticeKind, Owner,
+    OwnerSource, Pressure, Process, Reason, RegisterSamples, Runtime, Series, Spawn, SpawnId,
+    Stack, StackId, Symbol, Syscall, Task, TaskCapture, Thread, ThreadState, Throttling, Trace,
+    Trigger, Truncation, Trust, Unanswered, UnansweredReason, Wait, WaitFor, Worker,
 };
 
 /// Numbers that look random and are the same every time (xorshift64*).
@@ -144,6 +144,7 @@ fn process(dice: &mut Dice) -> Process {
             mapped: dice.number(),
             limit: dice.maybe(Dice::number),
         }),
+        heap: dice.maybe(|dice| Heap { used: dice.number(), limit: dice.number() }),
     }
 }
 

@@ -5,7 +5,7 @@
 //! of its own, without the usual harness: the file's unit tests are for the processor's.
 
 #[path = "../agent/src/sync/ledger.rs"]
-#[allow(dead_code, unused_imports)]
+#[allow(dead_code, unexpected_cfgs, unused_imports)]
 mod ledger;
 #[path = "../agent/src/sync/place.rs"]
 #[allow(dead_code)]

@@ -1,13 +1,17 @@
 //! No input can make a reader panic, or leave a reference that leads nowhere: fixtures, damaged
 //! in many ways, by dice that fall the same way every time.
 //!
-//! `ROUNDS=100000 cargo test -p sigquit-analyzer --test damage` looks longer than CI does.
+//! `ROUNDS=100000 cargo test -p sigquit-analyzer --test damage` looks longer than CI does. Fuzzing,
+//! which sees what it reaches, is in `tests/fuzz`; what it kept is read here too.
+
+/// What must be true of what was read, the same as where it is fuzzed.
+#[path = "../../tests/fuzz/src/lib.rs"]
+mod fuzz;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use sigquit_analyzer::read::{self, FORMATS, Input};
-use sigquit_dump::Dump;
 
 /// Damaged texts for each fixture, unless the environment says otherwise.
 const ROUNDS: u64 = 40;
@@ -27,6 +31,30 @@ fn no_damage_makes_a_reader_panic() {
             let damaged = damage(part(fixture, &mut dice), part(other, &mut dice), &mut dice);
             read_every_way(&damaged, &mut dice);
         }
+    }
+}
+
+#[test]
+fn what_fuzzing_kept_is_survived() {
+    let mut read = 0;
+    for target in fs::read_dir(root().join("tests/fuzz/corpus")).unwrap().flatten() {
+        let mut files = Vec::new();
+        below(&target.path(), &mut files);
+        for file in files {
+            fuzz::survive(&target.file_name().to_string_lossy(), &fs::read(file).unwrap());
+            read += 1;
+        }
+    }
+    assert!(read > 10);
+}
+
+#[test]
+fn every_reader_has_a_fuzz_target() {
+    let targets = root().join("tests/fuzz/fuzz_targets");
+    for format in FORMATS {
+        let file = targets.join(format!("{}.rs", format.name.replace('-', "_")));
+        let text = fs::read_to_string(&file).unwrap_or_default();
+        assert!(text.contains(&format!("{:?}", format.name)), "{}", file.display());
     }
 }
 
@@ -53,29 +81,8 @@ fn read_every_way(bytes: &[u8], dice: &mut Dice) {
     let forced = FORMATS[dice.below(FORMATS.len())].name;
     for format in [None, Some(forced)] {
         if let Ok(Input { dumps, .. }) = read::read("-", bytes, format) {
-            dumps.iter().for_each(assert_whole);
+            dumps.iter().for_each(fuzz::assert_whole);
         }
-    }
-}
-
-/// Everything that a dump refers to is in it.
-fn assert_whole(dump: &Dump) {
-    let (stacks, locks) = (dump.stacks.len() as u32, dump.locks.len() as u32);
-    let threads = dump.threads.len() as u32;
-    for stack in &dump.stacks {
-        assert!(stack.frames.iter().all(|frame| (frame.0 as usize) < dump.frames.len()));
-    }
-    for thread in &dump.threads {
-        assert!(thread.stack.iter().chain(&thread.created_by).all(|stack| stack.0 < stacks));
-        assert!(thread.wait.iter().all(|wait| wait.lock.0 < locks));
-        assert!(thread.holds.iter().all(|hold| hold.lock.0 < locks));
-    }
-    for lock in &dump.locks {
-        assert!(lock.owners.iter().all(|owner| owner.thread < threads));
-    }
-    for notice in &dump.notices {
-        assert!(notice.stacks.iter().all(|stack| stack.0 < stacks));
-        assert!(notice.threads.iter().all(|&thread| thread < threads));
     }
 }
 
@@ -149,9 +156,13 @@ fn part<'t>(text: &'t [u8], dice: &mut Dice) -> &'t [u8] {
 /// Every file below `fixtures/` that is no program.
 fn fixtures() -> Vec<Vec<u8>> {
     let mut files = Vec::new();
-    below(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures"), &mut files);
+    below(&root().join("fixtures"), &mut files);
     files.sort();
     files.iter().filter_map(|file| fs::read(file).ok()).filter(|text| !text.is_empty()).collect()
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
 fn below(folder: &Path, files: &mut Vec<PathBuf>) {

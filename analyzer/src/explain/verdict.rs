@@ -1,5 +1,7 @@
 //! The answer: one word and one sentence.
 
+use std::collections::BTreeSet;
+
 use sigquit_dump::{Dump, Kind, LockId, LockKind, NoticeKind, Runtime};
 
 use super::bystander::bystanders;
@@ -8,7 +10,7 @@ use super::member::count;
 use super::rank::{Ranked, weight};
 use super::{Diagnosis, InputReport, Role, Status, Verdict};
 use crate::detect::{Finding, Severity};
-use crate::model::Incident;
+use crate::model::{Incident, MemberId};
 
 /// Draws the verdict from the ranked findings.
 pub(super) fn verdict(
@@ -188,7 +190,7 @@ fn no_cause(inputs: &[InputReport], diagnoses: &[Diagnosis], ranking: &[Ranked])
                 _ => format!("the runtime said: {said}; apart from that, {headline}"),
             },
         },
-        None if failure.is_some() || seen == 0 || most_wait_for_unknown(diagnoses) => {
+        None if failure.is_some() || seen == 0 || many_wait_for_unknown(diagnoses) => {
             Verdict { status: Status::Suspect, headline }
         }
         None => Verdict { status: Status::Healthy, headline },
@@ -247,7 +249,8 @@ fn nothing_wrong(inputs: &[InputReport], diagnoses: &[Diagnosis], ranking: &[Ran
     {
         sentence += &format!("; {}", sentence_body(&finding(diagnoses, least).headline));
     }
-    if let Some(waiting) = behind_the_unknown(diagnoses).filter(|_| ranking.is_empty()) {
+    let is_told = ranking.is_empty() || many_wait_for_unknown(diagnoses);
+    if let Some(waiting) = behind_the_unknown(diagnoses).filter(|_| is_told) {
         sentence += &format!("; {waiting}");
     }
     if diagnoses.iter().any(|diagnosis| diagnosis.incident.dumps.len() == 1) {
@@ -262,33 +265,59 @@ fn nothing_wrong(inputs: &[InputReport], diagnoses: &[Diagnosis], ranking: &[Ran
 /// How many wait, in the newest dumps, for locks of whose owner nothing is known: what they wait
 /// for may be each other.
 fn behind_the_unknown(diagnoses: &[Diagnosis]) -> Option<String> {
-    let waiting = diagnoses.iter().map(|diagnosis| waiting_for_unknown(diagnosis.incident)).sum();
-    match waiting {
+    let waiting = |diagnosis: &Diagnosis| newest_waiting_for_unknown(diagnosis.incident).len();
+    match diagnoses.iter().map(waiting).sum() {
         0 => None,
         1 => Some("1 thread waits for a lock whose owner the dump does not tell".into()),
-        _ => Some(format!("{waiting} threads wait for locks whose owners the dump does not tell")),
+        waiting => {
+            Some(format!("{waiting} threads wait for locks whose owners the dump does not tell"))
+        }
     }
 }
 
-/// Whether, in some process, most of those that are not idle wait for locks of unknown owners.
-fn most_wait_for_unknown(diagnoses: &[Diagnosis]) -> bool {
+/// Whether, in some process, most of those that are not idle wait for locks of unknown owners, or
+/// several stand still before such locks.
+fn many_wait_for_unknown(diagnoses: &[Diagnosis]) -> bool {
     diagnoses.iter().any(|diagnosis| {
         let incident = diagnosis.incident;
-        let waiting = waiting_for_unknown(incident);
-        waiting > 1 && waiting * 2 > incident.busy(incident.dumps.len().saturating_sub(1))
+        let waiting = newest_waiting_for_unknown(incident).len();
+        waiting > 1
+            && (waiting * 2 > incident.busy(incident.dumps.len().saturating_sub(1))
+                || several_stand_still(incident))
     })
 }
 
-fn waiting_for_unknown(incident: &Incident) -> usize {
-    let newest = incident.dumps.len().saturating_sub(1);
-    let Some(dump) = incident.dumps.last() else { return 0 };
-    let graph = incident.wait_for(newest);
-    let has_owner = |lock: LockId| dump.lock(lock).kind != LockKind::Unknown;
+/// Whether more than one waits for a lock of an unknown owner in every dump, of which there are two
+/// at least, and in the same call.
+fn several_stand_still(incident: &Incident) -> bool {
+    let mut waiting = newest_waiting_for_unknown(incident);
+    for dump in 0..incident.dumps.len().saturating_sub(1) {
+        let here: BTreeSet<MemberId> = waiting_for_unknown(incident, dump).into_iter().collect();
+        waiting.retain(|member| here.contains(member));
+    }
+    let stays = |member: &MemberId| {
+        incident.same_activation(*member).is_some_and(|activation| activation.whole)
+    };
+    waiting.into_iter().filter(stays).nth(1).is_some()
+}
+
+fn newest_waiting_for_unknown(incident: &Incident) -> Vec<MemberId> {
+    match incident.dumps.len().checked_sub(1) {
+        Some(newest) => waiting_for_unknown(incident, newest),
+        None => Vec::new(),
+    }
+}
+
+/// Who waits, in one dump, for a lock that has an owner of whom nothing is known.
+fn waiting_for_unknown(incident: &Incident, dump: usize) -> Vec<MemberId> {
+    let graph = incident.wait_for(dump);
+    let has_owner = |lock: LockId| incident.dumps[dump].lock(lock).kind != LockKind::Unknown;
     let is_unknown = |&thread: &u32| {
         let lock = graph.wants(thread).filter(|&lock| has_owner(lock));
         lock.is_some_and(|lock| graph.owners(lock).is_empty())
     };
-    (0..dump.threads.len() as u32).filter(is_unknown).count()
+    let threads = (0..incident.dumps[dump].threads.len() as u32).filter(is_unknown);
+    threads.filter_map(|thread| incident.member_of(dump, thread as usize)).collect()
 }
 
 fn plural(number: usize, noun: &str) -> String {

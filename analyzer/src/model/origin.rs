@@ -13,7 +13,7 @@ pub(crate) fn origin(runtime: Runtime, function: &str) -> Origin {
         Runtime::Go if is_go_standard(function) => return Origin::Runtime,
         Runtime::Go => (&[] as &[&str], GO_LIBRARIES),
         Runtime::Rust if !function.contains("::") => return Origin::Runtime,
-        Runtime::Native if is_of_libc(function) => return Origin::Runtime,
+        Runtime::Native | Runtime::Unknown if is_of_libc(function) => return Origin::Runtime,
         _ => (NATIVE_RUNTIME, RUST_LIBRARIES),
     };
     if matches_any(own, function) {

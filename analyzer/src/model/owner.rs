@@ -319,8 +319,11 @@ fn is_first_writer<'a>(calls: impl Iterator<Item = &'a Call>) -> bool {
 
 /// A source that does not print a lock's address gives every waiter a lock of its own. Those of
 /// one kind that are used by one type's code are taken for one, and for the one with an address,
-/// when that type has no two.
+/// when that type has no two. How an unknown runtime names types is not known.
 fn unite_nameless_locks(dump: &mut Dump, stacks: Stacks) {
+    if dump.process.runtime == Runtime::Unknown {
+        return;
+    }
     let gates = stacks.gates();
     let mut by_user: BTreeMap<(LockKind, &str), Vec<LockId>> = BTreeMap::new();
     for thread in &dump.threads {

@@ -11,9 +11,10 @@
 
 use sigquit_dump::{Dump, Thread, Truncation, Warning};
 
-use super::foreign::{NotUnderstood, is_log_line};
+use super::by_line::{self, ByLine, Dumps};
+use super::foreign::is_log_line;
 use super::native::{Building, NativeFrame, Open, without_return_type};
-use super::{Format, Line, Read, Recognition, Text, too_many_threads};
+use super::{Format, Line, Lines, Read, Recognition, Text};
 
 pub(super) const FORMAT: Format = Format {
     name: "eu-stack",
@@ -33,39 +34,31 @@ fn recognize(text: &Text) -> Recognition {
 }
 
 fn read(text: &Text) -> (Vec<Dump>, Vec<Warning>) {
-    let mut reader = Reader::default();
-    for line in text.lines() {
-        reader.line(line);
-        if reader.threads >= text.limits().threads {
-            reader.warnings.push(too_many_threads(line.number, text.limits().threads));
-            break;
-        }
-    }
-    reader.end_dump();
-    (reader.dumps, reader.warnings)
+    by_line::read::<Reader>(text)
 }
 
 #[derive(Default)]
 struct Reader<'t> {
-    dumps: Vec<Dump>,
-    warnings: Vec<Warning>,
-    building: Building<'t>,
-    open: Option<Open<'t>>,
-    threads: usize,
-    not_understood: NotUnderstood,
+    dumps: Dumps<Building<'t>>,
 }
 
-impl<'t> Reader<'t> {
-    fn line(&mut self, line: Line<'t>) {
+impl<'t> ByLine<'t> for Reader<'t> {
+    type Building = Building<'t>;
+
+    fn dumps(&mut self) -> &mut Dumps<Building<'t>> {
+        &mut self.dumps
+    }
+
+    fn line(&mut self, line: Line<'t>, _: &mut Lines<'t>) {
         let text = line.text.trim_end();
+        let dumps = &mut self.dumps;
         if let Some(pid) = number(text, "PID ", " - ") {
-            self.end_dump();
-            self.building.dump.process.pid = Some(pid);
+            dumps.end();
+            dumps.building.dump.process.pid = Some(pid);
         } else if let Some(tid) = number(text, "TID ", ":") {
-            self.close();
             let thread = Thread { os_id: Some(tid), line: Some(line.number), ..Thread::default() };
-            self.open = Some(Open { thread, ..Open::default() });
-        } else if let Some(open) = &mut self.open {
+            dumps.open(Open { thread, ..Open::default() });
+        } else if let Some(open) = &mut dumps.open {
             match (frame(text), open.frames.last_mut(), text.strip_prefix("    ")) {
                 (Some(frame), ..) => open.frames.push(frame),
                 (_, Some(last), Some(place)) => last.place = place.into(),
@@ -73,24 +66,8 @@ impl<'t> Reader<'t> {
                     open.truncated = Some(Truncation::NoUnwindTable);
                 }
                 _ if text.is_empty() || is_log_line(text) => {}
-                _ => self.not_understood.note(line.number),
+                _ => dumps.not_understood.note(line.number),
             }
-        }
-    }
-
-    fn close(&mut self) {
-        if let Some(open) = self.open.take() {
-            self.threads += 1;
-            self.building.add(open);
-        }
-    }
-
-    fn end_dump(&mut self) {
-        self.close();
-        let dump = std::mem::take(&mut self.building).finish();
-        if !dump.threads.is_empty() {
-            self.warnings.extend(std::mem::take(&mut self.not_understood).warning());
-            self.dumps.push(dump);
         }
     }
 }

@@ -9,9 +9,10 @@
 
 use sigquit_dump::{Dump, Thread, Warning};
 
-use super::foreign::{NotUnderstood, is_log_line};
+use super::by_line::{self, ByLine, Dumps};
+use super::foreign::is_log_line;
 use super::native::{Building, NativeFrame, Open, without_return_type};
-use super::{Format, Line, Read, Recognition, Text, too_many_threads};
+use super::{Format, Line, Lines, Read, Recognition, Text};
 
 pub(super) const FORMAT: Format = Format {
     name: "lldb",
@@ -30,31 +31,23 @@ fn recognize(text: &Text) -> Recognition {
 }
 
 fn read(text: &Text) -> (Vec<Dump>, Vec<Warning>) {
-    let mut reader = Reader::default();
-    for line in text.lines() {
-        reader.line(line);
-        if reader.threads >= text.limits().threads {
-            reader.warnings.push(too_many_threads(line.number, text.limits().threads));
-            break;
-        }
-    }
-    reader.end_dump();
-    (reader.dumps, reader.warnings)
+    by_line::read::<Reader>(text)
 }
 
 #[derive(Default)]
 struct Reader<'t> {
-    dumps: Vec<Dump>,
-    warnings: Vec<Warning>,
-    building: Building<'t>,
-    open: Option<Open<'t>>,
-    threads: usize,
+    dumps: Dumps<Building<'t>>,
     pid: Option<u64>,
-    not_understood: NotUnderstood,
 }
 
-impl<'t> Reader<'t> {
-    fn line(&mut self, line: Line<'t>) {
+impl<'t> ByLine<'t> for Reader<'t> {
+    type Building = Building<'t>;
+
+    fn dumps(&mut self) -> &mut Dumps<Building<'t>> {
+        &mut self.dumps
+    }
+
+    fn line(&mut self, line: Line<'t>, _: &mut Lines<'t>) {
         let text = line.text.trim_end();
         if let Some(pid) = process(text) {
             self.end_dump();
@@ -62,23 +55,31 @@ impl<'t> Reader<'t> {
         } else if let Some(header) = header(text) {
             self.thread(line.number, header);
         } else if let Some(frame) = frame(text) {
-            if let Some(open) = &mut self.open {
+            if let Some(open) = &mut self.dumps.open {
                 open.frames.push(frame);
             }
-        } else if self.open.is_some() && !is_filler(text) {
-            self.not_understood.note(line.number);
+        } else if self.dumps.open.is_some() && !is_filler(text) {
+            self.dumps.not_understood.note(line.number);
         }
     }
 
+    fn end_dump(&mut self) {
+        if let Some(dump) = self.dumps.end() {
+            dump.process.pid = self.pid;
+        }
+    }
+}
+
+impl<'t> Reader<'t> {
     /// The list of threads that lldb shows when it attaches is not the dump: each of them is
     /// shown again with its whole stack.
     fn thread(&mut self, line: u64, header: Header<'t>) {
-        self.close();
-        let shown = &mut self.building.dump.threads;
-        if shown.first().is_some_and(|first| first.number == Some(header.number)) {
-            let only_leaves = self.building.dump.stacks.iter().all(|stack| stack.frames.len() == 1);
+        self.dumps.close();
+        let shown = &self.dumps.building.dump;
+        if shown.threads.first().is_some_and(|first| first.number == Some(header.number)) {
+            let only_leaves = shown.stacks.iter().all(|stack| stack.frames.len() == 1);
             match only_leaves {
-                true => self.building = Building::default(),
+                true => self.dumps.building = Building::default(),
                 false => self.end_dump(),
             }
         }
@@ -90,24 +91,7 @@ impl<'t> Reader<'t> {
             line: Some(line),
             ..Thread::default()
         };
-        self.open = Some(Open { thread, ..Open::default() });
-    }
-
-    fn close(&mut self) {
-        if let Some(open) = self.open.take() {
-            self.threads += 1;
-            self.building.add(open);
-        }
-    }
-
-    fn end_dump(&mut self) {
-        self.close();
-        let mut dump = std::mem::take(&mut self.building).finish();
-        dump.process.pid = self.pid;
-        if !dump.threads.is_empty() {
-            self.warnings.extend(std::mem::take(&mut self.not_understood).warning());
-            self.dumps.push(dump);
-        }
+        self.dumps.open(Open { thread, ..Open::default() });
     }
 }
 

@@ -3,6 +3,7 @@
 //! A format is recognised by content, never by a file's name. [`FORMATS`] is the list; a new
 //! format is one file and one line here.
 
+mod by_line;
 mod container;
 mod encoding;
 mod eu_stack;
@@ -35,7 +36,7 @@ use std::{fmt, io};
 
 pub use limits::Limits;
 use limits::in_words;
-pub use paths::{read_paths, read_paths_within};
+pub use paths::{read_packed, read_paths, read_paths_within};
 use pieces::Pieces;
 pub use sigquit_dump::Warning;
 use sigquit_dump::{Dump, Profile};
@@ -156,6 +157,7 @@ pub const FORMATS: &[Format] = &[
     hotspot::json::FORMAT,
     hotspot::to_file::FORMAT,
     hotspot::thread_info::FORMAT,
+    hotspot::actuator::FORMAT,
     race_report::FORMAT,
     go::FORMAT,
     go_profile::FORMAT,

@@ -34,6 +34,19 @@ pub fn read_paths_within(
     (found.inputs, found.errors)
 }
 
+/// Reads the bytes of one named file and all that is packed in them, as [`read_paths_within`]
+/// reads those of a file.
+pub fn read_packed(
+    limits: &Limits,
+    name: &str,
+    bytes: &[u8],
+    format: Option<&str>,
+) -> (Vec<Input>, Vec<ReadError>) {
+    let mut found = Found { format, limits, inputs: Vec::new(), errors: Vec::new() };
+    found.source(name.to_owned(), &mut &*bytes, true);
+    (found.inputs, found.errors)
+}
+
 struct Found<'f> {
     format: Option<&'f str>,
     limits: &'f Limits,
@@ -57,7 +70,7 @@ impl Found<'_> {
         (self.inputs.len(), self.errors.len())
     }
 
-    /// Reads a file and all that is packed in it. One that is `named` is to be a dump.
+    /// Reads a file. One that is `named` is to be a dump.
     fn file(&mut self, path: &Path, named: bool) {
         let name = name(path);
         let mut source: Box<dyn Read> = match path.to_str() {
@@ -70,10 +83,15 @@ impl Found<'_> {
                 }
             },
         };
+        self.source(name, &mut source, named);
+    }
+
+    /// Reads all that is packed in a file.
+    fn source(&mut self, name: String, source: &mut dyn Read, named: bool) {
         let before = self.count();
         let (format, limits) = (self.format, self.limits);
         let mut archived = None;
-        let unpacked = unpack(&name, &mut source, limits, &mut |member| {
+        let unpacked = unpack(&name, source, limits, &mut |member| {
             *archived.get_or_insert(0) += usize::from(member.archived);
             match read_source(&member.name, member.source, format, limits) {
                 Ok(input) => self.inputs.push(input),

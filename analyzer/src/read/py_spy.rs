@@ -9,17 +9,19 @@
 //!     transfer (orders.py:10)
 //! ```
 //!
-//! It prints no locks. With `--native` the interpreter's functions show at least who waits for
-//! one; whose it is remains unknown.
+//! It prints no locks. Calls of `threading.py` show who waits for a semaphore or a lock that is written
+//! in Python, and with `--native` the interpreter's functions who waits for any other; whose it is
+//! remains unknown. Without `--native` nothing tells why a thread is idle in the program's own code.
 
 use sigquit_dump::{
     Dump, Lock, LockKind, Process, Runtime, Stack, Thread, ThreadState, Wait, WaitFor, Warning,
 };
 
-use super::foreign::{NotUnderstood, is_log_line};
+use super::by_line::{self, Build, ByLine, Dumps};
+use super::foreign::is_log_line;
 use super::goroutines::Call;
 use super::intern::Interned;
-use super::{Format, Line, Read, Recognition, Text, too_many_threads};
+use super::{Format, Line, Lines, Read, Recognition, Text};
 
 pub(super) const FORMAT: Format = Format {
     name: "py-spy",
@@ -36,63 +38,78 @@ fn recognize(text: &Text) -> Recognition {
 }
 
 fn read(text: &Text) -> (Vec<Dump>, Vec<Warning>) {
-    let mut reader = Reader::default();
-    for line in text.lines() {
-        reader.line(line);
-        if reader.threads >= text.limits().threads {
-            reader.warnings.push(too_many_threads(line.number, text.limits().threads));
-            break;
-        }
-    }
-    reader.end_dump();
-    (reader.dumps, reader.warnings)
+    by_line::read::<Reader>(text)
 }
 
 #[derive(Default)]
 struct Reader {
-    dumps: Vec<Dump>,
-    warnings: Vec<Warning>,
-    dump: Dump,
-    interned: Interned<Call>,
-    open: Option<(Thread, Vec<Call>)>,
-    threads: usize,
-    not_understood: NotUnderstood,
+    dumps: Dumps<Building>,
 }
 
-impl Reader {
-    fn line(&mut self, line: Line) {
+impl<'t> ByLine<'t> for Reader {
+    type Building = Building;
+
+    fn dumps(&mut self) -> &mut Dumps<Building> {
+        &mut self.dumps
+    }
+
+    fn line(&mut self, line: Line<'t>, _: &mut Lines<'t>) {
         let text = line.text.trim_end();
         if let Some((pid, command)) = process(text) {
             self.end_dump();
-            self.dump.process = Process {
+            self.dumps.building.dump.process = Process {
                 runtime: Runtime::Unknown,
                 pid: Some(pid),
                 executable: command.split(' ').next().map(str::to_owned),
                 ..Process::default()
             };
         } else if let Some(version) = text.strip_prefix("Python v") {
-            self.dump.process.runtime_version = Some(format!("Python {version}"));
+            let process = &mut self.dumps.building.dump.process;
+            process.runtime_version = Some(format!("Python {version}"));
         } else if let Some(thread) = header(text) {
-            self.close();
-            self.open = Some((Thread { line: Some(line.number), ..thread }, Vec::new()));
-        } else if let Some((_, calls)) = &mut self.open {
+            self.dumps.open((Thread { line: Some(line.number), ..thread }, Vec::new()));
+        } else if let Some((_, calls)) = &mut self.dumps.open {
             match call(text) {
                 Some(call) => calls.push(call),
                 None if text.is_empty() || is_log_line(text) => {}
-                None => self.not_understood.note(line.number),
+                None => self.dumps.not_understood.note(line.number),
             }
         }
     }
 
-    fn close(&mut self) {
-        let Some((mut thread, calls)) = self.open.take() else { return };
-        self.threads += 1;
+    fn end_dump(&mut self) {
+        self.dumps.close();
+        let warning = self.dumps.building.without_native();
+        self.dumps.warnings.extend(warning);
+        self.dumps.end();
+    }
+}
+
+/// A dump while its threads are read.
+#[derive(Default)]
+struct Building {
+    dump: Dump,
+    interned: Interned<Call>,
+    /// It was taken with `--native`.
+    has_native: bool,
+    /// Idle threads of which nothing tells why.
+    unexplained: usize,
+}
+
+impl Build for Building {
+    type Open = (Thread, Vec<Call>);
+
+    fn add(&mut self, (mut thread, calls): (Thread, Vec<Call>)) {
         let dump = &mut self.dump;
-        if waits_for_lock(&calls) {
-            let kind = LockKind::Mutex;
+        self.has_native |= calls.iter().any(|call| !is_python(call));
+        if let Some((kind, wait_for)) = waited(&calls) {
             let lock = dump.add_lock(Lock { kind, ..Lock::default() });
-            thread.wait = Some(Wait { lock, wait_for: WaitFor::Exclusive });
-            thread.state = ThreadState::Blocked;
+            thread.wait = Some(Wait { lock, wait_for });
+            if wait_for.needs_owner_to_leave() {
+                thread.state = ThreadState::Blocked;
+            }
+        } else if thread.state == ThreadState::Waiting && !calls.first().is_some_and(is_standard) {
+            self.unexplained += 1;
         }
         let frames: Vec<_> = calls
             .iter()
@@ -104,23 +121,84 @@ impl Reader {
         dump.threads.push(thread);
     }
 
-    fn end_dump(&mut self) {
-        self.close();
-        let dump = std::mem::take(&mut self.dump);
-        self.interned = Interned::default();
-        if !dump.threads.is_empty() {
-            self.warnings.extend(std::mem::take(&mut self.not_understood).warning());
-            self.dumps.push(dump);
+    fn finish(self) -> Dump {
+        self.dump
+    }
+}
+
+impl Building {
+    /// Tells what only `--native` shows.
+    fn without_native(&self) -> Option<Warning> {
+        let first = self.dump.threads.first().filter(|_| !self.has_native)?;
+        let threads = match self.unexplained {
+            0 => return None,
+            1 => "1 thread".to_owned(),
+            count => format!("{count} threads"),
+        };
+        let message = format!(
+            "why {threads} in the program's own code are idle is not shown: with --native py-spy \
+             shows who waits for locks"
+        );
+        Some(Warning { line: first.line.unwrap_or_default(), message })
+    }
+}
+
+/// What a thread waits for, as far as its calls tell.
+///
+/// ```text
+///     PyThread_acquire_lock_timed (libpython3.11.so.1.0)
+///     lock_PyThread_acquire_lock (libpython3.11.so.1.0)
+///     transfer (orders.py:10)                             a lock
+///
+///     _RLock.acquire (threading.py:168)                   a lock that is written in Python
+///
+///     Condition.wait (threading.py:327)
+///     Semaphore.acquire (threading.py:479)                a semaphore
+/// ```
+///
+/// Conditions and queues wait for locks of their own making, which nobody is to leave.
+fn waited(calls: &[Call]) -> Option<(LockKind, WaitFor)> {
+    const OF_A_LOCK: &str = "PyThread_acquire_lock_timed";
+    let (native, python) = calls.split_at(calls.iter().position(is_python)?);
+    let mut threading = python.iter().take_while(|call| call.file.ends_with("threading.py"));
+    let mutex = Some((LockKind::Mutex, WaitFor::Exclusive));
+    match threading.next().map(|leaf| method(&leaf.function)) {
+        Some("acquire") => mutex,
+        Some(_) => threading
+            .any(|call| method(&call.function) == "acquire")
+            .then_some((LockKind::Semaphore, WaitFor::Notification)),
+        None => {
+            let mut from = native.iter().skip_while(|call| call.function != OF_A_LOCK).peekable();
+            let acquires = from.peek().is_some() && from.all(|call| call.function.contains("lock"));
+            mutex.filter(|_| acquires)
         }
     }
 }
 
-/// Whether the interpreter waits for a lock, and not on behalf of a condition, which waits for a
-/// lock of its own making.
-fn waits_for_lock(calls: &[Call]) -> bool {
-    let acquires = calls.iter().any(|call| call.function == "PyThread_acquire_lock_timed");
-    let python = calls.iter().find(|call| call.line.is_some());
-    acquires && python.is_some_and(|call| !call.file.ends_with("threading.py"))
+/// `Semaphore.acquire` -> `acquire`; older py-spy prints no classes.
+fn method(function: &str) -> &str {
+    function.rsplit('.').next().unwrap_or(function)
+}
+
+/// `orders.py`, `<frozen importlib._bootstrap>`, and not `libpython3.11.so.1.0`, `_queuemodule.c`
+fn is_python(call: &Call) -> bool {
+    call.line.is_some() && (call.file.ends_with(".py") || call.file.starts_with('<'))
+}
+
+/// Whether a call's name says what it waits for.
+fn is_standard(call: &Call) -> bool {
+    const FILES: [&str; 8] = [
+        "threading.py",
+        "queue.py",
+        "selectors.py",
+        "socket.py",
+        "ssl.py",
+        "subprocess.py",
+        "thread.py",
+        "connection.py",
+    ];
+    let file = call.file.rsplit('/').next().unwrap_or_default();
+    FILES.contains(&file)
 }
 
 /// `Process 14717: python3 orders.py`
@@ -186,6 +264,38 @@ Thread 14763 (active+gil)
         assert_eq!(waits, [true, false, false]);
         assert_eq!(dumps[0].threads[2].state, ThreadState::Running);
         assert_eq!((dumps[0].process.pid, dumps[0].threads[0].os_id), (Some(14717), Some(14761)));
+    }
+
+    fn waited_in(stack: &str) -> Option<LockKind> {
+        let calls: Vec<Call> = stack.lines().filter_map(call).collect();
+        waited(&calls).map(|(kind, _)| kind)
+    }
+
+    #[test]
+    fn locks_are_told_from_what_is_built_on_them() {
+        let lock = "    PyThread_acquire_lock_timed (libpython3.11.so.1.0)\n";
+        let via = "    lock_PyThread_acquire_lock (libpython3.11.so.1.0)\n";
+        let user = "    transfer (orders.py:10)\n";
+        assert_eq!(waited_in(&[lock, via, user].concat()), Some(LockKind::Mutex));
+        assert_eq!(waited_in(&[lock, user].concat()), Some(LockKind::Mutex));
+        let queue = "    _queue_SimpleQueue_get_impl (_queuemodule.c:253)\n";
+        assert_eq!(waited_in(&[lock, queue, user].concat()), None);
+        let condition = "    Condition.wait (threading.py:327)\n";
+        assert_eq!(waited_in(&[lock, via, condition, user].concat()), None);
+        let semaphore = "    Semaphore.acquire (threading.py:479)\n";
+        assert_eq!(waited_in(&[condition, semaphore, user].concat()), Some(LockKind::Semaphore));
+        let written_in_python = "    _RLock.acquire (threading.py:168)\n";
+        assert_eq!(waited_in(&[written_in_python, user].concat()), Some(LockKind::Mutex));
+        assert_eq!(waited_in(user), None);
+    }
+
+    #[test]
+    fn what_is_not_shown_is_said_once_a_dump() {
+        let text = "Thread 7 (idle): \"a\"\n    transfer (orders.py:10)\n";
+        let (_, warnings) = read(&Text::from_bytes(text.as_bytes()));
+        assert!(warnings.len() == 1 && warnings[0].message.contains("1 thread"), "{warnings:?}");
+        let text = text.replace("transfer (orders.py:10)", "Queue.get (queue.py:171)");
+        assert_eq!(read(&Text::from_bytes(text.as_bytes())).1, []);
     }
 
     #[test]

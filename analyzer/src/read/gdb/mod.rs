@@ -22,10 +22,11 @@ use std::collections::HashSet;
 use sigquit_dump::{Dump, Thread, Truncation, Warning};
 
 use self::header::Header;
-use super::foreign::{NotUnderstood, is_log_line};
+use super::by_line::{self, ByLine, Dumps};
+use super::foreign::is_log_line;
 use super::native::{Building, Guard, Open};
 use super::text::Lines;
-use super::{Format, Line, Read, Recognition, Text, too_many_threads};
+use super::{Format, Line, Read, Recognition, Text};
 
 pub(super) const FORMAT: Format = Format {
     name: "gdb",
@@ -53,25 +54,12 @@ fn begins_stack(text: &str) -> bool {
 }
 
 fn read(text: &Text) -> (Vec<Dump>, Vec<Warning>) {
-    let mut reader = Reader::default();
-    let mut lines = text.lines();
-    while let Some(line) = lines.next() {
-        reader.line(line, &mut lines);
-        if reader.threads >= text.limits().threads {
-            reader.warnings.push(too_many_threads(line.number, text.limits().threads));
-            break;
-        }
-    }
-    reader.end_dump();
-    (reader.dumps, reader.warnings)
+    by_line::read::<Reader>(text)
 }
 
 #[derive(Default)]
 struct Reader<'t> {
-    dumps: Vec<Dump>,
-    warnings: Vec<Warning>,
-    building: Building<'t>,
-    open: Option<Open<'t>>,
+    dumps: Dumps<Building<'t>>,
     /// The numbers of the threads in this dump.
     seen: HashSet<u64>,
     last: Last,
@@ -79,11 +67,15 @@ struct Reader<'t> {
     asked: Option<u64>,
     /// Said before the threads: the dump after it is of that process.
     pid: Option<u64>,
-    threads: usize,
-    not_understood: NotUnderstood,
 }
 
-impl<'t> Reader<'t> {
+impl<'t> ByLine<'t> for Reader<'t> {
+    type Building = Building<'t>;
+
+    fn dumps(&mut self) -> &mut Dumps<Building<'t>> {
+        &mut self.dumps
+    }
+
     fn line(&mut self, line: Line<'t>, following: &mut Lines<'t>) {
         let text = line.text.strip_prefix(PAGER).unwrap_or(line.text);
         if let Some(header) = header::read(text) {
@@ -94,15 +86,27 @@ impl<'t> Reader<'t> {
             self.asked = value::address(command);
         } else if let Some((object, tid)) = value::printed_owner(text) {
             if let Some(object) = object.or(self.asked) {
-                self.building.printed_owner(object, tid);
+                self.dumps.building.printed_owner(object, tid);
             }
         } else {
             self.other_line(line.number, text);
         }
     }
 
+    fn end_dump(&mut self) {
+        self.seen.clear();
+        let last = std::mem::take(&mut self.last);
+        let Some(dump) = self.dumps.end() else { return };
+        dump.process.pid = self.pid;
+        if let Some(warning) = last.lacks_end(dump.threads.len()) {
+            dump.truncated = true;
+            self.dumps.warnings.push(warning);
+        }
+    }
+}
+
+impl<'t> Reader<'t> {
     fn thread(&mut self, line: u64, header: Header<'t>) {
-        self.close();
         if !self.seen.insert(header.number) {
             self.end_dump();
             self.seen.insert(header.number);
@@ -119,24 +123,23 @@ impl<'t> Reader<'t> {
             line: Some(line),
             ..Thread::default()
         };
-        self.open = Some(Open { thread, ..Open::default() });
+        self.dumps.open(Open { thread, ..Open::default() });
     }
 
     fn frame(&mut self, line: u64, text: Cow<'t, str>) {
         let Some((number, frame)) = frame::read(text) else {
-            return self.not_understood.note(line);
+            return self.dumps.not_understood.note(line);
         };
         // A stack without a header: gdb was asked for one thread's.
         let is_next = |open: &Open| open.frames.is_empty() || number != 0;
-        if self.open.as_ref().is_none_or(|open| !is_next(open)) {
+        if self.dumps.open.as_ref().is_none_or(|open| !is_next(open)) {
             if number != 0 {
-                return self.not_understood.note(line);
+                return self.dumps.not_understood.note(line);
             }
-            self.close();
             let thread = Thread { line: Some(line), ..Thread::default() };
-            self.open = Some(Open { thread, ..Open::default() });
+            self.dumps.open(Open { thread, ..Open::default() });
         }
-        if let Some(open) = &mut self.open {
+        if let Some(open) = &mut self.dumps.open {
             // A pc is printed of every frame but those that stand at the call of an inlined one.
             let inlined =
                 frame.address.is_none() && number != 0 && !frame.function.starts_with('<');
@@ -151,36 +154,14 @@ impl<'t> Reader<'t> {
         if let Some(pid) = process(text) {
             self.pid = Some(pid);
         }
-        let Some(open) = &mut self.open else { return };
+        let Some(open) = &mut self.dumps.open else { return };
         if let Some((mutex, source)) = value::guarded_mutex(text) {
             let frame = open.frames.len().saturating_sub(1) as u32;
             open.guards.push(Guard { mutex, frame, source });
         } else if let Some(truncation) = truncation(text) {
             open.truncated = Some(truncation);
         } else if !(is_filler(text) || is_log_line(text)) {
-            self.not_understood.note(line);
-        }
-    }
-
-    fn close(&mut self) {
-        if let Some(open) = self.open.take() {
-            self.threads += 1;
-            self.building.add(open);
-        }
-    }
-
-    fn end_dump(&mut self) {
-        self.close();
-        let mut dump = std::mem::take(&mut self.building).finish();
-        self.seen.clear();
-        dump.process.pid = self.pid;
-        if let Some(warning) = std::mem::take(&mut self.last).lacks_end(dump.threads.len()) {
-            dump.truncated = true;
-            self.warnings.push(warning);
-        }
-        if !dump.threads.is_empty() {
-            self.warnings.extend(std::mem::take(&mut self.not_understood).warning());
-            self.dumps.push(dump);
+            self.dumps.not_understood.note(line);
         }
     }
 }

@@ -13,9 +13,11 @@
 //! cut gives what it holds.
 
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use sigquit_dump::{Dump, Kind, Thread, Warning};
 
+use super::super::by_line::Build;
 use super::super::{Format, Read, Recognition, Text, too_many_threads};
 use super::managed::{self, Managed, Open};
 use super::mark::{Mark, Object};
@@ -111,7 +113,7 @@ fn containers(text: &str) -> (Vec<Container>, Option<usize>) {
             Some(open) => at + found + open + 1,
             None => return (containers, Some(text.len())),
         };
-        let (threads, end, whole) = threads(text, open);
+        let (threads, end, whole) = items(text, open);
         containers.push(Container { name, threads });
         if !whole {
             return (containers, Some(end));
@@ -129,19 +131,20 @@ fn container_name(before: &str) -> String {
     name.unwrap_or_default().replace("\\/", "/")
 }
 
-/// The threads of an array, where reading ended, and whether that is the array's end.
-fn threads(text: &str, mut at: usize) -> (Vec<ThreadOfJson>, usize, bool) {
-    let mut threads = Vec::new();
+/// The items of an array from within it on, where reading ended, and whether that is the array's
+/// end.
+pub(super) fn items<T: DeserializeOwned>(text: &str, mut at: usize) -> (Vec<T>, usize, bool) {
+    let mut items = Vec::new();
     loop {
         let rest = text[at..].trim_start_matches([' ', '\n', '\r', '\t', ',']);
         at = text.len() - rest.len();
         if rest.starts_with(']') {
-            return (threads, at + 1, true);
+            return (items, at + 1, true);
         }
-        let mut values = serde_json::Deserializer::from_str(rest).into_iter::<ThreadOfJson>();
+        let mut values = serde_json::Deserializer::from_str(rest).into_iter::<T>();
         match values.next() {
-            Some(Ok(thread)) => threads.push(thread),
-            _ => return (threads, at, false),
+            Some(Ok(item)) => items.push(item),
+            _ => return (items, at, false),
         }
         at += values.byte_offset();
     }

@@ -12,6 +12,7 @@ use sigquit_dump::{
     Thread, ThreadState, Truncation, Wait, WaitFor,
 };
 
+use super::super::by_line::Build;
 use super::super::intern::Interned;
 use super::locks::{Locks, Placed, own};
 use super::mark::{Mark, Object};
@@ -70,9 +71,10 @@ impl<'t> Open<'t> {
     }
 }
 
-impl<'t> Managed<'t> {
-    /// Adds a thread.
-    pub fn add(&mut self, open: Open<'t>) {
+impl<'t> Build for Managed<'t> {
+    type Open = Open<'t>;
+
+    fn add(&mut self, open: Open<'t>) {
         let Open { mut thread, frames, marks, owner, truncated } = open;
         let dump = &mut self.dump;
         let mut intern = |text: &'t str| self.interned.frame(dump, text, || frame::read(text));
@@ -97,8 +99,7 @@ impl<'t> Managed<'t> {
         dump.threads.push(thread);
     }
 
-    /// The whole dump.
-    pub fn finish(mut self) -> Dump {
+    fn finish(mut self) -> Dump {
         let threads = (0..).zip(&self.dump.threads);
         let by_number: HashMap<u64, u32> =
             threads.filter_map(|(index, thread)| Some((thread.number?, index))).collect();

@@ -21,6 +21,7 @@
 //! JNI global references: 5
 //! ```
 
+pub(super) mod actuator;
 mod building;
 mod class_wait;
 mod deadlock;

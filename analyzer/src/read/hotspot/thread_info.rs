@@ -18,8 +18,9 @@ use std::collections::HashSet;
 
 use sigquit_dump::{Dump, Thread, ThreadState, Truncation, Warning};
 
-use super::super::foreign::{NotUnderstood, is_log_line};
-use super::super::{Format, Line, Read, Recognition, Text, too_many_threads};
+use super::super::by_line::{self, ByLine, Dumps};
+use super::super::foreign::is_log_line;
+use super::super::{Format, Line, Lines, Read, Recognition, Text};
 use super::managed::{self, Managed, Open};
 use super::mark::{Mark, Object};
 
@@ -38,39 +39,31 @@ fn recognize(text: &Text) -> Recognition {
 }
 
 fn read(text: &Text) -> (Vec<Dump>, Vec<Warning>) {
-    let mut reader = Reader::default();
-    for line in text.lines() {
-        reader.line(line);
-        if reader.threads >= text.limits().threads {
-            reader.warnings.push(too_many_threads(line.number, text.limits().threads));
-            break;
-        }
-    }
-    reader.end_dump();
-    (reader.dumps, reader.warnings)
+    by_line::read::<Reader>(text)
 }
 
 #[derive(Default)]
 struct Reader<'t> {
-    dumps: Vec<Dump>,
-    warnings: Vec<Warning>,
-    managed: Managed<'t>,
-    open: Option<Open<'t>>,
+    dumps: Dumps<Managed<'t>>,
     /// A blank line came: what is not set in after it is the program's log again.
     over: bool,
     /// The numbers of the threads in this dump.
     seen: HashSet<u64>,
-    threads: usize,
-    not_understood: NotUnderstood,
 }
 
-impl<'t> Reader<'t> {
-    fn line(&mut self, line: Line<'t>) {
+impl<'t> ByLine<'t> for Reader<'t> {
+    type Building = Managed<'t>;
+
+    fn dumps(&mut self) -> &mut Dumps<Managed<'t>> {
+        &mut self.dumps
+    }
+
+    fn line(&mut self, line: Line<'t>, _: &mut Lines<'t>) {
         let body = line.text.trim();
         if let Some(header) = header(line.text) {
             return self.thread(line.number, header);
         }
-        let Some(open) = &mut self.open else { return };
+        let Some(open) = &mut self.dumps.open else { return };
         if let Some(call) = body.strip_prefix("at ").filter(|call| call.ends_with(')')) {
             open.frames.push(call);
         } else if let Some(mark) = mark(body) {
@@ -80,10 +73,18 @@ impl<'t> Reader<'t> {
         } else if body.is_empty() {
             self.over = true;
         } else if !(self.over || body.starts_with("Number of locked") || is_log_line(body)) {
-            self.not_understood.note(line.number);
+            self.dumps.not_understood.note(line.number);
         }
     }
 
+    fn end_dump(&mut self) {
+        self.close();
+        self.seen.clear();
+        self.dumps.end();
+    }
+}
+
+impl<'t> Reader<'t> {
     fn thread(&mut self, line: u64, header: Header<'t>) {
         self.close();
         if !self.seen.insert(header.number) {
@@ -104,12 +105,11 @@ impl<'t> Reader<'t> {
             open.marks.push((0, Mark::Parking(object)));
         }
         self.over = false;
-        self.open = Some(open);
+        self.dumps.open(open);
     }
 
     fn close(&mut self) {
-        if let Some(mut open) = self.open.take() {
-            self.threads += 1;
+        if let Some(open) = &mut self.dumps.open {
             // The header says once more what the innermost frame waits for. It knows the object,
             // and the frame whether that is a monitor or what the thread is parked for.
             let is_parked = open.frames.first().is_some_and(|leaf| leaf.contains(".park"));
@@ -120,18 +120,8 @@ impl<'t> Reader<'t> {
                 Mark::WaitingOn(_) => !is_parked,
                 _ => true,
             });
-            self.managed.add(open);
         }
-    }
-
-    fn end_dump(&mut self) {
-        self.close();
-        let dump = std::mem::take(&mut self.managed).finish();
-        self.seen.clear();
-        if !dump.threads.is_empty() {
-            self.warnings.extend(std::mem::take(&mut self.not_understood).warning());
-            self.dumps.push(dump);
-        }
+        self.dumps.close();
     }
 }
 

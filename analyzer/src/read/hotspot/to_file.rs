@@ -14,8 +14,9 @@
 
 use sigquit_dump::{Dump, Kind, Thread, Truncation, Warning};
 
-use super::super::foreign::{NotUnderstood, is_log_line};
-use super::super::{Format, Line, Read, Recognition, Text, too_many_threads};
+use super::super::by_line::{self, ByLine, Dumps};
+use super::super::foreign::is_log_line;
+use super::super::{Format, Line, Lines, Read, Recognition, Text};
 use super::managed::{self, Managed, Open};
 use super::mark::Mark;
 
@@ -36,60 +37,58 @@ fn recognize(text: &Text) -> Recognition {
 }
 
 fn read(text: &Text) -> (Vec<Dump>, Vec<Warning>) {
-    let mut reader = Reader::default();
-    for line in text.lines() {
-        reader.line(line);
-        if reader.threads >= text.limits().threads {
-            reader.warnings.push(too_many_threads(line.number, text.limits().threads));
-            break;
-        }
-    }
-    reader.cut(text);
-    reader.end_dump();
-    (reader.dumps, reader.warnings)
+    by_line::read::<Reader>(text)
 }
 
 #[derive(Default)]
 struct Reader<'t> {
-    dumps: Vec<Dump>,
-    warnings: Vec<Warning>,
-    managed: Managed<'t>,
-    open: Option<Open<'t>>,
+    dumps: Dumps<Managed<'t>>,
     /// The lines that stand before the threads, newest last.
     before: Vec<&'t str>,
-    threads: usize,
     last: u64,
-    not_understood: NotUnderstood,
 }
 
-impl<'t> Reader<'t> {
-    fn line(&mut self, line: Line<'t>) {
+impl<'t> ByLine<'t> for Reader<'t> {
+    type Building = Managed<'t>;
+
+    fn dumps(&mut self) -> &mut Dumps<Managed<'t>> {
+        &mut self.dumps
+    }
+
+    fn line(&mut self, line: Line<'t>, _: &mut Lines<'t>) {
         let body = line.text.trim();
         self.last = line.number;
         if let Some(header) = header(line.text) {
             self.thread(line.number, header);
-        } else if let Some(open) = self.open.as_mut().filter(|_| line.text.starts_with([' ', '\t']))
+        } else if let Some(open) =
+            self.dumps.open.as_mut().filter(|_| line.text.starts_with([' ', '\t']))
         {
             if let Some(mark) = mark(body) {
                 open.mark(mark);
             } else if is_frame(line.text) {
                 open.frames.push(body.strip_prefix("at ").unwrap_or(body));
             } else {
-                self.not_understood.note(line.number);
+                self.dumps.not_understood.note(line.number);
             }
         } else if !body.is_empty() && !is_log_line(body) || managed::time(body).is_some() {
             self.before.push(body);
         }
     }
 
+    fn end(&mut self, text: &Text) {
+        self.cut(text);
+        self.end_dump();
+    }
+}
+
+impl<'t> Reader<'t> {
     /// Process id, time and version stand before the first thread.
     fn thread(&mut self, line: u64, header: Header<'t>) {
-        self.close();
         if let [.., pid, time, version] = self.before[..]
             && let (Ok(pid), Some(time)) = (pid.parse(), managed::time(time))
         {
             self.end_dump();
-            let dump = &mut self.managed.dump;
+            let dump = &mut self.dumps.building.dump;
             dump.time = Some(time);
             dump.process.pid = Some(pid);
             dump.process.runtime_version = Some(version.to_owned());
@@ -105,37 +104,21 @@ impl<'t> Reader<'t> {
         };
         let mut open = Open { thread, ..Open::default() };
         open.state(header.state);
-        self.open = Some(open);
-    }
-
-    fn close(&mut self) {
-        if let Some(open) = self.open.take() {
-            self.threads += 1;
-            self.managed.add(open);
-        }
+        self.dumps.open(open);
     }
 
     /// The JVM ends every thread with a blank line.
     fn cut(&mut self, text: &Text) {
         let is_whole = text.as_str().ends_with("\n\n") || text.as_str().ends_with("\n\r\n");
-        if let Some(open) = self.open.as_mut().filter(|open| !is_whole && open.has_frames()) {
+        if let Some(open) = self.dumps.open.as_mut().filter(|open| !is_whole && open.has_frames()) {
             let ends_a_line = text.as_str().ends_with('\n');
             if !ends_a_line {
                 open.truncated = Some(Truncation::InputEnded);
-                self.not_understood.forget_cut(self.last);
-                self.managed.dump.truncated = true;
+                self.dumps.not_understood.forget_cut(self.last);
+                self.dumps.building.dump.truncated = true;
                 let message = "the dump ends within a thread: the threads are a lower bound".into();
-                self.warnings.push(Warning { line: self.last, message });
+                self.dumps.warnings.push(Warning { line: self.last, message });
             }
-        }
-    }
-
-    fn end_dump(&mut self) {
-        self.close();
-        let dump = std::mem::take(&mut self.managed).finish();
-        if !dump.threads.is_empty() {
-            self.warnings.extend(std::mem::take(&mut self.not_understood).warning());
-            self.dumps.push(dump);
         }
     }
 }

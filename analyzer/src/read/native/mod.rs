@@ -18,6 +18,7 @@ use sigquit_dump::{
 use self::frame::Key;
 pub(super) use self::frame::{NativeFrame, without_return_type};
 use self::hold::Hands;
+use super::by_line::Build;
 use super::intern::Interned;
 
 /// A dump of threads of machine code while its lines are read.
@@ -67,9 +68,10 @@ impl Default for Building<'_> {
     }
 }
 
-impl<'t> Building<'t> {
-    /// Adds a thread.
-    pub fn add(&mut self, open: Open<'t>) {
+impl<'t> Build for Building<'t> {
+    type Open = Open<'t>;
+
+    fn add(&mut self, open: Open<'t>) {
         let mut thread = open.thread;
         thread.stack = self.stack(&open.frames, open.truncated);
         if let Some(wait) = futex_wait(&open.frames) {
@@ -83,15 +85,16 @@ impl<'t> Building<'t> {
         self.hands.note(&open.frames, open.guards);
     }
 
+    fn finish(mut self) -> Dump {
+        self.hands.resolve(&mut self.dump);
+        self.dump
+    }
+}
+
+impl<'t> Building<'t> {
     /// A printed value of a mutex told its owner.
     pub fn printed_owner(&mut self, address: u64, tid: u64) {
         self.hands.printed_owner(address, tid);
-    }
-
-    /// The whole dump.
-    pub fn finish(mut self) -> Dump {
-        self.hands.resolve(&mut self.dump);
-        self.dump
     }
 
     fn stack(

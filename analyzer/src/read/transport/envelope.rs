@@ -1,4 +1,5 @@
-//! Log records in JSON, one a line, with the dump in one of their fields.
+//! Log records in JSON, one a line, with the dump in one of their fields; other JSON too, when that
+//! field stands on a line of its own.
 
 use serde_json::{Map, Value};
 
@@ -53,10 +54,20 @@ impl Envelope {
     }
 }
 
+/// A record on a line of its own, or the field that a line holds of a record over several lines,
+/// as `jfr print --json` writes it:
+///
+/// ```text
+///         "result": "2026-11-26 15:46:54\nFull thread dump OpenJDK 64-Bit Server VM (...
+/// ```
 fn record(line: &str) -> Option<Map<String, Value>> {
     let line = line.trim();
-    let is_record = line.starts_with('{') && line.ends_with('}');
-    is_record.then(|| serde_json::from_str(line).ok())?
+    if line.starts_with('{') && line.ends_with('}') {
+        return serde_json::from_str(line).ok();
+    }
+    let field = line.trim_end_matches(',');
+    let is_field = field.starts_with('"') && field.ends_with('"');
+    is_field.then(|| serde_json::from_str(&format!("{{{field}}}")).ok())?
 }
 
 /// The first field with a line of a dump in it.

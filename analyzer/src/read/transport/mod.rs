@@ -8,6 +8,7 @@
 //! Nov 22 20:59:30 node-7 shop[4121]: goroutine 19 [running]:
 //! shop-api-1  | goroutine 19 [running]:
 //! {"log": "goroutine 19 [running]:\n", "stream": "stderr", "time": "2026-11-22T20:59:30Z"}
+//!     "result": "2026-11-26 15:46:54\nFull thread dump OpenJDK 64-Bit Server VM (17.0.15 ...
 //! {"level": "ERROR", "msg": "goroutine dump", "stack": "goroutine 19 [running]:\nmain.main()\n"}
 //! &quot;main&quot; #1 prio=5 os_prio=0 tid=0x00007f434000a800 nid=0x5a96 runnable
 //! ```
@@ -255,6 +256,29 @@ not json
             (2, "main.main()"),
         ];
         assert_eq!(unwrapped(one_line), expected.map(|(number, text)| (number, text.to_owned())));
+    }
+
+    #[test]
+    fn a_field_of_json_over_several_lines() {
+        let json = r#"{
+  "events": [{
+    "type": "jdk.ThreadDump",
+    "result": "Full thread dump OpenJDK 64-Bit Server VM (17):\n\n\"a\" #1\n",
+    "more": "b"
+  }]
+}"#;
+        let expected = [
+            "{",
+            "  \"events\": [{",
+            "    \"type\": \"jdk.ThreadDump\",",
+            "Full thread dump OpenJDK 64-Bit Server VM (17):",
+            "",
+            "\"a\" #1",
+            "    \"more\": \"b\"",
+            "  }]",
+            "}",
+        ];
+        assert_eq!(texts(json), expected);
     }
 
     #[test]

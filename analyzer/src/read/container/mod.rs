@@ -11,12 +11,14 @@
 //! "ustar" at 257    tar
 //! ```
 
+mod xz;
+mod zstd;
+
 use std::cell::Cell;
 use std::io::{self, Cursor, Read};
 
-use ruzstd::decoding::errors::{FrameDecoderError, ReadFrameHeaderError};
-use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
-
+use self::xz::Xz;
+use self::zstd::Zstd;
 use super::limits::{Limits, in_words};
 
 /// A file in an input, unpacked as it is read.
@@ -78,14 +80,8 @@ impl Unpacking<'_> {
         let opened: io::Result<Box<dyn Read>> = match packing {
             Packing::Gzip => Ok(Box::new(flate2::read::MultiGzDecoder::new(whole))),
             Packing::Bzip2 => Ok(Box::new(bzip2::read::MultiBzDecoder::new(whole))),
-            Packing::Xz => {
-                let most = (MOST_MEMORY >> 10) as u32;
-                Ok(Box::new(lzma_rust2::XzReader::new_mem_limit(whole, true, most)))
-            }
-            Packing::Zstd => {
-                let zstd = Zstd { source: whole, decoder: FrameDecoder::new(), begun: false };
-                Ok(Box::new(zstd))
-            }
+            Packing::Xz => Ok(Box::new(Xz::new(whole, MOST_MEMORY))),
+            Packing::Zstd => Ok(Box::new(Zstd::new(whole))),
             Packing::Tar => return self.tar(&name, whole, depth),
             Packing::Zip => return self.zip(&name, &mut whole, depth),
         };
@@ -227,57 +223,6 @@ struct Failed(Option<io::Error>);
 impl Read for Failed {
     fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
         self.0.take().map_or(Ok(0), Err)
-    }
-}
-
-/// The frames of a zstd file, one after the other.
-struct Zstd<R> {
-    source: R,
-    decoder: FrameDecoder,
-    /// A frame has begun.
-    begun: bool,
-}
-
-impl<R: Read> Read for Zstd<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        loop {
-            if !self.begun && !self.begin()? {
-                return Ok(0);
-            }
-            while self.decoder.can_collect() == 0 && !self.decoder.is_finished() {
-                let one = BlockDecodingStrategy::UptoBlocks(1);
-                self.decoder.decode_blocks(&mut self.source, one).map_err(io::Error::other)?;
-            }
-            match self.decoder.read(buffer)? {
-                0 if !buffer.is_empty() => self.begun = false,
-                count => return Ok(count),
-            }
-        }
-    }
-}
-
-impl<R: Read> Zstd<R> {
-    /// Begins the next frame; false when there is none. A frame can be one to pass over.
-    fn begin(&mut self) -> io::Result<bool> {
-        loop {
-            let mut first = [0];
-            if self.source.read(&mut first)? == 0 {
-                return Ok(false);
-            }
-            match self.decoder.init(&mut Cursor::new(first).chain(&mut self.source)) {
-                Ok(()) => {
-                    self.begun = true;
-                    return Ok(true);
-                }
-                Err(FrameDecoderError::ReadFrameHeaderError(ReadFrameHeaderError::SkipFrame {
-                    length,
-                    ..
-                })) => {
-                    io::copy(&mut (&mut self.source).take(u64::from(length)), &mut io::sink())?;
-                }
-                Err(error) => return Err(io::Error::other(error)),
-            }
-        }
     }
 }
 
