@@ -64,17 +64,23 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    /// Begins to take a profile.
+    /// Begins to take a profile. When this returns, its thread is [known](sampler): a dump that
+    /// follows does not ask it.
     ///
     /// # Errors
     /// When no thread can be started.
     pub fn begin(settings: Settings) -> io::Result<Session> {
         let (stop, stopped) = sync_channel(0);
+        let (known, awaited) = sync_channel::<()>(0);
         let builder = thread::Builder::new().name("sigquit-sampler".into()).stack_size(STACK);
         let thread = builder.spawn(move || {
             block_signals();
-            run(&settings, &stopped)
+            let turn = Turn::take()?;
+            drop(known);
+            run(&settings, &stopped, turn)
         })?;
+        // The other end is dropped, whatever comes of the thread.
+        let _ = awaited.recv();
         Ok(Session { stop: Some(stop), thread })
     }
 
@@ -138,8 +144,7 @@ impl Drop for Turn {
     }
 }
 
-fn run(settings: &Settings, stopped: &Receiver<()>) -> io::Result<Profile> {
-    let _turn = Turn::take()?;
+fn run(settings: &Settings, stopped: &Receiver<()>, _turn: Turn) -> io::Result<Profile> {
     let (engine, refused) = match settings.clock {
         Clock::Wall => choose::open_wall(settings.rate)?,
         _ => choose::open(settings.engine, settings.rate, Tasks::ids().len())?,
