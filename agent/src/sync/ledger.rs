@@ -178,7 +178,7 @@ impl Ledger {
             let version = self.version.load(Acquire);
             let seen = self.read_once();
             fence(Acquire);
-            if version % 2 == 0 && self.version.load(Relaxed) == version {
+            if version.is_multiple_of(2) && self.version.load(Relaxed) == version {
                 return Some(seen);
             }
         }
