@@ -140,6 +140,7 @@ impl Book {
     }
 
     /// The caller has taken it, and is the only one that can hold it now.
+    #[cfg(any(feature = "tokio", test))]
     #[inline]
     pub fn take_alone(&self, taken: &'static Location<'static>) -> u32 {
         let place = &self.places[0];

@@ -37,12 +37,14 @@ impl Keeper {
     }
 
     /// The caller has taken it, and is the only one that can hold it now.
+    #[cfg(feature = "tokio")]
     #[inline]
     pub fn hold_alone(&self, taken: &'static Location<'static>) -> Holding<&Book> {
         Holding { at: self.0.take_alone(taken), book: &self.0 }
     }
 
     /// The caller has taken it, or some of it.
+    #[cfg(feature = "tokio")]
     #[inline]
     pub fn hold(&self, taken: &'static Location<'static>) -> Holding<&Book> {
         Holding { at: self.0.take(taken), book: &self.0 }
