@@ -33,8 +33,8 @@ fn read() {
     let (wrapped, tracked) = (std::sync::RwLock::new(0_u64), sigquit::sync::RwLock::new(0_u64));
     print(
         "std::sync::RwLock, read",
-        &mut || drop(black_box(black_box(&wrapped).read().unwrap())),
-        &mut || drop(black_box(black_box(&tracked).read().unwrap())),
+        &mut || _ = black_box(*black_box(&wrapped).read().unwrap()),
+        &mut || _ = black_box(*black_box(&tracked).read().unwrap()),
     );
 }
 
@@ -60,8 +60,8 @@ fn parking_lot() {
     let tracked = lock_api::RwLock::<RawRwLock<parking_lot::RawRwLock>, _>::new(0_u64);
     print(
         "parking_lot::RwLock, read",
-        &mut || drop(black_box(black_box(&wrapped).read())),
-        &mut || drop(black_box(black_box(&tracked).read())),
+        &mut || _ = black_box(*black_box(&wrapped).read()),
+        &mut || _ = black_box(*black_box(&tracked).read()),
     );
 }
 
@@ -76,8 +76,8 @@ fn tokio() {
     let (wrapped, tracked) = (tokio::sync::RwLock::new(0_u64), RwLock::new(0_u64));
     print(
         "tokio::sync::RwLock, read",
-        &mut || drop(black_box(in_one_poll(black_box(&wrapped).read()))),
-        &mut || drop(black_box(in_one_poll(black_box(&tracked).read()))),
+        &mut || _ = black_box(*in_one_poll(black_box(&wrapped).read())),
+        &mut || _ = black_box(*in_one_poll(black_box(&tracked).read())),
     );
     let (wrapped, tracked) = (tokio::sync::Semaphore::new(1), Semaphore::new(1));
     print(

@@ -131,7 +131,7 @@ impl Ledger {
 
     /// The entry of a lock that the thread holds, taken in that way: the last that it entered of
     /// several.
-    #[cfg(any(feature = "lock_api", test))]
+    #[allow(dead_code, reason = "only raw locks do not remember their entry")]
     #[inline]
     pub fn find(&self, lock: u64, how: u8) -> Option<u32> {
         let used = self.used.load(Relaxed);
@@ -148,7 +148,7 @@ impl Ledger {
     }
 
     /// Whether there are holds without an entry.
-    #[cfg(feature = "lock_api")]
+    #[allow(dead_code, reason = "only raw locks do not remember their entry")]
     pub fn has_beyond(&self) -> bool {
         self.beyond.load(Relaxed) > 0
     }

@@ -37,10 +37,14 @@ impl Keeper {
 
     pub fn set_capacity(&self, _: u64) {}
 
+    #[cfg(feature = "tokio")]
+    #[inline]
     pub fn hold_alone(&self, _: &'static Location<'static>) -> Holding<&Book> {
         Holding(PhantomData)
     }
 
+    #[cfg(feature = "tokio")]
+    #[inline]
     pub fn hold(&self, _: &'static Location<'static>) -> Holding<&Book> {
         Holding(PhantomData)
     }

@@ -163,6 +163,10 @@ fn detail(incident: &Incident, cycle: &SeenCycle, victims: &[MemberId]) -> Strin
         "It stands in {}.",
         phrase::list(&cycle.frames(incident)).replace(" and ", ", called by "),
     )];
+    let edge = cycle.cycle.iter().flat_map(|cycle| &cycle.edges).next();
+    let taken =
+        edge.and_then(|edge| phrase::taken(incident, cycle.members[0], cycle.dump(), edge.lock));
+    detail.extend(taken.map(|taken| format!("The lock was {taken}.")));
     if !victims.is_empty() {
         detail.push(format!("Behind it: {}.", phrase::those(incident, victims)));
     }
