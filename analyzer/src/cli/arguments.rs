@@ -15,7 +15,7 @@ use crate::read::{self, Limits};
 #[command(
     name = "sigquit",
     version,
-    about = "Reads thread dumps (its own, HotSpot's, Go's) and names the cause",
+    about = "Reads thread dumps and profiles of many runtimes, and names the cause",
     after_help = "Exit status: 0 done; 1 findings at or above --fail-on; 2 no input could be \
                   understood, or the arguments are wrong."
 )]
