@@ -32,6 +32,10 @@ pub struct Profiler {
 
 /// The rate that is used when none is chosen: not a divisor of common rhythms.
 pub(crate) const RATE: u32 = 99;
+/// That of the flight recorder.
+pub(crate) const RECORDER_RATE: u32 = 19;
+/// More samples a second are no business of a flight recorder.
+pub(crate) const HIGHEST_RECORDER_RATE: u32 = 99;
 /// More samples a second than this disturb more than they show.
 pub(crate) const HIGHEST_RATE: u32 = 10_000;
 
@@ -103,6 +107,7 @@ impl Profiler {
             longest: duration,
             incident: None,
             arguments: false,
+            detail: true,
         };
         let profile = Session::begin(settings).and_then(Session::finish);
         let mut profile = profile.map_err(|error| Error::because(Kind::NoProfile, error))?;
