@@ -35,6 +35,8 @@ mod choose;
 mod engine;
 mod handler;
 mod perf;
+#[cfg(feature = "pprof")]
+mod pprof;
 mod process_timer;
 mod recorder;
 mod ring;

@@ -92,7 +92,8 @@ impl Run {
             self.keep.names.insert(tid, threads::name(tid));
             match self.engine.add(tid) {
                 Ok(()) => {}
-                Err(error) if error.raw_os_error() == Some(libc::ESRCH) => {}
+                // It has ended since.
+                Err(_) if threads::cpu(tid).is_none() => {}
                 Err(_) => self.without_timer.push(tid as u64),
             }
         }

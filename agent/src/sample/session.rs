@@ -14,10 +14,13 @@ use super::recorder::{self, Pause};
 use super::run::Run;
 use crate::profiler::Engine as Kind;
 
-/// How often the ring is emptied: at 1000 samples a second and CPU it holds half as many again.
-const DRAIN: Duration = Duration::from_millis(20);
-/// How often threads are looked for: every so many times that the ring is emptied.
-const LOOK: u32 = 3;
+/// How much time passes between two times that the ring is emptied, at least and at most; in wall
+/// time, where every time is a round, at most.
+const DRAIN: [Duration; 2] = [Duration::from_millis(5), Duration::from_millis(20)];
+/// Samples of one CPU between two times: the ring of one holds four times as many.
+const BETWEEN: u32 = 8;
+/// How often threads are looked for.
+const LOOK: Duration = Duration::from_millis(60);
 /// The sampler's thread unwinds, which does not nest deeply.
 const STACK: usize = 256 << 10;
 
@@ -126,20 +129,33 @@ impl Drop for Turn {
     }
 }
 
+fn drain(settings: &Settings) -> Duration {
+    let [shortest, longest] = DRAIN;
+    match settings.clock {
+        Clock::Wall => longest,
+        _ => (Duration::from_secs(1) * BETWEEN / settings.rate.max(1)).clamp(shortest, longest),
+    }
+}
+
 fn run(settings: &Settings, stopped: &Receiver<()>) -> io::Result<Profile> {
     let _turn = Turn::take()?;
+    #[cfg(feature = "pprof")]
+    if settings.engine == Some(Kind::Pprof) {
+        return super::pprof::profile(settings, stopped);
+    }
     let begun = Instant::now();
     let mut run = Run::begin(settings)?;
-    let mut round = 0;
+    let drain = drain(settings);
+    let mut looked = None;
     loop {
-        if round % LOOK == 0 {
+        if looked.is_none_or(|looked: Instant| looked.elapsed() >= LOOK) {
             run.look();
+            looked = Some(Instant::now());
         }
-        round += 1;
         let rest = settings.longest.saturating_sub(begun.elapsed());
-        let woken = stopped.recv_timeout(DRAIN.min(rest));
+        let woken = stopped.recv_timeout(drain.min(rest));
         run.drain();
-        if woken != Err(RecvTimeoutError::Timeout) || rest <= DRAIN {
+        if woken != Err(RecvTimeoutError::Timeout) || rest <= drain {
             return Ok(run.finish());
         }
     }

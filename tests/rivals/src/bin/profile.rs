@@ -1,7 +1,9 @@
 //! Known shares of CPU time as the crate `pprof` and sigquit's own engines find them, in one run:
-//! `cargo run --release --bin profile`. The workload and the columns are those of sigquit's bench of
-//! the same name; for `pprof`, which counts no losses, the expected samples are the CPU time that the
-//! threads used, times the rate.
+//! `cargo run --release --manifest-path tests/rivals/Cargo.toml --bin profile`.
+//!
+//! The workload is that of sigquit's bench of the same name. `pprof` counts no losses; so here the
+//! samples to be expected are for all the CPU time that the threads used, times the rate. `perf` samples user
+//! mode only: what is missing of its share is time in the kernel, which is much on a busy machine.
 
 #[path = "../../../../agent/benches/shares/mod.rs"]
 mod shares;
