@@ -8,11 +8,18 @@
 //! A second table shows how much more CPU time a piece of work under forty frames takes while its thread is
 //! sampled, and what is used beside it, the sampler's start included: both in hundredths of the
 //! CPU time that was sampled. The first is as noisy as the machine.
+//!
+//! A third shows the same for the flight recorder, which has been on for a while: in hundredths of
+//! the one core that the work uses, process by process in turns with it and without. `in all` is the
+//! CPU time of a process for each piece of work that it has done.
+//!
+//! Each row is a process of its own: what memory one has used another does not find.
 
 mod shares;
 
 use std::error::Error;
 use std::hint::black_box;
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
@@ -33,24 +40,105 @@ const ENGINES: [(&str, Engine); 3] = [
 /// For how long a thread works while it is sampled, and as long while it is not.
 const SAMPLED: Duration = Duration::from_secs(4);
 const DEPTH: u32 = 40;
+/// How often what is sampled is compared with what is not.
+const ROUNDS: usize = 5;
+/// How long the flight recorder has been on before it is measured, and for how long it is.
+const SETTLED: Duration = Duration::from_secs(2);
+const RECORDED: Duration = Duration::from_secs(8);
 
 fn main() -> Result<(), Box<dyn Error>> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let row = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["shares", engine, rate] => shares(named(engine)?, rate.parse()?)?,
+        ["cost", engine, rate] => cost(named(engine)?, rate.parse()?)?,
+        ["recorded"] => recorded()?,
+        _ => return tables(),
+    };
+    println!("{row}");
+    Ok(())
+}
+
+fn named(name: &str) -> Result<Engine, String> {
+    let engine = ENGINES.iter().find(|(known, _)| *known == name).map(|&(_, engine)| engine);
+    engine.ok_or_else(|| format!("{name} is no engine"))
+}
+
+fn tables() -> Result<(), Box<dyn Error>> {
     println!("engine         rate  delivered/expected          lost  error          memory");
-    for rate in [99, 999] {
-        for (name, engine) in ENGINES {
-            match shares(engine, rate) {
-                Ok(row) => println!("{name:<13} {rate:>5}  {row}"),
-                Err(error) => println!("{name:<13} {rate:>5}  {error}"),
-            }
-        }
-    }
+    rows("shares")?;
     println!("\nengine         rate  cost on {DEPTH} frames, of the sampled CPU time");
-    for rate in [99, 999] {
-        for (name, engine) in ENGINES {
-            println!("{name:<13} {rate:>5}  {}", cost(engine, rate)?);
+    rows("cost")?;
+    println!("\nflight recorder, of one core");
+    recorder()
+}
+
+fn rows(table: &str) -> Result<(), Box<dyn Error>> {
+    for rate in ["99", "999"] {
+        for (name, _) in ENGINES {
+            println!("{name:<13} {rate:>5}  {}", in_a_process(&[table, name, rate], "0")?);
         }
     }
     Ok(())
+}
+
+/// The line that this program prints when it is run with these arguments, and a flight recorder
+/// of that rate.
+fn in_a_process(arguments: &[&str], recorder_rate: &str) -> Result<String, Box<dyn Error>> {
+    let mut command = Command::new(std::env::current_exe()?);
+    let output = command.args(arguments).env("SIGQUIT_RECORDER", recorder_rate).output()?;
+    if !output.status.success() {
+        return Err(String::from_utf8_lossy(&output.stderr).into());
+    }
+    Ok(String::from_utf8(output.stdout)?.trim().to_owned())
+}
+
+/// What the flight recorder costs, by processes in turns with it and without.
+fn recorder() -> Result<(), Box<dyn Error>> {
+    let [mut slower, mut in_all, mut beside, mut memory] = [const { Vec::new() }; 4];
+    for _ in 0..ROUNDS {
+        let (without, with) = (one_recorded("0")?, one_recorded("19")?);
+        slower.push(100.0 * (with[0] / without[0] - 1.0));
+        in_all.push(100.0 * (with[1] / without[1] - 1.0));
+        beside.push(100.0 * (with[2] - without[2]));
+        memory.push((with[3] - without[3]) / 1e6);
+    }
+    let [slower, in_all, beside, memory] = [slower, in_all, beside, memory].map(median);
+    println!(
+        "{:<13} {:>5}  {slower:+.2} % on the thread, {beside:.3} % beside it, {in_all:+.2} % in all, \
+         {memory:.1} MB",
+        "best", 19
+    );
+    Ok(())
+}
+
+fn one_recorded(rate: &str) -> Result<[f64; 4], Box<dyn Error>> {
+    let line = in_a_process(&["recorded"], rate)?;
+    let figures: Result<Vec<f64>, _> = line.split(' ').map(str::parse).collect();
+    Ok(figures?.try_into().map_err(|_| "not four figures")?)
+}
+
+/// Works with the flight recorder that the environment asks for. CPU time of a piece of work, on its
+/// thread and of the process, in seconds; what was used beside, of one core; and the most memory, in
+/// bytes.
+fn recorded() -> Result<String, Box<dyn Error>> {
+    sigquit::install()?;
+    let works = |length| {
+        pieces(|| {
+            thread::sleep(length);
+            Ok(())
+        })
+    };
+    works(SETTLED)?;
+    let before = process_cpu();
+    let pieces = works(RECORDED)?;
+    let all = process_cpu() - before;
+    let beside = (all - pieces.cpu) / RECORDED.as_secs_f64();
+    Ok(format!("{} {} {beside} {}", pieces.each(), all / pieces.done.max(1) as f64, resident()))
+}
+
+fn median(mut figures: Vec<f64>) -> f64 {
+    figures.sort_by(f64::total_cmp);
+    figures[figures.len() / 2]
 }
 
 fn shares(engine: Engine, rate: u32) -> Result<String, Box<dyn Error>> {
@@ -93,7 +181,7 @@ fn row(profile: &Profile, used: [f64; 4], grown: u64) -> String {
 /// What a piece of work costs more in CPU time when its thread is sampled; and what is used beside.
 fn cost(engine: Engine, rate: u32) -> Result<String, Box<dyn Error>> {
     let (mut slower, mut beside) = (Vec::new(), Vec::new());
-    for _ in 0..3 {
+    for _ in 0..ROUNDS {
         let plain = pieces(|| {
             thread::sleep(SAMPLED);
             Ok(())
@@ -107,9 +195,7 @@ fn cost(engine: Engine, rate: u32) -> Result<String, Box<dyn Error>> {
         slower.push(sampled.each() / plain.each() - 1.0);
         beside.push((all - sampled.cpu) / sampled.cpu);
     }
-    slower.sort_by(f64::total_cmp);
-    beside.sort_by(f64::total_cmp);
-    let (slower, beside) = (slower[1] * 100.0, beside[1] * 100.0);
+    let (slower, beside) = (median(slower) * 100.0, median(beside) * 100.0);
     Ok(format!("{slower:+.2} % on the thread, {beside:.2} % beside it"))
 }
 

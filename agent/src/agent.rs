@@ -26,6 +26,7 @@ use crate::incident::Incident;
 use crate::options::Options;
 use crate::panic;
 use crate::presence;
+use crate::sample::record;
 use crate::take::Taker;
 use crate::write::{Destination, say};
 
@@ -70,6 +71,7 @@ pub(crate) fn install(options: Options) -> Result<(), Error> {
 /// What can be refused comes first; a thread that is given no capturer ends by itself.
 fn start(options: Options) -> Result<(), Error> {
     let (signal, on_panic) = (options.signal, options.on_panic);
+    let (recorder_rate, arguments) = (options.recorder_rate, options.arguments);
     check_signal(signal)?;
     let destination = Arc::new(Destination::new(options.directory.clone(), options.prefix.clone()));
     let (capturer, awaited) = sync_channel(1);
@@ -83,6 +85,11 @@ fn start(options: Options) -> Result<(), Error> {
     // Without it the agent does all that it does; only `sigquit dump` does not find it.
     if let Err(error) = presence::show(signal, &destination) {
         say(format_args!("`sigquit dump` will not find this process: {error}"));
+    }
+    if recorder_rate > 0
+        && let Err(error) = record(recorder_rate, arguments)
+    {
+        say(format_args!("the flight recorder is off: {error}"));
     }
     Ok(())
 }
@@ -199,6 +206,7 @@ impl Agent {
             None => {
                 let mut incident = self.begin(Trigger::Signal, self.options.dumps);
                 incident.note_requests(signals - 1);
+                incident.ask_for_before();
                 incident.begin_profile(&self.options);
                 self.incident = Some(incident);
             }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::options::Options;
+use crate::profiler::HIGHEST_RECORDER_RATE;
 
 /// An interval longer than this is a mistake.
 const LONGEST: f64 = 86_400.0;
@@ -56,6 +57,12 @@ pub(crate) fn apply(options: &mut Options, read: impl Fn(&str) -> Option<OsStrin
             None => complain("SIGQUIT_PROFILE", value, "a time in seconds, 0 for no profile"),
         }
     }
+    if let Some(value) = read("SIGQUIT_RECORDER") {
+        match value.to_str().and_then(|text| text.trim().parse().ok()) {
+            Some(rate @ 0..=HIGHEST_RECORDER_RATE) => options.recorder_rate = rate,
+            _ => complain("SIGQUIT_RECORDER", value, "samples a second, 0 to 99, such as 19"),
+        }
+    }
     complaints
 }
 
@@ -92,6 +99,7 @@ mod tests {
             ("SIGQUIT_DUMPS", "3"),
             ("SIGQUIT_INTERVAL", "0.25"),
             ("SIGQUIT_PROFILE", "2"),
+            ("SIGQUIT_RECORDER", "19"),
             ("SIGQUIT_STDERR", "1"),
             ("SIGQUIT_TASKS", "0"),
             ("SIGQUIT_OFF", "1"),
@@ -102,6 +110,7 @@ mod tests {
             dumps: 3,
             interval: Duration::from_millis(250),
             profile: Some(Duration::from_secs(2)),
+            recorder_rate: 19,
             stderr: true,
             trace_tasks: false,
             off: true,
@@ -116,11 +125,12 @@ mod tests {
             ("SIGQUIT_DIR", ""),
             ("SIGQUIT_DUMPS", "0"),
             ("SIGQUIT_INTERVAL", "-1"),
+            ("SIGQUIT_RECORDER", "999"),
             ("SIGQUIT_STDERR", "maybe"),
             ("SIGQUIT_OFF", "perhaps"),
         ]);
         assert_eq!(options, Options::default());
-        assert_eq!(complaints.len(), 4, "{complaints:?}");
+        assert_eq!(complaints.len(), 5, "{complaints:?}");
         for bad in ["NaN", "inf", "1e9", "soon", ""] {
             assert_eq!(applied(&[("SIGQUIT_INTERVAL", bad)]).1.len(), 1, "{bad}");
         }

@@ -10,7 +10,7 @@ use sigquit_dump::{Clock, Dump, Names, Nanos, Profile, Trigger};
 use crate::busy::Usage;
 use crate::facts;
 use crate::options::Options;
-use crate::sample::{Session, Settings};
+use crate::sample::{self, Before, Session, Settings};
 use crate::schedule::Schedule;
 use crate::symbolize::{name, name_profile};
 use crate::take::{Sampled, Taker};
@@ -38,6 +38,10 @@ pub(crate) struct Incident {
     usage: Usage,
     /// The profile of the same seconds.
     profile: Option<Session>,
+    /// What the flight recorder was asked for.
+    asked: Option<Before>,
+    /// The minute before, on disk.
+    before: Option<(DumpFile, Profile)>,
 }
 
 impl Incident {
@@ -50,6 +54,20 @@ impl Incident {
             written: Vec::new(),
             usage: Usage::default(),
             profile: None,
+            asked: None,
+            before: None,
+        }
+    }
+
+    /// Asks the flight recorder for the minute before now; before a profile begins.
+    pub fn ask_for_before(&mut self) {
+        self.asked = sample::before();
+    }
+
+    /// Puts that minute on disk, without names.
+    fn keep_before(&mut self) {
+        if let Some(profile) = self.asked.take().and_then(Before::wait) {
+            self.before = self.write_profile(write::BEFORE, profile);
         }
     }
 
@@ -66,6 +84,7 @@ impl Incident {
             longest,
             incident: Some(self.name.to_string()),
             arguments: options.arguments,
+            detail: true,
         };
         match Session::begin(settings) {
             Ok(session) => self.profile = Some(session),
@@ -80,15 +99,19 @@ impl Incident {
             session.stop();
         }
         let finished = session.finish();
-        let mut profile = finished
+        let profile = finished
             .inspect_err(|error| say(format_args!("no profile could be taken: {error}")))
             .ok()?;
-        profile.incident = Some(self.name.to_string());
+        self.write_profile(write::PROFILE, profile)
+    }
+
+    fn write_profile(&self, name: &str, profile: Profile) -> Option<(DumpFile, Profile)> {
+        let profile = Profile { incident: Some(self.name.to_string()), ..profile };
         let write = |out: &mut BufWriter<&File>| sigquit_dump::write_profile(&profile, out);
-        match write::write_new(self.folder.as_deref()?, write::PROFILE, write) {
+        match write::write_new(self.folder.as_deref()?, name, write) {
             Ok(file) => Some((file, profile)),
             Err(error) => {
-                say(format_args!("the profile cannot be written: {error}"));
+                say(format_args!("{name} cannot be written: {error}"));
                 None
             }
         }
@@ -128,6 +151,7 @@ impl Incident {
         let (dump, tasks) = taker.take(series, sampled);
         self.usage = Usage::of(&dump);
         self.keep(dump, &tasks, as_text);
+        self.keep_before();
     }
 
     fn sample(&self, taker: &mut Taker) -> Sampled {
@@ -197,7 +221,12 @@ impl Incident {
         let (files, dumps): (Vec<DumpFile>, Vec<Dump>) =
             std::mem::take(&mut self.written).into_iter().unzip();
         name(dumps, move |place, names| add_names(&files[place], names));
+        let before = self.before.take();
         let Some(folder) = self.folder else { return };
+        if let Some((file, mut profile)) = before {
+            add_names(&file, &name_profile(&mut profile));
+            say(format_args!("the minute before: {}", file.path().display()));
+        }
         if let Some((file, profile)) = profile {
             complete_profile(&folder, &file, profile);
         }

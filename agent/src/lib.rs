@@ -38,6 +38,10 @@
 //! with the feature `flamegraph` the agent leaves `flamegraph.svg` there itself. [`profile`] takes one
 //! when the program asks, [`profiler`] one in wall time, at another rate, or by a chosen [`Engine`].
 //!
+//! With [`Builder::flight_recorder`] CPU time is sampled all the time, at a low rate, and the folder also
+//! holds the minute before the signal, as `before.sigquit`:
+//! `sigquit flamegraph FOLDER --diff FOLDER/before.sigquit` shows what has changed since.
+//!
 //! [`dump_now`] takes one dump. With [`Builder::on_panic`], panics are noted in later dumps, or
 //! bring one of their own that shows what all other threads were doing.
 //!
@@ -55,6 +59,7 @@
 //! | `SIGQUIT_DUMPS` | [`dumps`](Builder::dumps) |
 //! | `SIGQUIT_INTERVAL` | [`interval`](Builder::interval), in seconds, such as `0.5` |
 //! | `SIGQUIT_PROFILE` | [`profile`](Builder::profile), in seconds; `0` for none |
+//! | `SIGQUIT_RECORDER` | [`flight_recorder`](Builder::flight_recorder): its samples a second, such as `19`; `0` for none |
 //! | `SIGQUIT_STDERR=1` | [`stderr`](Builder::stderr): each dump as text, too |
 //! | `SIGQUIT_TASKS=0` | [`trace_tasks`](Builder::trace_tasks): no async task is polled for a dump |
 //! | `SIGQUIT_OFF=1` | all: [`install`] does nothing |
@@ -71,7 +76,7 @@
 //!   same prefix are removed, nothing else ever is.
 //! - When nothing happens, it costs one sleeping thread and some hundred kilobytes of memory; a
 //!   [tracked](task) task costs some nanoseconds a poll.
-//!   There are no timers and no connections.
+//!   There are no timers, unless the flight recorder is on, and no connections.
 //! - Other handlers of SIGQUIT in the program go on working. The realtime signal by which the
 //!   agent asks threads is one that nobody uses; if all are taken, [`install`] fails.
 //!

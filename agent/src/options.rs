@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::error::{Error, Kind};
-use crate::profiler::HIGHEST_RATE;
+use crate::profiler::{HIGHEST_RATE, HIGHEST_RECORDER_RATE, RECORDER_RATE};
 use crate::{agent, environment};
 
 /// What a panic leads to; see [`Builder::on_panic`].
@@ -40,6 +40,8 @@ pub(crate) struct Options {
     /// For how long a series is accompanied by a profile; as long as it lasts when not said.
     pub profile: Option<Duration>,
     pub profile_rate: u32,
+    /// The rate of the flight recorder; 0 for none.
+    pub recorder_rate: u32,
     pub stderr: bool,
     pub signal: i32,
     pub arguments: bool,
@@ -64,6 +66,7 @@ impl Default for Options {
             retention: 20,
             profile: None,
             profile_rate: crate::profiler::RATE,
+            recorder_rate: 0,
             stderr: false,
             signal: SIGQUIT,
             arguments: false,
@@ -147,6 +150,27 @@ impl Builder {
         self
     }
 
+    /// Turns the flight recorder on: CPU time is sampled all the time, so that an incident also shows the
+    /// minute before its signal (`before.sigquit`). Samples in each second of CPU time of each
+    /// thread: 19. Default: off.
+    ///
+    /// It has a thread of its own, wakes four times a second, and keeps no more than two megabytes of
+    /// samples and stacks, so that a minute of very many is cut short; the file says for how long it
+    /// is. To that come the unwind tables and the kernel's ring or ours: half a megabyte a CPU, or four
+    /// in all. With the engine [`Perf`](crate::Engine::Perf) it holds a file descriptor for each
+    /// thread on each CPU, at most a quarter of those that the process may have, and what the user
+    /// may lock for such rings. It pauses while a profile is taken, and then begins anew. Which tasks
+    /// were polled it does not know.
+    pub fn flight_recorder(self) -> Builder {
+        self.flight_recorder_at(RECORDER_RATE)
+    }
+
+    /// The same at another rate, at most 99.
+    pub fn flight_recorder_at(mut self, rate: u32) -> Builder {
+        self.options.recorder_rate = rate;
+        self
+    }
+
     /// How many incident folders of this prefix are kept; older ones are removed. Default: 20.
     pub fn retention(mut self, incidents: usize) -> Builder {
         self.options.retention = incidents;
@@ -206,6 +230,8 @@ impl Options {
             "a series has at least one dump"
         } else if !(1..=HIGHEST_RATE).contains(&self.profile_rate) {
             "a profile has 1 to 10000 samples a second"
+        } else if self.recorder_rate > HIGHEST_RECORDER_RATE {
+            "a flight recorder takes at most 99 samples a second"
         } else if self.retention == 0 {
             "at least one incident has to be kept"
         } else if self.prefix.as_deref().is_some_and(|prefix| !is_file_name(prefix)) {
@@ -235,6 +261,7 @@ mod tests {
             (builder().dumps(0), "dump"),
             (builder().retention(0), "kept"),
             (builder().profile_rate(0), "profile"),
+            (builder().flight_recorder_at(999), "recorder"),
             (builder().prefix(""), "prefix"),
             (builder().prefix("../up"), "prefix"),
             (builder().prefix("a/b"), "prefix"),

@@ -19,6 +19,21 @@ pub enum Engine {
     /// `setitimer(ITIMER_PROF)`, one for the whole process: whoever runs at the tick. Needs SIGPROF
     /// to be unused.
     ProcessTimer,
+    /// The crate `pprof`, for those who use it already and want its samples in this form. It is used
+    /// only when it is named. Its limits, of version 0.15:
+    ///
+    /// - Its handler unwinds with the C runtime's unwinder, which is not made for that: under panics,
+    ///   backtraces and `dlopen` at a high rate it has crashed processes.
+    /// - A sample that comes while another thread takes one is dropped, and not counted: what is
+    ///   delivered of what is to be expected is all that tells.
+    /// - `setitimer(ITIMER_PROF)` brings no more than one sample a tick of the kernel, 100 to 1000 a
+    ///   second, whatever the rate; each weighs one.
+    /// - Stacks are cut at 128 frames, on the side of the root, and not marked.
+    /// - It takes some hundred megabytes while it runs, and names frames before the profile is there.
+    /// - Threads are known by their names, not their numbers; samples have no times, no tasks and
+    ///   no registers.
+    #[cfg(feature = "pprof")]
+    Pprof,
 }
 
 /// How a profile is to be taken; made by [`profiler`](crate::profiler).
@@ -32,6 +47,10 @@ pub struct Profiler {
 
 /// The rate that is used when none is chosen: not a divisor of common rhythms.
 pub(crate) const RATE: u32 = 99;
+/// That of the flight recorder.
+pub(crate) const RECORDER_RATE: u32 = 19;
+/// More samples a second are no business of a flight recorder.
+pub(crate) const HIGHEST_RECORDER_RATE: u32 = 99;
 /// More samples a second than this disturb more than they show.
 pub(crate) const HIGHEST_RATE: u32 = 10_000;
 
@@ -76,8 +95,8 @@ impl Profiler {
     /// is no error.
     ///
     /// # Errors
-    /// When the rate is 0 or above 10000, an engine was chosen for wall time, no engine can be used, a profile is being taken already,
-    /// or this is not Linux on x86_64.
+    /// When the rate is 0 or above 10000, an engine was chosen for wall time, no engine can be used,
+    /// a profile is being taken already, or this is not Linux on x86_64.
     pub fn run(self, duration: Duration) -> Result<Profile, Error> {
         if !(1..=HIGHEST_RATE).contains(&self.rate) {
             let complaint = format!("a rate is a number from 1 to {HIGHEST_RATE}");
@@ -103,6 +122,7 @@ impl Profiler {
             longest: duration,
             incident: None,
             arguments: false,
+            detail: true,
         };
         let profile = Session::begin(settings).and_then(Session::finish);
         let mut profile = profile.map_err(|error| Error::because(Kind::NoProfile, error))?;

@@ -12,7 +12,7 @@ use crate::facts::{self, Tasks};
 use crate::options::Options;
 use crate::owner::Answers;
 use crate::panic;
-use crate::sample::sampler;
+use crate::sample::samplers;
 use crate::sync;
 use crate::task::{self, TaskDump, Tracer};
 use crate::unwind::{Unwinder, Unwound};
@@ -69,10 +69,7 @@ impl Taker {
         let (locked, booked) = (sync::look(), sync::look_at_books());
         #[cfg(feature = "tracing")]
         let in_spans = crate::spans::running();
-        let options = capture::Options {
-            deadline: self.deadline,
-            leave_out: sampler().into_iter().collect(),
-        };
+        let options = capture::Options { deadline: self.deadline, leave_out: samplers() };
         let unwinder = &mut self.unwinder;
         let mut answers = Answers::default();
         let captured = self.capturer.capture(&options, &maps, &mut |answer: Answer<'_>| {
@@ -144,7 +141,8 @@ impl Taker {
     /// long as the budget lasts.
     pub fn sample(&mut self, since: &Usage, budget: Duration) -> Sampled {
         let mut busy = Usage::read().busy_since(since);
-        busy.retain(|&tid| tid != self.own && Some(tid) != sampler());
+        let samplers = samplers();
+        busy.retain(|tid| *tid != self.own && !samplers.contains(tid));
         if busy.is_empty() {
             return Sampled::new();
         }

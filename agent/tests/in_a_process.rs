@@ -15,7 +15,7 @@ use std::thread;
 use std::time::Duration;
 
 use sigquit::OnPanic;
-use sigquit::dump::{Dump, LockKind, NoticeKind, Thread, Trigger, Truncation};
+use sigquit::dump::{Dump, LockKind, NoticeKind, Profile, Thread, Trigger, Truncation};
 
 const FOLDER: &str = "FOLDER_OF_THE_TEST";
 
@@ -363,6 +363,80 @@ fn a_series_is_accompanied_by_a_profile_of_the_same_seconds() {
     let spinner = profile.threads.iter().position(|thread| thread.name == "spinner").unwrap();
     assert!(weights[spinner] * 2 > weights.iter().sum(), "{}", profile.summary());
     assert!(profile.folded().iter().any(|line| line.contains("in_a_process::spins_in_a_series")));
+}
+
+#[test]
+#[ignore = "a program for the test below"]
+fn does_something_else_when_it_is_asked() {
+    sigquit::builder()
+        .dumps(2)
+        .interval(Duration::from_millis(400))
+        .flight_recorder()
+        .install()
+        .unwrap();
+    let (changed, change) = std::sync::mpsc::channel();
+    let work = move || {
+        works_before();
+        changed.send(()).unwrap();
+        loop {
+            works_during();
+        }
+    };
+    thread::Builder::new().name("worker".into()).spawn(work).unwrap();
+    change.recv().unwrap();
+    println!("\nready");
+    std::io::stdout().flush().unwrap();
+    std::io::stdin().lines().for_each(drop);
+}
+
+/// Works until its thread has used a second.
+#[inline(never)]
+fn works_before() {
+    let mut used = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    while used.tv_sec < 1 {
+        std::hint::black_box((0..100_000_u64).fold(1, |sum: u64, n| sum.wrapping_mul(31) ^ n));
+        // SAFETY: writes one timespec, which is ours.
+        unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &mut used) };
+    }
+}
+
+#[inline(never)]
+fn works_during() {
+    std::hint::black_box((0..100_000_u64).fold(7, |sum: u64, n| sum.wrapping_mul(37) ^ n));
+}
+
+#[test]
+fn the_flight_recorder_shows_what_was_before_the_signal() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut running =
+        Running::start(program("does_something_else_when_it_is_asked", folder.path()));
+    running.quit();
+    let before = running.await_line("the minute before: ");
+    let during = running.await_line("profile: ");
+    let said = running.await_line("complete");
+    running.end();
+    let read = |said: &str| {
+        let path = said.split_once(": /").map(|(_, path)| format!("/{}", path.trim())).unwrap();
+        let (mut profiles, warnings) =
+            sigquit::dump::read_profiles(&fs::read(path).unwrap()).unwrap();
+        assert_eq!(warnings, []);
+        profiles.remove(0)
+    };
+    let (before, during) = (read(&before), read(&during));
+    assert!(before.before && !during.before && before.incident == during.incident, "{said}");
+    let weight = |profile: &Profile, function: &str| -> u64 {
+        let folded = profile.folded();
+        let of = folded.iter().filter(|line| line.contains(function));
+        of.filter_map(|line| line.rsplit_once(' ')?.1.parse::<u64>().ok()).sum()
+    };
+    let all: u64 = before.weights().iter().sum();
+    assert!(weight(&before, "::works_before") * 4 > all * 3, "{:#?}", before.folded());
+    assert!(before.delivery.share().unwrap() > 0.5, "{}", before.summary());
+    assert_eq!(weight(&during, "::works_before"), 0, "{:#?}", during.folded());
+    assert!(weight(&during, "::works_during") > 0, "{}", during.summary());
+    let dumps = dumps_below(folder.path());
+    let unanswered = |dump: &Dump| dump.threads.iter().any(|thread| thread.unanswered.is_some());
+    assert!(!dumps.iter().any(unanswered), "the recorder is not asked");
 }
 
 #[test]

@@ -91,6 +91,12 @@ fn the_process_timer_finds_who_burns_and_where() {
     finds_who_burns(Engine::ProcessTimer, "process-timer");
 }
 
+#[cfg(feature = "pprof")]
+#[test]
+fn the_crate_pprof_finds_who_burns_and_where() {
+    finds_who_burns(Engine::Pprof, "pprof");
+}
+
 #[test]
 fn in_wall_time_who_waits_is_seen_as_long_as_who_works() {
     let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(|lock| lock.into_inner());

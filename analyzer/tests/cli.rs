@@ -11,8 +11,8 @@ use std::process::{Command, Stdio};
 use serde_json::Value;
 use sigquit_analyzer::cli;
 use sigquit_dump::{
-    Dump, Frame, Lock, LockKind, Nanos, Owner, OwnerSource, Process, Runtime, Symbol, Thread,
-    ThreadState, Wait, WaitFor,
+    Dump, Frame, Lock, LockKind, Nanos, Owner, OwnerSource, Process, Profile, ProfileBuilder,
+    Runtime, Sample, Stack, Symbol, Thread, ThreadState, Wait, WaitFor,
 };
 
 /// What a run of the command left.
@@ -382,6 +382,33 @@ fn samples_of_any_tool_are_drawn_and_compared() {
     let files = [path(&folder, "before"), path(&folder, "after")].map(OsString::from);
     let compared = run(against.chain(files));
     assert!(compared.out.contains("+30.00%"), "{}", compared.out);
+}
+
+#[test]
+fn what_was_before_an_incident_is_compared_with_but_not_mixed_into_it() {
+    let profile = |folded: &str, before| {
+        let mut building = ProfileBuilder::new(Profile { before, ..Profile::default() });
+        for line in folded.lines() {
+            let (function, weight) = line.split_once(' ').unwrap();
+            let symbols = vec![Symbol { function: function.into(), ..Symbol::default() }];
+            let frames = vec![building.frame(Frame { symbols, ..Frame::default() })];
+            let stack = building.stack(Stack::from(frames));
+            let (thread, weight) = (building.thread(Some(1), "w"), weight.parse().unwrap());
+            building.sample(Sample { thread, task: None, stack, weight, time: Nanos(0) });
+        }
+        let mut bytes = Vec::new();
+        sigquit_dump::write_profile(&building.profile, &mut bytes).unwrap();
+        bytes
+    };
+    let (before, during) = (profile("price 60\nidle 40", true), profile("price 9\nidle 1", false));
+    let folder = folder(&[("before.sigquit", &before), ("profile.sigquit", &during)]);
+    let whole = OsString::from(folder.path());
+    let drawn = run([OsString::from("flamegraph"), whole.clone()]);
+    assert!(drawn.out.contains("price (9 samples, 90.00%)"), "{}", drawn.out);
+    let before = path(&folder, "before.sigquit").into();
+    let compared = run(["flamegraph".into(), whole, "--diff".into(), before]);
+    assert!(compared.out.contains("+30.00%"), "{}", compared.out);
+    assert!(compared.out.contains("before the incident"), "{}", compared.out);
 }
 
 #[test]

@@ -81,6 +81,10 @@ impl Profile {
         if let (Some(expected), Some(share)) = (delivery.expected, delivery.share()) {
             parts[0] += &format!(" of {expected:.0} expected ({:.0} %)", share * 100.0);
         }
+        if self.before {
+            let length = self.duration.as_secs_f64();
+            parts.push(format!("the {length:.0} s before the incident"));
+        }
         let counted = delivery.expected.is_some();
         let count =
             |count: u64, what: &str| (counted || count > 0).then(|| format!("{count} {what}"));

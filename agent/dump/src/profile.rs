@@ -18,6 +18,9 @@ pub struct Profile {
     /// The incident that it belongs to, by name: equal to that of the dumps of the same series.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub incident: Option<String>,
+    /// It shows the time before that incident, up to its first dump, and not that of the dumps.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub before: bool,
     /// For how long it was taken, in wall time; 0 when that is not known.
     #[serde(default)]
     pub duration: Nanos,
@@ -301,5 +304,56 @@ impl ProfileBuilder {
         let stack = &self.profile.dump.stacks[sample.stack.0 as usize];
         delivery.truncated += u64::from(stack.truncated.is_some());
         self.profile.samples.push(sample);
+    }
+
+    /// Keeps those samples that are wanted, and of all else what they refer to. What was delivered is
+    /// counted anew.
+    pub fn retain(&mut self, wanted: impl Fn(&Sample) -> bool) {
+        let Profile { dump, threads, samples, delivery, .. } = &mut self.profile;
+        let (frames, stacks) = (std::mem::take(&mut dump.frames), std::mem::take(&mut dump.stacks));
+        let (threads, samples) = (std::mem::take(threads), std::mem::take(samples));
+        (delivery.taken, delivery.weight, delivery.truncated) = (0, 0, 0);
+        *self = ProfileBuilder::new(std::mem::take(&mut self.profile));
+        let mut moved: HashMap<StackId, StackId> = HashMap::new();
+        for sample in samples.into_iter().filter(wanted) {
+            let stack = *moved.entry(sample.stack).or_insert_with_key(|id| {
+                let mut stack = stacks[id.0 as usize].clone();
+                for id in &mut stack.frames {
+                    *id = self.frame(frames[id.0 as usize].clone());
+                }
+                self.stack(stack)
+            });
+            let thread = &threads[sample.thread as usize];
+            let thread = self.thread(thread.os_id, &thread.name);
+            self.sample(Sample { thread, stack, ..sample });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_no_sample_that_is_kept_refers_to_is_forgotten() {
+        let mut building = ProfileBuilder::default();
+        for (time, name, address) in [(0, "old", 1), (1, "old", 2), (2, "new", 3), (3, "new", 3)] {
+            let frames = [address, 9].map(|address| {
+                building.frame(Frame { address: Some(address), ..Frame::default() })
+            });
+            let truncated = Some(Truncation::InputEnded);
+            let stack = Stack { frames: frames.to_vec(), truncated, ..Stack::default() };
+            let (stack, thread) = (building.stack(stack), building.thread(Some(7), name));
+            let time = Nanos(time);
+            building.sample(Sample { thread, task: None, stack, weight: 2, time });
+        }
+        building.retain(|sample| sample.time >= Nanos(2));
+        let Profile { dump, threads, samples, delivery, .. } = &building.profile;
+        let addresses: Vec<_> = dump.frames.iter().map(|frame| frame.address).collect();
+        assert_eq!((addresses, dump.stacks.len()), (vec![Some(3), Some(9)], 1));
+        assert_eq!((threads.len(), threads[0].name.as_str(), samples.len()), (1, "new", 2));
+        assert_eq!((delivery.taken, delivery.weight, delivery.truncated), (2, 4, 2));
+        let address = Some(9);
+        assert_eq!(building.frame(Frame { address, ..Frame::default() }), FrameId(1), "known");
     }
 }

@@ -17,6 +17,8 @@ impl Kind {
             Kind::Perf => Perf::NAME,
             Kind::ThreadTimers => ThreadTimers::NAME,
             Kind::ProcessTimer => ProcessTimer::NAME,
+            #[cfg(feature = "pprof")]
+            Kind::Pprof => super::pprof::NAME,
         }
     }
 
@@ -25,6 +27,8 @@ impl Kind {
             Kind::Perf => Box::new(Perf::open(rate, threads)?),
             Kind::ThreadTimers => Box::new(ThreadTimers::open(rate)?),
             Kind::ProcessTimer => Box::new(ProcessTimer::open(rate)?),
+            #[cfg(feature = "pprof")]
+            Kind::Pprof => return Err(io::ErrorKind::Unsupported.into()),
         })
     }
 }

@@ -27,17 +27,25 @@
 //!   samples weigh the same, together what the process has used.
 //!
 //! In wall time there is one engine, `rounds`: see [`wall`].
+//!
+//! [The flight recorder](recorder) uses the same, all the time and at a low rate, and pauses while
+//! a profile is taken.
 
 mod choose;
 mod engine;
 mod handler;
 mod perf;
+#[cfg(feature = "pprof")]
+mod pprof;
 mod process_timer;
+mod recorder;
 mod ring;
+mod run;
 mod session;
 mod signal;
 mod thread_timers;
 mod threads;
 mod wall;
 
-pub(crate) use session::{Session, Settings, sampler};
+pub(crate) use recorder::{Before, before, record};
+pub(crate) use session::{Session, Settings, samplers};

@@ -5,6 +5,7 @@ use std::io;
 
 use sigquit_dump::Nanos;
 
+use super::session::samplers;
 use crate::facts::{self, Tasks};
 
 /// The clock of a thread's CPU time, by the kernel's number of the thread.
@@ -34,15 +35,17 @@ struct Seen {
 #[derive(Debug, Default)]
 pub(super) struct Threads {
     seen: HashMap<i32, Seen>,
+    /// What those used that have been forgotten.
+    forgotten: u64,
 }
 
 impl Threads {
-    /// Looks again: who is new, and who is gone. The caller's own thread is left out.
+    /// Looks again: who is new, and who is gone. The threads that take samples are left out.
     pub fn look(&mut self) -> (Vec<i32>, Vec<i32>) {
-        let own = crate::agent::current_thread();
+        let samplers = samplers();
         self.seen.values_mut().for_each(|seen| seen.here = false);
         let mut new = Vec::new();
-        for tid in Tasks::ids().into_iter().filter(|&tid| tid != own) {
+        for tid in Tasks::ids().into_iter().filter(|tid| !samplers.contains(tid)) {
             let Some(now) = cpu(tid) else { continue };
             self.seen
                 .entry(tid)
@@ -65,7 +68,18 @@ impl Threads {
     pub fn used_by_all_but(&self, tids: &[u64]) -> Nanos {
         let counts = |tid: &i32| !tids.contains(&(*tid as u64));
         let used = self.seen.iter().filter(|(tid, _)| counts(tid));
-        Nanos(used.map(|(_, seen)| seen.last - seen.first).sum())
+        Nanos(self.forgotten + used.map(|(_, seen)| seen.last - seen.first).sum::<u64>())
+    }
+
+    /// Forgets those that are gone. What they used still counts, but for some of them.
+    pub fn forget_gone(&mut self, but: &[u64]) {
+        let forgotten = &mut self.forgotten;
+        self.seen.retain(|&tid, seen| {
+            if !seen.here && !but.contains(&(tid as u64)) {
+                *forgotten += seen.last - seen.first;
+            }
+            seen.here
+        });
     }
 }
 
@@ -139,5 +153,8 @@ mod tests {
         thread.join().unwrap();
         while !threads.look().1.contains(&tid) {}
         assert!(threads.used(tid).is_some());
+        let used = threads.used_by_all_but(&[]);
+        threads.forget_gone(&[]);
+        assert_eq!((threads.used(tid), threads.used_by_all_but(&[])), (None, used));
     }
 }

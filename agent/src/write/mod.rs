@@ -7,6 +7,7 @@
 //!         dump-2.sigquit
 //!         profile.sigquit                        where the CPU time of these seconds went
 //!         flamegraph.svg                         the same as a picture
+//!         before.sigquit                         the minute before, when there is a flight recorder
 //! ```
 //!
 //! Nothing that exists is written to or replaced. What cannot be written goes to standard error
@@ -30,6 +31,7 @@ pub(crate) use retention::remove_oldest;
 pub(crate) use stderr::{Stderr, say};
 pub(crate) use text::text;
 
-/// The file of an incident's profile, and that of its picture.
+/// The file of an incident's profile, that of the minute before it, and that of its picture.
 pub(crate) const PROFILE: &str = "profile.sigquit";
+pub(crate) const BEFORE: &str = "before.sigquit";
 pub(crate) const FLAMEGRAPH: &str = "flamegraph.svg";

@@ -33,7 +33,7 @@ fn is_untouched(folder: &Path) -> bool {
 fn is_ours(file: &str) -> bool {
     let whole = file.strip_prefix('.').and_then(|file| file.strip_suffix(".partial"));
     let file = whole.unwrap_or(file);
-    if file == super::PROFILE || file == super::FLAMEGRAPH {
+    if [super::PROFILE, super::BEFORE, super::FLAMEGRAPH].contains(&file) {
         return true;
     }
     let number = file.strip_prefix("dump-");
@@ -96,7 +96,8 @@ mod tests {
     #[test]
     fn the_agent_knows_its_own_files() {
         assert!(is_ours("dump-12.sigquit") && is_ours(".dump-1.sigquit.partial"));
-        assert!(is_ours("profile.sigquit") && is_ours(".flamegraph.svg.partial"));
+        assert!(is_ours("profile.sigquit") && is_ours("before.sigquit"));
+        assert!(is_ours(".flamegraph.svg.partial"));
         for other in ["dump-.sigquit", "dump-1.sigquit.bak", "dump-x.sigquit", ".dump-1.sigquit"] {
             assert!(!is_ours(other), "{other}");
         }

@@ -71,7 +71,8 @@ fn convert(profile: &Profile, to: To, out: &mut dyn Write) -> io::Result<()> {
 }
 
 /// The samples that paths name, in one: their profiles, or their dumps when there is no profile.
-/// Nothing, and said, when there is neither.
+/// What was before an incident is left out beside what was during one. Nothing, and said, when
+/// there is none of these.
 fn profile(reading: &Reading, surroundings: &Surroundings, err: &mut dyn Write) -> Option<Profile> {
     let progress = Progress::start(surroundings.stderr_is_terminal, "reading");
     let read = read_all(reading, &progress);
@@ -89,9 +90,10 @@ fn profile(reading: &Reading, surroundings: &Surroundings, err: &mut dyn Write) 
 }
 
 fn profiles(mut inputs: Vec<Input>) -> Vec<Profile> {
-    let profiles: Vec<Profile> =
-        inputs.iter_mut().flat_map(|input| std::mem::take(&mut input.profiles)).collect();
-    if !profiles.is_empty() {
+    let profiles = inputs.iter_mut().flat_map(|input| std::mem::take(&mut input.profiles));
+    let (before, during): (Vec<Profile>, Vec<Profile>) =
+        profiles.partition(|profile| profile.before);
+    if let Some(profiles) = [during, before].into_iter().find(|some| !some.is_empty()) {
         return profiles;
     }
     inputs.into_iter().flat_map(|input| input.dumps).map(profile_of_dump).collect()

@@ -262,6 +262,8 @@ pub fn incidents(inputs: Vec<Input>) -> Vec<Incident> {
     for (index, profile) in profiles {
         let beside = incidents.iter_mut().find(|incident| is_of(&profile, incident));
         match beside {
+            // What was before the incident is no evidence of it.
+            Some(_) if profile.before => {}
             Some(incident) => incident.profile = Some(profile),
             None => incidents.push(alone(index, profile)),
         }
@@ -269,11 +271,12 @@ pub fn incidents(inputs: Vec<Input>) -> Vec<Incident> {
     (1..).zip(incidents).map(|(number, incident)| finish(number, incident)).collect()
 }
 
-/// Whether a profile was taken beside the dumps of an incident that has none yet.
+/// Whether a profile was taken before the dumps of an incident, or beside those of one that has
+/// none yet.
 fn is_of(profile: &Profile, incident: &Incident) -> bool {
     let name = |dump: &Dump| dump.series.as_ref().map(|series| series.incident.clone());
     profile.incident.is_some()
-        && incident.profile.is_none()
+        && (profile.before || incident.profile.is_none())
         && incident.dumps.iter().any(|dump| name(dump) == profile.incident)
 }
 
