@@ -70,8 +70,8 @@ impl Cluster {
 /// Normalized functions by number, whatever line the call was at.
 #[derive(Default)]
 struct Functions {
-    of_call: HashMap<CallId, u32>,
-    known: HashMap<String, u32>,
+    of_call: HashMap<CallId, u32, RandomState>,
+    known: HashMap<String, u32, RandomState>,
     names: Vec<String>,
     /// Whether it is the program's own.
     own: Vec<bool>,
@@ -133,7 +133,7 @@ impl StateClass {
 
 #[derive(Default)]
 struct Gathered {
-    stacks: HashMap<Vec<u32>, usize>,
+    stacks: HashMap<Vec<u32>, usize, RandomState>,
     places: HashMap<Place, usize, RandomState>,
     groups: Vec<Group>,
 }

@@ -48,6 +48,17 @@ pub struct Incident {
     member_of: Vec<Vec<MemberId>>,
     /// For each dump: who waits for whom.
     wait_for: Vec<WaitForGraph>,
+    /// For each dump: who is idle.
+    idle: Vec<Idleness>,
+}
+
+/// Who is idle in one dump: asked for often, so found once.
+#[derive(Debug)]
+struct Idleness {
+    /// For each thread why it is idle, when it is.
+    of_thread: Vec<Option<Idle>>,
+    /// How many are not idle.
+    busy: usize,
 }
 
 /// The number of a member within its incident.
@@ -121,6 +132,11 @@ impl Incident {
 
     /// Why a member is idle in one dump, when it is. The idle are never evidence.
     pub fn idle(&self, id: MemberId, dump: usize) -> Option<Idle> {
+        let thread = (*self.member(id).seen.get(dump)?)?;
+        self.idle.get(dump)?.of_thread[thread]
+    }
+
+    fn find_idle(&self, id: MemberId, dump: usize) -> Option<Idle> {
         if self.task(id, dump).is_some() {
             return self.task_wait(id, dump)?.idle();
         }
@@ -136,7 +152,7 @@ impl Incident {
 
     /// How many members a dump shows that are not idle: those of whom a share can be said.
     pub fn busy(&self, dump: usize) -> usize {
-        self.shown(dump).filter(|&id| self.idle(id, dump).is_none()).count()
+        self.idle[dump].busy
     }
 
     /// What a member is doing in one dump.
@@ -313,7 +329,17 @@ fn finish(number: usize, mut incident: Incident) -> Incident {
     find_members(&mut incident);
     doubt::take_back(&mut incident);
     incident.wait_for = incident.dumps.iter().map(WaitForGraph::new).collect();
+    incident.idle = (0..incident.dumps.len()).map(|dump| Idleness::of(&incident, dump)).collect();
     incident
+}
+
+impl Idleness {
+    fn of(incident: &Incident, dump: usize) -> Idleness {
+        let members = incident.member_of[dump].iter();
+        let of_thread: Vec<_> = members.map(|&id| incident.find_idle(id, dump)).collect();
+        let busy = of_thread.iter().filter(|idle| idle.is_none()).count();
+        Idleness { of_thread, busy }
+    }
 }
 
 fn recognize_waits(incident: &mut Incident) {
@@ -392,7 +418,7 @@ fn member_id(runtime: Runtime, thread: &Thread) -> String {
 }
 
 fn intern_calls(incident: &mut Incident) {
-    let mut known: HashMap<Call, CallId> = HashMap::new();
+    let mut known: HashMap<Call, CallId, RandomState> = HashMap::default();
     let sampled = incident.profile.as_ref().map(|profile| &profile.dump);
     for dump in incident.dumps.iter().chain(sampled) {
         let mut stacks = Vec::with_capacity(dump.stacks.len());
@@ -408,7 +434,7 @@ fn intern_calls(incident: &mut Incident) {
 fn calls_of(
     dump: &Dump,
     stack: &Stack,
-    known: &mut HashMap<Call, CallId>,
+    known: &mut HashMap<Call, CallId, RandomState>,
     calls: &mut Vec<Call>,
 ) -> Vec<(CallId, u32)> {
     let mut ids = Vec::with_capacity(stack.frames.len());

@@ -10,7 +10,11 @@ use sigquit_dump::{Dump, Frame, FrameId, Stack, StackId, Truncation};
 #[derive(Debug, Default)]
 pub(super) struct Kept {
     hasher: RandomState,
-    frames: HashTable<Met>,
+    /// Places in `met`.
+    frames: HashTable<u32>,
+    met: Vec<Met>,
+    /// The frame that was met last in the stack that is being read.
+    last: Option<u32>,
     stacks: HashTable<StackId>,
 }
 
@@ -18,15 +22,47 @@ pub(super) struct Kept {
 struct Met {
     texts: (Box<str>, Box<str>),
     id: FrameId,
+    /// What came after it when it was met last: most likely it comes again.
+    next: Option<u32>,
 }
 
 type Texts<'t> = (&'t str, &'t str);
 
 impl Kept {
-    /// The frame of those texts, when it was met.
-    pub fn known(&self, texts: Texts) -> Option<FrameId> {
-        let met = self.frames.find(hash(&self.hasher, texts), |met| met.is(texts))?;
-        Some(met.id)
+    /// Another stack begins.
+    pub fn begin(&mut self) {
+        self.last = None;
+    }
+
+    /// The texts of the frame that came next when the last one was met before: to compare with
+    /// is faster than to look for.
+    pub fn guess(&self) -> Option<Texts<'_>> {
+        let met = &self.met[self.next()? as usize];
+        Some((&met.texts.0, &met.texts.1))
+    }
+
+    /// The guess was right: its frame.
+    pub fn take_guess(&mut self) -> Option<FrameId> {
+        self.last = self.next();
+        Some(self.met[self.last? as usize].id)
+    }
+
+    fn next(&self) -> Option<u32> {
+        self.met[self.last? as usize].next
+    }
+
+    /// The frame of those texts, when it was met, as the next one of the stack.
+    pub fn known(&mut self, texts: Texts) -> Option<FrameId> {
+        let place = self.find(texts)?;
+        if let Some(last) = self.last.replace(place) {
+            self.met[last as usize].next = Some(place);
+        }
+        Some(self.met[place as usize].id)
+    }
+
+    fn find(&self, texts: Texts) -> Option<u32> {
+        let is = |&place: &u32| self.met[place as usize].is(texts);
+        self.frames.find(hash(&self.hasher, texts), is).copied()
     }
 
     /// The frame of those texts; a new one is read only when they are.
@@ -36,14 +72,18 @@ impl Kept {
         texts: Texts,
         read: impl FnOnce() -> Frame,
     ) -> FrameId {
-        if let Some(known) = self.known(texts) {
-            return known;
+        if let Some(place) = self.find(texts) {
+            return self.met[place as usize].id;
         }
         let id = dump.intern_frame(read());
-        let met = Met { texts: (texts.0.into(), texts.1.into()), id };
-        let Kept { hasher, frames, .. } = self;
-        let rehash = |met: &Met| hash(hasher, (&met.texts.0, &met.texts.1));
-        frames.insert_unique(hash(hasher, texts), met, rehash);
+        let Kept { hasher, frames, met, .. } = self;
+        let place = met.len() as u32;
+        met.push(Met { texts: (texts.0.into(), texts.1.into()), id, next: None });
+        let rehash = |&place: &u32| {
+            let (first, second) = &met[place as usize].texts;
+            hash(hasher, (first, second))
+        };
+        frames.insert_unique(hash(hasher, texts), place, rehash);
         id
     }
 
@@ -101,5 +141,23 @@ mod tests {
         assert_ne!(whole, cut);
         assert_eq!(kept.stack(&mut dump, &[a, b], None), whole);
         assert_eq!((dump.frames.len(), dump.stacks.len()), (3, 2));
+    }
+
+    #[test]
+    fn what_came_next_is_guessed() {
+        let (mut dump, mut kept) = (Dump::default(), Kept::default());
+        for text in ["a", "b", "c"] {
+            kept.frame(&mut dump, (text, ""), || Frame::named(Symbol::function(text)));
+        }
+        for (second, guess) in [("b", None), ("c", Some(("b", ""))), ("b", Some(("c", "")))] {
+            kept.begin();
+            assert_eq!(kept.guess(), None);
+            assert_eq!(kept.known(("a", "")), Some(FrameId(0)));
+            assert_eq!(kept.guess(), guess);
+            kept.known((second, ""));
+        }
+        kept.begin();
+        kept.known(("a", ""));
+        assert_eq!((kept.take_guess(), kept.take_guess()), (Some(FrameId(1)), None));
     }
 }

@@ -121,6 +121,7 @@ impl<'t> Building<'t> {
     /// A goroutine begins.
     pub fn goroutine(&mut self, line: u64, header: Header<'t>) {
         self.close();
+        self.kept.begin();
         let frames = std::mem::take(&mut self.spare);
         let may_wait = wait::may_wait(header.state);
         let header = Some(header);
@@ -134,9 +135,21 @@ impl<'t> Building<'t> {
         if open.over || open.ancestors || open.pending.is_some() || self.race.is_some() {
             return false;
         }
-        let Some(place) = frame::place_of_known(second) else { return false };
-        let Some(call) = frame::split(first) else { return self.known_creator(first, place) };
-        let Some(id) = self.kept.known((call.function, place)) else { return false };
+        let guessed = self
+            .kept
+            .guess()
+            .and_then(|(function, place)| frame::is(first, second, function, place));
+        let (call, id) = match guessed {
+            Some(call) => (call, self.kept.take_guess()),
+            None => {
+                let Some(place) = frame::place_of_known(second) else { return false };
+                let Some(call) = frame::split(first) else {
+                    return self.known_creator(first, place);
+                };
+                (call, self.kept.known((call.function, place)))
+            }
+        };
+        let Some(id) = id else { return false };
         let of_library = self.of_library.get(id.0 as usize).copied().unwrap_or(true);
         self.locks.hands.note(call.arguments, open.frames.len(), of_library);
         open.push(id, call);

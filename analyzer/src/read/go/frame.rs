@@ -33,6 +33,27 @@ pub(super) fn split(text: &str) -> Option<Call<'_>> {
     Some(Call { function: &text[..open], arguments: &inside[open + 1..] })
 }
 
+/// Whether two lines are the call of that function at that place, and then the call.
+///
+/// ```text
+/// main.(*PriceBook).load(0xc0000644c0, {0x6ea7d1, 0x2})
+///     /srv/app/main.go:39 +0xf1
+/// ```
+pub(super) fn is<'t>(
+    first: &'t str,
+    second: &str,
+    function: &str,
+    place: &str,
+) -> Option<Call<'t>> {
+    let arguments = first.strip_prefix(function)?.strip_prefix('(')?.strip_suffix(')')?;
+    let after = second.strip_prefix('\t')?.strip_prefix(place)?;
+    let ends =
+        after.is_empty() || [" +0x", " fp=0x", " pc=0x"].iter().any(|it| after.starts_with(it));
+    let is_whole = memchr::memchr(b'(', arguments.as_bytes()).is_none();
+    (ends && is_whole && !place.is_empty())
+        .then_some(Call { function: &first[..function.len()], arguments })
+}
+
 /// The file and the line in what may be the line of a place.
 pub(super) fn place_of_known(text: &str) -> Option<&str> {
     let bytes = text.as_bytes();
@@ -195,6 +216,22 @@ mod tests {
         for text in ["{\"level\":\"info\"}", "retrying (3)", "see main.go (12)", "exit(1)", ")", ""]
         {
             assert_eq!(call(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_guess_is_compared_with_the_whole_line() {
+        let is = |first, second| is(first, second, "main.a", "/m.go:1").map(|call| call.arguments);
+        assert_eq!(is("main.a(0x1, {0x2})", "\t/m.go:1 +0x1d"), Some("0x1, {0x2}"));
+        assert_eq!(is("main.a(...)", "\t/m.go:1"), Some("..."));
+        for (first, second) in [
+            ("main.a.b()", "\t/m.go:1 +0x1d"),
+            ("main.a(b).c()", "\t/m.go:1 +0x1d"),
+            ("main.a()", "\t/m.go:12 +0x1d"),
+            ("main.a()", "\t/m.go:1 b:2"),
+            ("main.a(", "\t/m.go:1"),
+        ] {
+            assert_eq!(is(first, second), None, "{first}{second}");
         }
     }
 

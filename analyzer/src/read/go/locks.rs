@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use foldhash::fast::RandomState;
 use sigquit_dump::{
     Dump, FrameId, Hold, Lock, LockId, LockKind, Owner, OwnerSource, Thread, ThreadState, Wait,
     WaitFor,
@@ -43,7 +44,7 @@ impl Locks {
     /// Enters the locks, the waits and the likely owners into the dump.
     pub fn resolve(mut self, dump: &mut Dump) {
         self.believe_corroborated();
-        let mut known: HashMap<(u64, LockKind), LockId> = HashMap::new();
+        let mut known: HashMap<(u64, LockKind), LockId, RandomState> = HashMap::default();
         let mut callers = Callers::default();
         for want in &self.wants {
             let &Want { kind, type_name, wait_for, address, .. } = want;
@@ -78,7 +79,7 @@ impl Locks {
     /// A goroutine that is past the call of `Lock` in the function where others wait for the
     /// lock, and has the lock's address in sight, is likely to hold it: when it is the only one.
     fn find_owners(&self, dump: &mut Dump, callers: &Callers) {
-        let mut seekers: HashMap<u64, Vec<LockId>> = HashMap::new();
+        let mut seekers: HashMap<u64, Vec<LockId>, RandomState> = HashMap::default();
         for &id in callers.first.keys() {
             if let Some(address) = dump.lock(id).address {
                 seekers.entry(address).or_default().push(id);

@@ -14,6 +14,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use foldhash::fast::RandomState;
 use sigquit_dump::{Dump, FrameId, LockId, LockKind, Stack};
 
 use super::frame;
@@ -231,22 +232,27 @@ impl<'t> InHand<'t> {
     fn new(dump: &'t Dump, hands: &Hands, sought: &BTreeMap<LockId, Sought<'t>>) -> InHand<'t> {
         let types: HashSet<&str> =
             sought.values().flat_map(|one| one.types.iter().copied()).collect();
-        let objects: HashSet<u64> = sought.values().flat_map(Sought::objects).collect();
-        let stacks: Vec<Calls> = dump.stacks.iter().map(|stack| Calls::of(dump, stack)).collect();
+        let objects: HashSet<u64, RandomState> =
+            sought.values().flat_map(Sought::objects).collect();
+        let of_stack = |stack| {
+            let calls = Calls::of(dump, stack);
+            let sought = calls.methods.iter().copied().filter(|(of, _)| types.contains(of));
+            (sought.collect(), calls)
+        };
+        let stacks: Vec<(Vec<(&str, usize)>, Calls)> = dump.stacks.iter().map(of_stack).collect();
         let mut in_hand = InHand {
             by_receiver: HashMap::new(),
             unknown: HashMap::new(),
             by_argument: HashMap::new(),
         };
         for (index, thread) in (0..).zip(&dump.threads) {
-            let Some(calls) = thread.stack.and_then(|id| stacks.get(id.0 as usize)) else {
-                continue;
-            };
+            let stack = thread.stack.and_then(|id| stacks.get(id.0 as usize));
+            let Some((methods, calls)) = stack else { continue };
             if calls.is_quiet(&thread.state_text) {
                 continue;
             }
             let arguments = hands.of(index as usize);
-            for &(of, depth) in calls.methods.iter().filter(|(of, _)| types.contains(of)) {
+            for &(of, depth) in methods {
                 let mut firsts = arguments.iter().filter(|argument| argument.is_first());
                 let known = match firsts.find(|argument| argument.depth() == depth) {
                     Some(receiver) => {

@@ -81,6 +81,7 @@ impl<'t> Building<'t> {
             None => self.close(),
         }
         self.place = Place::Threads;
+        self.kept.begin();
         let header = Header { os_id, ..header };
         self.open = Some(Open { line, name, header, ..Open::default() });
     }
@@ -91,9 +92,10 @@ impl<'t> Building<'t> {
         let Some(open) = self.open.as_mut().filter(|_| self.place == Place::Threads) else {
             return false;
         };
-        let Some(id) = self.kept.known((call, "")) else { return false };
-        open.calls().frames.push(id);
-        true
+        let guessed = self.kept.guess().is_some_and(|(guess, _)| guess == call);
+        let id = if guessed { self.kept.take_guess() } else { self.kept.known((call, "")) };
+        open.calls().frames.extend(id);
+        id.is_some()
     }
 
     /// What is left when the text goes away: a piece ends between threads.
