@@ -14,6 +14,7 @@ mod profile;
 mod progress;
 mod reading;
 mod surroundings;
+mod tui;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -70,6 +71,7 @@ fn command(
         Command::Analyze(analyze) => run_analyze(analyze, surroundings, out, err),
         Command::Dump(dump) => run_dump(dump, surroundings, out, err),
         Command::Show(show) => run_show(show, surroundings, out, err),
+        Command::Tui(browse) => tui::run_tui(browse, surroundings, err),
         Command::Flamegraph(asked) => profile::run_flamegraph(asked, surroundings, out, err),
         Command::Convert(asked) => profile::run_convert(asked, surroundings, out, err),
         Command::Explain(explain) => {

@@ -442,3 +442,11 @@ fn samples_are_converted_to_what_other_tools_read() {
     assert_eq!(to("folded").out, sorted, "what is written is read again");
     assert_eq!(to("xml").status, 2);
 }
+
+#[test]
+fn walking_through_a_report_needs_a_terminal() {
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let arguments = ["sigquit", "tui", "no-such-file"].map(Into::into);
+    assert_eq!(cli::run(arguments, &mut out, &mut err), 2);
+    assert!(String::from_utf8(err).unwrap().contains("needs a terminal"));
+}

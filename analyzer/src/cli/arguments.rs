@@ -30,6 +30,8 @@ pub(super) enum Command {
     Analyze(Analyze),
     /// Print the dumps like jstack does, equal stacks folded together
     Show(Show),
+    /// Walk through the report in the terminal: findings, clusters, threads, stacks, waits
+    Tui(Browse),
     /// Ask a process that has the agent for dumps, wait for them, and say what is wrong
     Dump(Dump),
     /// Draw where the time goes: from profiles, or the stacks of dumps
@@ -151,6 +153,15 @@ pub(super) struct Show {
     /// Every thread or task in a block of its own
     #[arg(long)]
     pub all: bool,
+}
+
+#[derive(Args)]
+pub(super) struct Browse {
+    #[command(flatten)]
+    pub reading: Reading,
+    /// Healthy dumps of the same program: what these also show is not reported
+    #[arg(long, value_name = "PATH")]
+    pub baseline: Vec<PathBuf>,
 }
 
 #[derive(Args)]

@@ -23,6 +23,7 @@ mod show;
 mod speedscope;
 mod task;
 mod text;
+mod tui;
 mod waits;
 
 pub use detectors::detectors;
@@ -40,3 +41,4 @@ pub use sarif::sarif;
 pub use show::show;
 pub use speedscope::speedscope;
 pub use text::{TextOptions, text};
+pub use tui::{Message, Tui, View, message, view};

@@ -98,7 +98,8 @@ fn whole(report: &Report, page: Page, top: usize) -> Vec<String> {
     lines
 }
 
-fn whole_finding(finding: &RankedFinding, page: Page) -> Vec<String> {
+/// A finding with all that is known of it.
+pub(super) fn whole_finding(finding: &RankedFinding, page: Page) -> Vec<String> {
     let mut lines = page.wrap("", &format!("{}: {}", finding.id, finding.headline));
     if !finding.detail.is_empty() {
         lines.extend(page.wrap(&label("what"), &finding.detail));
