@@ -98,7 +98,7 @@ fn without_version(name: &str) -> &str {
 }
 
 /// A name as its source gives it, without the hash that the compiler appends.
-fn demangle(name: &str) -> String {
+pub fn demangle(name: &str) -> String {
     addr2line::demangle_auto(Cow::Borrowed(name), None).into_owned()
 }
 

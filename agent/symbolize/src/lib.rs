@@ -21,5 +21,6 @@ mod folder;
 mod image;
 mod symbolizer;
 
+pub use binary::demangle;
 pub use folder::resolve;
 pub use symbolizer::Symbolizer;

@@ -22,6 +22,8 @@ message that nobody sends, for a receiver that is gone, for work that does not c
 - Growth: more of one kind, in one place, in each of five dumps at least than in the one before, by
   twenty or more, and none of them has ended.
 - A mass: a thousand of one kind in one place that have waited for ten minutes.
+- A thousand goroutines that wait in one place for somebody to receive what they send: at rest nobody
+  does. Medium where two dumps or more show them and none went on; low in one dump.
 
 What they have in common is who created them, or what they began with, and the function in which they
 wait. Medium; low for a pool's workers without work, for members of which connections come along, and
@@ -50,6 +52,8 @@ const DUMPS: usize = 5;
 /// So many that wait for so long are a mass.
 const MANY: usize = 1000;
 const LONG: Nanos = Nanos(600_000_000_000);
+/// How Go says that a goroutine waits for a receiver.
+const SENDS: &str = "chan send";
 /// How Go says of a goroutine that no live one can wake it.
 const LEAKED: &str = "(leaked)";
 
@@ -91,7 +95,9 @@ fn kinds(incident: &Incident) -> BTreeMap<Likes, Sights> {
 /// has waited long, or that the runtime calls leaked.
 fn may_leak(incident: &Incident, id: MemberId, dump: usize) -> bool {
     incident.thread(id, dump).is_some_and(|thread| {
-        let alone = thread.waiting_since >= Some(LONG) || thread.state_text.contains(LEAKED);
+        let alone = thread.waiting_since >= Some(LONG)
+            || thread.state_text.contains(LEAKED)
+            || thread.state_text.starts_with(SENDS);
         let tells = alone || incident.dumps.len() >= DUMPS;
         tells && thread.kind != Kind::Task && !thread.runtime_helper
     }) && incident.idle(id, dump) != Some(Idle::Listener)
@@ -140,7 +146,9 @@ fn leak(
             (Severity::Low, Grade::Pattern)
         }
         (_, _, true) => (Severity::Medium, Grade::Pattern),
-        _ => return None,
+        _ if !send_to_nobody(incident, members, newest) => return None,
+        _ if none_went_on(incident, sights) => (Severity::Medium, Grade::Repeat),
+        _ => (Severity::Low, Grade::Pattern),
     };
     // One leak is told once, where most of it is, though some were met elsewhere on their way.
     let larger = kinds.iter().any(|(other, sights)| {
@@ -160,6 +168,9 @@ fn leak(
             "{who} of {} never end, and more come: they wait in {}",
             likes.made_by, likes.place
         ),
+        _ if !mass => {
+            format!("{who} of {} wait in {} for somebody to receive", likes.made_by, likes.place)
+        }
         _ => format!(
             "{who} of {} have waited {} and longer in {}",
             likes.made_by,
@@ -196,6 +207,24 @@ fn is_beyond_reach(incident: &Incident, members: &[MemberId], dump: usize) -> bo
         incident.thread(id, dump).is_some_and(|thread| thread.state_text.contains(LEAKED))
     };
     !members.is_empty() && members.iter().all(leaked)
+}
+
+/// Whether they are a mass that waits for a receiver.
+fn send_to_nobody(incident: &Incident, members: &[MemberId], dump: usize) -> bool {
+    let sends = |&id: &MemberId| {
+        incident.thread(id, dump).is_some_and(|thread| thread.state_text.starts_with(SENDS))
+    };
+    members.len() >= MANY && members.iter().all(sends)
+}
+
+/// Whether two dumps or more show as many, of whom everyone is where the first dump showed it.
+fn none_went_on(incident: &Incident, sights: &Sights) -> bool {
+    let (Some(first), Some(last)) = (sights.first(), sights.last()) else { return false };
+    let stays = |id: &MemberId| {
+        let member = incident.member(*id);
+        !(member.id.is_empty() && member.name.is_empty()) && last.binary_search(id).is_ok()
+    };
+    sights.len() > 1 && first.len() >= MANY && first.iter().all(stays)
 }
 
 fn grows(counts: &[usize]) -> bool {
@@ -306,7 +335,7 @@ mod tests {
 
     #[test]
     fn fewer_than_five_dumps_show_no_growth() {
-        assert_eq!(found(&[1; 4], &[60, 600, 6000, 9000], &[], 0), []);
+        assert_eq!(found(&[1; 4], &[60, 600, 700, 900], &[], 0), []);
     }
 
     #[test]
@@ -324,8 +353,22 @@ mod tests {
     #[test]
     fn a_mass_that_has_waited_long() {
         assert_eq!(found(&[1], &[2000], &[], 15)[0].severity, Severity::Medium);
-        assert_eq!(found(&[1], &[2000], &[], 2), []);
+        assert_eq!(found(&[1], &[2000], &[], 2)[0].severity, Severity::Low);
         assert_eq!(found(&[1], &[200], &[], 15), []);
+    }
+
+    #[test]
+    fn a_mass_that_sends_and_that_nobody_receives_from() {
+        let once = found(&[1], &[2000], &[], 0);
+        assert_eq!((once[0].severity, once[0].grade), (Severity::Low, Grade::Pattern));
+        let twice = found(&[1, 1], &[2000, 2100], &[], 0);
+        assert_eq!((twice[0].severity, twice[0].grade), (Severity::Medium, Grade::Repeat));
+        assert_eq!(
+            found(&[1, 9], &[2000, 2100], &[], 0)[0].severity,
+            Severity::Low,
+            "some went on"
+        );
+        assert_eq!(found(&[1], &[900], &[], 0), []);
     }
 
     #[test]

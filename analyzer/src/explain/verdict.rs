@@ -265,13 +265,18 @@ fn nothing_wrong(inputs: &[InputReport], diagnoses: &[Diagnosis], ranking: &[Ran
 /// How many wait, in the newest dumps, for locks of whose owner nothing is known: what they wait
 /// for may be each other.
 fn behind_the_unknown(diagnoses: &[Diagnosis]) -> Option<String> {
-    let waiting = |diagnosis: &Diagnosis| newest_waiting_for_unknown(diagnosis.incident).len();
-    match diagnoses.iter().map(waiting).sum() {
+    let waiting = diagnoses.iter().map(|diagnosis| {
+        let members = newest_waiting_for_unknown(diagnosis.incident);
+        (diagnosis.incident, members.into_iter().collect::<BTreeSet<_>>())
+    });
+    let waiting: Vec<_> = waiting.filter(|(_, members)| !members.is_empty()).collect();
+    let who: Vec<String> =
+        waiting.iter().map(|(incident, members)| count(incident, members)).collect();
+    let who = who.join(" and ");
+    match waiting.iter().map(|(_, members)| members.len()).sum() {
         0 => None,
-        1 => Some("1 thread waits for a lock whose owner the dump does not tell".into()),
-        waiting => {
-            Some(format!("{waiting} threads wait for locks whose owners the dump does not tell"))
-        }
+        1 => Some(format!("{who} waits for a lock whose owner the dump does not tell")),
+        _ => Some(format!("{who} wait for locks whose owners the dump does not tell")),
     }
 }
 

@@ -59,10 +59,12 @@ impl Contention {
     }
 
     /// Whether everyone here has nothing to do: the owner waits for work with the lock in its
-    /// hand, and the others wait for their turn to do so.
+    /// hand, and the others wait for their turn to do so. Not at a Go channel, from which many
+    /// receive without a lock.
     pub fn is_turn_taking(&self, incident: &Incident) -> bool {
         self.newest_owner().is_some_and(|(dump, owner, _)| {
             incident.idle(owner, dump).is_some_and(Idle::awaits_work)
+                && !is_at_go_channel(incident, owner, dump)
         })
     }
 
@@ -84,6 +86,12 @@ impl Contention {
             sight.owners.first().map(|&(owner, source)| (sight.dump, owner, source))
         })
     }
+}
+
+/// Whether a goroutine waits to send or to receive.
+fn is_at_go_channel(incident: &Incident, member: MemberId, dump: usize) -> bool {
+    let state = incident.thread(member, dump).map_or("", |thread| &thread.state_text);
+    incident.process.runtime == Runtime::Go && (state.starts_with("chan ") || state == "select")
 }
 
 /// Whether it is a lock that its owner leaves when it is done, so that the next may enter. Who
@@ -178,7 +186,7 @@ impl Incident {
 mod tests {
     use crate::model::Incident;
     use crate::model::scene::{Draw, Moment, Scene};
-    use sigquit_dump::{LockKind, Runtime, WaitFor};
+    use sigquit_dump::{LockKind, Runtime, ThreadState, WaitFor};
 
     fn queue(dump: &mut Moment, address: u64, owner: &str, waiters: &[&str]) {
         let lock = dump.lock(LockKind::Monitor, address);
@@ -206,6 +214,23 @@ mod tests {
             .dump(1, |dump| queue(dump, 0x90, "a", &["b", "c"]))
             .incident();
         assert_eq!(told(&native).len(), 2);
+    }
+
+    #[test]
+    fn a_lock_held_over_a_go_channel_is_not_taken_in_turns() {
+        let of = |state: &str| {
+            let incident = Scene::of(Runtime::Go)
+                .dump(0, |dump| {
+                    let lock = dump.lock(LockKind::Mutex, 0x10);
+                    let owner = dump.thread("1", &["main.publish:3"]).holds(lock);
+                    (owner.state, owner.state_text) = (ThreadState::Waiting, state.into());
+                    dump.thread("2", &["main.publish:2"]).waits(lock, WaitFor::Exclusive);
+                })
+                .incident();
+            incident.contentions()[0].is_turn_taking(&incident)
+        };
+        assert!(!of("chan receive") && !of("select"));
+        assert!(of("sync.Cond.Wait"), "which lets go of the lock");
     }
 
     #[test]

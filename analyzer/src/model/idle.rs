@@ -150,6 +150,10 @@ fn quiet_wait(
     if calls.clone().any(|marks| marks.on_behalf) || own().count() > QUIET_DEPTH {
         return None;
     }
+    // Who waits inside a client's call has work to do, and waits for a peer.
+    if plumbing(calls.clone()).any(|marks| marks.client) {
+        return None;
+    }
     let rule = rules.quiet_states.iter().find(|(state, _)| *state == thread.state_text);
     let by_state = rule.filter(|_| waits(thread)).map(|&(_, idle)| idle);
     by_state.or_else(|| plumbing(calls).find_map(|marks| marks.quiet))
@@ -541,6 +545,20 @@ mod tests {
         let fetch = ["internal/poll.runtime_pollWait", "net.(*conn).Read", "main.fetch"];
         assert_eq!(idle_of(Runtime::Go, "", "IO wait", &fetch), None);
         assert_eq!(idle_of(Runtime::Go, "", "chan send", &["main.leak"]), None);
+    }
+
+    #[test]
+    fn a_goroutine_that_waits_for_the_reply_of_a_peer_is_not_idle() {
+        let get = [
+            "runtime.selectgo",
+            "net/http.(*persistConn).roundTrip",
+            "net/http.(*Transport).roundTrip",
+            "net/http.(*Client).do",
+            "main.refresh",
+        ];
+        assert_eq!(idle_of(Runtime::Go, "", "select", &get), None);
+        let own = ["runtime.selectgo", "main.refresh"];
+        assert_eq!(idle_of(Runtime::Go, "", "select", &own), Some(Idle::Consumer));
     }
 
     #[test]

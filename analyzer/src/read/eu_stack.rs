@@ -9,6 +9,8 @@
 //! #4  0x00007ff8272d44a3
 //! ```
 
+use std::borrow::Cow;
+
 use sigquit_dump::{Dump, Thread, Truncation, Warning};
 
 use super::by_line::{self, ByLine, Dumps};
@@ -92,13 +94,39 @@ fn frame(text: &str) -> Option<NativeFrame<'_>> {
         Some((function, _)) => (function.trim_end(), rest.get(function.len() + 2..)),
         None => (rest, None),
     };
-    let function = without_return_type(function).into();
-    Some(NativeFrame { address: Some(address), function, module, ..NativeFrame::default() })
+    Some(NativeFrame {
+        address: Some(address),
+        function: named(function),
+        module,
+        ..NativeFrame::default()
+    })
+}
+
+/// eu-stack leaves Rust's newer mangling as it is, and some of the older.
+fn named(function: &str) -> Cow<'_, str> {
+    match function.starts_with("_R") || function.starts_with("_ZN") {
+        true => sigquit_symbolize::demangle(function).into(),
+        false => without_return_type(function).into(),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn mangled_names_are_told_as_their_source_gives_them() {
+        let read = |text| frame(text).expect("a frame").function.into_owned();
+        assert_eq!(
+            read("#1  0x55 _RNvNtNtCsjrHSEGnQ3l9_3std6thread9functions5sleep"),
+            "std::thread::functions::sleep"
+        );
+        assert_eq!(
+            read("#1  0x55 _ZN3std2rt10lang_start17hdc6c529cba432669E"),
+            "std::rt::lang_start"
+        );
+        assert_eq!(read("#1  0x55 _Rest"), "_Rest");
+    }
 
     #[test]
     fn frames_with_and_without_their_modules() {
