@@ -20,7 +20,8 @@ message that nobody sends, for a receiver that is gone, for work that does not c
 
 - The runtime's own word: goroutines that its garbage collector found to be beyond reach are proof.
 - Growth: more of one kind, in one place, in each of five dumps at least than in the one before, by
-  twenty or more, and none of them has ended.
+  twenty or more, and none of them has ended. Of the system's own threads three dumps will do, where
+  they become a hundred more at least, and half as many again.
 - A mass: a thousand of one kind in one place that have waited for ten minutes.
 
 What they have in common is who created them, or what they began with, and the function in which they
@@ -29,7 +30,7 @@ for a mass that has nothing to do.
 
 ## Limits
 
-- Growth is never claimed on fewer than five dumps, and growth within seconds can be the start of a
+- Growth is never claimed on fewer than three dumps, and growth within seconds can be the start of a
   wave of work. That none has ended speaks against that and does not exclude it.
 - Who waits for a lock, a pool or a peer piles up rather than leaks: that is `avalanche`.
 - Go counts waiting times in whole minutes, and from the first collection that saw the wait.
@@ -45,8 +46,12 @@ cancelled, a channel with room for the one answer, an executor that is shut down
 const SOME: usize = 50;
 /// Growth by fewer is no trend.
 const GROWTH: usize = 20;
-/// Growth is claimed on no fewer dumps.
+/// Growth is claimed on no fewer dumps, unless it is steep.
 const DUMPS: usize = 5;
+/// Growth by so many, and by half, is steep. A burst of work makes as many goroutines or virtual
+/// threads; the system's own threads are too dear for that, and fewer dumps will do.
+const STEEP: usize = 100;
+const FEWEST_DUMPS: usize = 3;
 /// So many that wait for so long are a mass.
 const MANY: usize = 1000;
 const LONG: Nanos = Nanos(600_000_000_000);
@@ -92,9 +97,14 @@ fn kinds(incident: &Incident) -> BTreeMap<Likes, Sights> {
 fn may_leak(incident: &Incident, id: MemberId, dump: usize) -> bool {
     incident.thread(id, dump).is_some_and(|thread| {
         let alone = thread.waiting_since >= Some(LONG) || thread.state_text.contains(LEAKED);
-        let tells = alone || incident.dumps.len() >= DUMPS;
+        let tells = alone || incident.dumps.len() >= fewest_dumps(thread.kind);
         tells && thread.kind != Kind::Task && !thread.runtime_helper
     }) && incident.idle(id, dump) != Some(Idle::Listener)
+}
+
+/// How many dumps can show growth.
+fn fewest_dumps(kind: Kind) -> usize {
+    if kind == Kind::Thread { FEWEST_DUMPS } else { DUMPS }
 }
 
 /// Only of those who wait for another part of the program.
@@ -200,7 +210,8 @@ fn is_beyond_reach(incident: &Incident, members: &[MemberId], dump: usize) -> bo
 
 fn grows(counts: &[usize]) -> bool {
     let (Some(&first), Some(&last)) = (counts.first(), counts.last()) else { return false };
-    counts.len() >= DUMPS
+    let steep = last >= first + STEEP && last * 2 >= first * 3;
+    (counts.len() >= DUMPS || counts.len() >= FEWEST_DUMPS && steep)
         && last >= SOME
         && last >= first + GROWTH
         && counts.windows(2).all(|pair| pair[0] < pair[1])
@@ -307,6 +318,30 @@ mod tests {
     #[test]
     fn fewer_than_five_dumps_show_no_growth() {
         assert_eq!(found(&[1; 4], &[60, 600, 6000, 9000], &[], 0), []);
+    }
+
+    /// Java threads that are parked, so many in each dump.
+    fn parked(counts: &[u64]) -> Vec<Finding> {
+        const PARKED: &[&str] =
+            &["java.util.concurrent.locks.LockSupport.park", "shop.Session.run:8"];
+        let mut scene = Scene::of(Runtime::Jvm);
+        for (second, &count) in (0..).zip(counts) {
+            scene = scene.dump(second, |dump| {
+                for number in 0..count {
+                    let thread = dump.thread(&format!("session-{number}"), PARKED);
+                    (thread.state, thread.number) = (ThreadState::Waiting, Some(number));
+                }
+            });
+        }
+        detect(&scene.incident())
+    }
+
+    #[test]
+    fn steep_growth_of_the_systems_own_threads_shows_in_three_dumps() {
+        assert_eq!(parked(&[489, 842, 1145])[0].severity, Severity::Medium);
+        assert_eq!(parked(&[489, 842]), [], "two dumps");
+        assert_eq!(parked(&[500, 560, 610]), [], "not half as many again");
+        assert_eq!(parked(&[40, 60, 90]), [], "few");
     }
 
     #[test]
