@@ -24,7 +24,8 @@ given back.
 
 - Members inside a pool's borrowing function that wait for something to come back. Known pools are
   known by their functions; others by a type with \"pool\" in its name and a method like acquire,
-  borrow, checkout, get or take.
+  borrow, checkout, get or take, or by waiting for a semaphore's permit in a method that says that
+  it lends: borrow, lease, getConnection.
 - What a pool says of itself (`sigquit::pool`): how many it has, who waits, who has borrowed, and where.
 - Where it says nothing, holders: members inside a borrowed resource's own functions, or in the function that borrows,
   behind the line at which the others wait. The second is inferred.
@@ -417,6 +418,32 @@ mod tests {
             })
             .incident();
         assert!(detect(&incident).is_empty());
+    }
+
+    /// Twelve that wait for a semaphore's permit in a method, beside one at work.
+    fn waiting_for_permits_in(method: &str) -> Vec<Finding> {
+        let waiting = [
+            "jdk.internal.misc.Unsafe.park",
+            "java.util.concurrent.Semaphore.acquire:318",
+            method,
+            "shop.Order.run:9",
+        ];
+        let draw = |dump: &mut Moment| {
+            (0..12).for_each(|number| {
+                dump.thread(&number.to_string(), &waiting).is(ThreadState::Waiting);
+            });
+            dump.thread("at work", &["shop.Wire.send:4", "shop.Order.run:11"]);
+        };
+        detect(&Scene::of(Runtime::Jvm).dump(0, draw).dump(1, draw).incident())
+    }
+
+    #[test]
+    fn permits_stand_for_what_is_lent_where_the_method_says_so() {
+        let findings = waiting_for_permits_in("shop.Sessions.borrow:5");
+        assert_eq!((findings.len(), findings[0].members.len()), (1, 12));
+        assert_eq!(findings[0].holders.len(), 1);
+        assert!(findings[0].headline.contains("from shop.Sessions"), "{}", findings[0].headline);
+        assert!(waiting_for_permits_in("shop.Inbox.next:5").is_empty(), "a signal");
     }
 
     #[test]

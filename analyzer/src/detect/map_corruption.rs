@@ -55,8 +55,16 @@ fn finding(incident: &Incident, on_cpu: &OnCpu, map: &BrokenMap) -> Finding {
     let counted = caught.iter().any(|candidate| candidate.hot.is_counted());
     let grade = if counted { Grade::Counter } else { Grade::Repeat };
     let types = types(&caught);
-    let who = phrase::count(incident, &members);
-    let spin = match on_cpu::belief(&caught).is_seen {
+    let is_seen = on_cpu::belief(&caught).is_seen;
+    let who = match &members[..] {
+        [one] => phrase::who(incident, *one),
+        _ => phrase::count(incident, &members),
+    };
+    let origin = match members.len() == 1 && !is_seen {
+        true => "; that happens when several threads change one at once",
+        false => ", which several threads changed at once",
+    };
+    let spin = match is_seen {
         true => on_cpu::verb(&members, "spins", "spin"),
         false => on_cpu::verb(&members, "is caught", "are caught"),
     };
@@ -66,12 +74,12 @@ fn finding(incident: &Incident, on_cpu: &OnCpu, map: &BrokenMap) -> Finding {
         grade,
         confidence: map.confidence.min(grade.cap()),
         headline: format!(
-            "{who} {spin} in {}, which several threads changed at once",
+            "{who} {spin} in {}{origin}",
             types.rsplit([':', '.']).next().unwrap_or(&types)
         ),
         detail: format!(
-            "{}{}{} That is what is left of a map that several threads changed without a lock: a \
-             resize linked a bucket's entries into a circle, or a tree's nodes into a loop, and \
+            "{}{}{} That is what becomes of a map that several threads change without a lock: a \
+             resize links a bucket's entries into a circle, or a tree's nodes into a loop, and \
              get and put walk it for ever. Only a restart of the process ends it.",
             on_cpu::behaviour(&caught),
             entries(&caught),

@@ -22,7 +22,8 @@ have (a lock, a pooled connection, the result of another task).
   where none are in sight this is low: a full queue may do no more than hold back those who fill it.
 - All workers of a pool, four at least, inside of tasks, most of them waiting for a lock, a pooled
   resource or another task's result, in every dump. High where all of them wait for tasks, nothing
-  moves between the dumps, and nobody else is in a task: the pool waits for itself.
+  moves between the dumps, and nobody else is in a task: the pool waits for itself. That is seen of
+  a pool of any size.
 
 ## Limits
 
@@ -99,17 +100,21 @@ fn full_queue_detail(
 
 // --- A blocked pool ----------------------------------------------------------------------------
 
-/// Fewer are no pool of which a share can be said.
+/// Fewer are no pool of which a share can be said. They may still wait for each other.
 const SMALLEST_POOL: usize = 4;
 
 /// The pools all of whose workers are inside tasks and wait for others, in every dump.
 fn blocked_pools(incident: &Incident) -> Vec<Finding> {
     let last = incident.dumps.len().saturating_sub(1);
     let mut findings = Vec::new();
-    for (name, workers) in incident.crews(last) {
+    for (name, workers) in incident.numbered(last) {
         let blocked = (0..incident.dumps.len()).all(|dump| is_blocked(incident, &workers, dump));
-        if workers.len() >= SMALLEST_POOL && blocked {
-            findings.push(blocked_pool(incident, &name, workers, last));
+        if !blocked {
+            continue;
+        }
+        let starves = incident.dumps.len() > 1 && starves_itself(incident, &workers);
+        if starves || workers.len() >= SMALLEST_POOL {
+            findings.push(blocked_pool(incident, &name, workers, starves));
         }
     }
     findings
@@ -125,23 +130,27 @@ fn is_blocked(incident: &Incident, workers: &[MemberId], dump: usize) -> bool {
         && workers.iter().filter(waits).count() * 5 >= workers.len() * 4
 }
 
-fn blocked_pool(incident: &Incident, name: &str, workers: Vec<MemberId>, dump: usize) -> Finding {
+fn blocked_pool(incident: &Incident, name: &str, workers: Vec<MemberId>, starves: bool) -> Finding {
+    let dump = incident.dumps.len() - 1;
     let waits = |&worker: &MemberId| incident.waits_for_others(worker, dump);
     let blocked: Vec<MemberId> = workers.iter().copied().filter(waits).collect();
     let several = incident.dumps.len() > 1;
     let grade = if several { Grade::Repeat } else { Grade::Pattern };
-    let text = format!(
-        "{} of the {} workers wait for a lock, a connection or a result",
-        blocked.len(),
-        workers.len()
-    );
-    let starves = several && starves_itself(incident, &workers);
-    let headline = match starves {
-        true => format!(
-            "{name} starves itself: all its {} workers wait for tasks that no worker is left to run",
-            workers.len()
+    let text = match workers.len() {
+        1 => "the only worker waits for the result of a task".to_owned(),
+        all => format!(
+            "{} of the {all} workers wait for a lock, a connection or a result",
+            blocked.len()
         ),
-        false => format!("no worker of {name} is idle: {text}"),
+    };
+    let headline = match (starves, workers.len()) {
+        (true, 1) => format!(
+            "{name} starves itself: its only worker waits for a task that no worker is left to run"
+        ),
+        (true, all) => format!(
+            "{name} starves itself: all its {all} workers wait for tasks that no worker is left to run"
+        ),
+        (false, _) => format!("no worker of {name} is idle: {text}"),
     };
     Finding {
         detector: DETECTOR.name,
@@ -324,8 +333,12 @@ mod tests {
 
     /// Four workers in a task each, and somebody else; two dumps.
     fn waiting_for(result: &str, other: &[&str]) -> Vec<Finding> {
+        waiting(4, result, other)
+    }
+
+    fn waiting(workers: usize, result: &str, other: &[&str]) -> Vec<Finding> {
         let draw = |dump: &mut Moment| {
-            for number in 0..4 {
+            for number in 0..workers {
                 dump.thread(
                     &format!("pool-1-thread-{number}"),
                     &[result, "shop.Batch.run", RUN_WORKER],
@@ -347,6 +360,21 @@ mod tests {
         let of_a_peer =
             waiting_for("java.util.concurrent.CompletableFuture.get", &["shop.Main.main"]);
         assert_eq!(severity(of_a_peer), Some(Severity::Medium), "a peer's answer ends that");
+    }
+
+    #[test]
+    fn a_small_pool_is_told_of_only_when_it_waits_for_itself() {
+        const GET: &str = "java.util.concurrent.FutureTask.get";
+        for workers in [1, 2] {
+            let findings = waiting(workers, GET, &["shop.Main.main"]);
+            assert_eq!(findings.len(), 1);
+            assert_eq!(findings[0].severity, Severity::High);
+            assert_eq!(findings[0].members.len(), workers);
+            let runs_it = ["shop.Price.of", "java.util.concurrent.FutureTask.run"];
+            assert!(waiting(workers, GET, &runs_it).is_empty(), "a thread of its own runs it");
+            let of_a_peer = "java.util.concurrent.CompletableFuture.get";
+            assert!(waiting(workers, of_a_peer, &["shop.Main.main"]).is_empty());
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::activity::Activity;
 use super::call::{Call, Origin};
+use super::idle;
 use super::incident::{Incident, MemberId};
 use super::name::FunctionName;
 use super::pool;
@@ -23,6 +24,13 @@ impl Incident {
     /// The members whom one dump shows, by the name that they share but for its number. Loners
     /// are no crew.
     pub fn crews(&self, dump: usize) -> BTreeMap<String, Vec<MemberId>> {
+        let mut crews = self.numbered(dump);
+        crews.retain(|_, members| members.len() > 1);
+        crews
+    }
+
+    /// The same with those who are alone: a pool may have one worker.
+    pub fn numbered(&self, dump: usize) -> BTreeMap<String, Vec<MemberId>> {
         let mut crews: BTreeMap<String, Vec<MemberId>> = BTreeMap::new();
         for member in self.shown(dump) {
             let stem = stem(&self.member(member).name);
@@ -30,7 +38,6 @@ impl Incident {
                 crews.entry(stem.to_owned()).or_default().push(member);
             }
         }
-        crews.retain(|_, members| members.len() > 1);
         crews
     }
 
@@ -45,7 +52,8 @@ impl Incident {
         match self.activity(member, dump) {
             Activity::Lock => true,
             Activity::Event => {
-                self.marks(member, dump).any(|marks| marks.borrows || marks.awaits_result)
+                idle::borrows(self.marks(member, dump)).is_some()
+                    || self.marks(member, dump).any(|marks| marks.awaits_result)
             }
             _ => false,
         }

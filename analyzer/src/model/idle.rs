@@ -67,6 +67,10 @@ pub(crate) struct Marks {
     application: bool,
     /// It takes a resource out of a pool.
     pub(super) borrows: bool,
+    /// It waits for a permit of a semaphore.
+    pub(super) waits_for_permit: bool,
+    /// Its name says that it lends something.
+    pub(super) lends: bool,
     /// It waits for the result of work that others do.
     pub(super) awaits_result: bool,
     /// It asks a peer and waits for its answer.
@@ -87,6 +91,8 @@ impl Marks {
             quiet: first_match(rules.quiet, call),
             on_behalf: matches_any(rules.on_behalf, &call.function),
             borrows: pool::is_borrow(&call.function),
+            waits_for_permit: pool::waits_for_permit(&call.function),
+            lends: pool::lends(&call.function),
             awaits_result: pool::is_result(&call.function),
             application: call.origin == Origin::Application,
             client: peer::is_client(&call.function),
@@ -114,13 +120,26 @@ pub(crate) fn idle(
         return None;
     }
     let rules = rules(runtime);
-    let borrows = calls.clone().any(|marks| marks.borrows);
+    let borrows = borrows(calls.clone()).is_some();
     let by_calls = || {
         // The outermost of them says the most: a pool's worker waits in a queue's `take`.
         let known = plumbing(calls.clone()).filter_map(|marks| marks.known).last();
         known.or_else(|| quiet_wait(rules, thread, calls.clone()))
     };
     by_words(rules, thread).or_else(|| by_calls().filter(|_| !borrows))
+}
+
+/// Place of the innermost call that takes a resource out of a pool: one that is known or named so,
+/// or one that lends and waits for a permit itself.
+pub(super) fn borrows(calls: impl Iterator<Item = Marks>) -> Option<usize> {
+    let mut within = Marks::default();
+    for (at, marks) in calls.enumerate() {
+        if marks.borrows || marks.application && marks.lends && within.waits_for_permit {
+            return Some(at);
+        }
+        within = marks;
+    }
+    None
 }
 
 /// Whether every program of a runtime has threads of that name, which help the runtime.

@@ -70,6 +70,15 @@ const KNOWN_USES: &[&str] = &[
     "sqlx_core::pool::connection::PoolConnection::*",
 ];
 
+/// Waiting for one of a semaphore's permits. Some stand for what a pool lends, others are signals:
+/// the function that asks for them tells.
+const WAITS_FOR_PERMIT: &[&str] = &["java.util.concurrent.Semaphore.*cquire*"];
+
+/// Methods that lend, by their first word; and those that do when they name what they lend.
+const LENDS: &[&str] = &["borrow", "checkout", "lease", "lend", "loan", "obtain"];
+const LENDS_BY_NAME: &[&str] = &["acquire", "check", "get", "take"];
+const LENT: &[&str] = &["out", "connection", "conn", "session", "client", "socket"];
+
 /// Queues that everyone knows, by the functions that wait for room.
 const KNOWN_SUBMITS: &[&str] = &[
     "java.util.concurrent.*Queue.put",
@@ -108,6 +117,7 @@ const RESULTS: &[&str] = &[
 const RUNS_TASKS: &[&str] = &[
     "java.util.concurrent.ThreadPoolExecutor.runWorker",
     "java.util.concurrent.ForkJoinPool.runWorker",
+    "java.util.concurrent.FutureTask.run*",
     "org.eclipse.jetty.util.thread.QueuedThreadPool*.run*",
     "org.apache.tomcat.util.threads.ThreadPoolExecutor.runWorker",
     "org.jboss.threads.EnhancedQueueExecutor$ThreadBody.*",
@@ -161,6 +171,20 @@ pub(crate) fn is_borrow(function: &str) -> bool {
     matches_any(KNOWN_BORROWS, function) || is_borrow_by_words(function)
 }
 
+/// Whether a normalized function waits for a permit of a semaphore.
+pub(crate) fn waits_for_permit(function: &str) -> bool {
+    matches_any(WAITS_FOR_PERMIT, function)
+}
+
+/// Whether a normalized function's name says that it lends something: `Sessions.borrow`,
+/// `Db.getConnection`. Then the permit that it waits for stands for what it lends.
+pub(crate) fn lends(function: &str) -> bool {
+    let words = words(FunctionName::of(function).method);
+    let Some((verb, what)) = words.split_first() else { return false };
+    let is = |list: &[&str], word: &String| list.contains(&word.as_str());
+    is(LENDS, verb) || is(LENDS_BY_NAME, verb) && what.iter().any(|word| is(LENT, word))
+}
+
 /// Whether a normalized function belongs to a pooled resource in use.
 pub(crate) fn is_use(function: &str) -> bool {
     matches_any(KNOWN_USES, function)
@@ -179,6 +203,16 @@ fn is_borrow_by_words(function: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_lends_is_known_by_verb_or_by_what_it_lends() {
+        for function in ["shop.Sessions.borrow", "shop.Db.getConnection", "shop.Db.checkOut"] {
+            assert!(lends(function), "{function}");
+        }
+        for function in ["shop.Inbox.get", "shop.Limiter.acquire", "shop.Db.checkRoom", "main"] {
+            assert!(!lends(function), "{function}");
+        }
+    }
 
     #[test]
     fn borrows_are_known_by_pool_and_verb() {

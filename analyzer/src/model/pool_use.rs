@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use sigquit_dump::{Lock, LockId, LockKind};
 
 use super::call::{Call, CallId, Origin};
+use super::idle;
 use super::incident::{Incident, MemberId};
 use super::name::FunctionName;
 use super::pool;
@@ -103,7 +104,7 @@ impl Incident {
     ) -> Option<(&'a str, Option<Gate<'a>>)> {
         let ids = self.call_ids(member, dump);
         let role = |&(call, _): &(CallId, u32)| roles[call.0 as usize];
-        let innermost = ids.iter().position(|id| role(id).borrows)?;
+        let innermost = idle::borrows(self.marks(member, dump))?;
         let pool_type = FunctionName::of(&self.call(ids[innermost].0).function).owner;
         let foreign = |id: &(CallId, u32)| {
             role(id).application && FunctionName::of(&self.call(id.0).function).owner != pool_type
@@ -112,8 +113,8 @@ impl Incident {
         {
             return None;
         }
-        let more = ids[innermost..].iter().take_while(|id| role(id).borrows).count();
-        let outermost = innermost + more - 1;
+        let more = ids[innermost + 1..].iter().take_while(|id| role(id).borrows).count();
+        let outermost = innermost + more;
         let borrow = &self.call(ids[outermost].0).function;
         let asks = (outermost + 1..ids.len()).find(|&at| role(&ids[at]).application);
         let gate = asks.map(|at| Gate {

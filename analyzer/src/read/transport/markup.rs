@@ -4,7 +4,14 @@ use super::{Text, Unwrapped};
 
 /// Whether a line of a dump is escaped.
 pub(super) fn is_escaped(line: &str) -> bool {
-    (line.contains("&quot; ") && line.contains(" tid=0x")) || line.contains("- locked &lt;")
+    (line.contains("&quot; ") && line.contains(" tid=0x"))
+        || line.contains("- locked &lt;")
+        || (line.contains("- ") && line.contains(" &lt;0x"))
+}
+
+/// Whether a line names an object as dumps do, not escaped.
+pub(super) fn names_object(line: &str) -> bool {
+    line.contains(" <0x") && line.contains("- ")
 }
 
 /// Turns the escapes back.

@@ -85,6 +85,8 @@ impl Carrier {
 struct Seen {
     plain: usize,
     escaped: usize,
+    /// Some line names an object without an escape.
+    names_object: bool,
     prefixes: Vec<(Prefix, usize)>,
     /// The same prefixes with every number in them taken for a counter.
     loose: Vec<(Prefix, usize)>,
@@ -93,6 +95,7 @@ struct Seen {
 
 impl Seen {
     fn line(&mut self, line: &str) {
+        self.names_object |= markup::names_object(line);
         if !anchor::may_hold(line) && !line.contains("&lt;") {
             return;
         }
@@ -124,7 +127,8 @@ impl Seen {
         let prefixes = total(&self.loose);
         let most = self.escaped.max(prefixes).max(total(&self.envelopes));
         if most <= self.plain {
-            None
+            // Some escape angle brackets and leave quotes: then the headers look plain.
+            (self.escaped > 0 && !self.names_object).then_some(Carrier::Markup)
         } else if self.escaped == most {
             Some(Carrier::Markup)
         } else if total(&self.envelopes) == most {
@@ -303,8 +307,18 @@ not json
     }
 
     #[test]
+    fn escaped_but_for_the_quotes() {
+        let html = "\"a\" #1 prio=5 os_prio=0 tid=0x0007 nid=0x5 runnable\n\
+            \"b\" #2 prio=5 os_prio=0 tid=0x0008 nid=0x6 runnable\n\
+            \t- waiting to lock &lt;0x7&gt; (a B)";
+        assert_eq!(texts(html)[2], "\t- waiting to lock <0x7> (a B)");
+    }
+
+    #[test]
     fn a_dump_that_stands_for_itself_is_left_alone() {
         for text in [
+            "\"a\" #1 prio=5 os_prio=0 tid=0x0007 nid=0x5 runnable\n\t- locked <0x7> (a B)\n\
+             \"b\" #1 prio=5 os_prio=0 tid=0x0008 nid=0x6 runnable\nINFO - saw &lt;0x7&gt;\n",
             "INFO handling goroutine 5 [running]:\ngoroutine 1 [running]:\nmain.main()\n",
             "panic: a\n\tgoroutine 7 [running]:\n\ngoroutine 1 [running]:\n",
             "INFO Full thread dump was asked for\n",
