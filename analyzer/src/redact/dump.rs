@@ -17,6 +17,10 @@ impl Redaction {
     }
 
     fn redact_dump(&mut self, dump: &mut Dump) {
+        let symbols = dump.frames.iter().flat_map(|frame| &frame.symbols);
+        let files = symbols.filter_map(|symbol| Some(&symbol.location.as_ref()?.file));
+        let modules = dump.modules.iter().map(|module| &module.path);
+        files.chain(modules).for_each(|path| self.learn_folder(path));
         let process = &mut dump.process;
         if let Some(host) = &mut process.host {
             *host = self.stand_in("host", host);

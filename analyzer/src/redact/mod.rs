@@ -9,7 +9,7 @@ mod dump;
 mod report;
 mod text;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use crate::explain::Report;
 use crate::read::{Input, ReadError};
@@ -19,6 +19,8 @@ use crate::read::{Input, ReadError};
 pub struct Redaction {
     /// For each sort of text: what was met, with its number from 0.
     known: HashMap<&'static str, HashMap<String, usize>>,
+    /// Folders with spaces in them, as the dumps show them; each ends with a slash.
+    spaced_folders: BTreeSet<String>,
 }
 
 impl Redaction {
