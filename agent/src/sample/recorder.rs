@@ -78,8 +78,8 @@ pub(crate) fn record(rate: u32, arguments: bool) -> io::Result<()> {
     let (asks, asked) = channel();
     let builder = thread::Builder::new().name("sigquit-recorder".into()).stack_size(STACK);
     builder.spawn(move || {
-        block_signals();
         THREAD.store(crate::agent::current_thread(), SeqCst);
+        block_signals();
         run(&settings, &asked);
     })?;
     *ASKS.lock().unwrap_or_else(|lock| lock.into_inner()) = Some((std::process::id(), asks));

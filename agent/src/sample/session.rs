@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use sigquit_dump::{Clock, Profile};
 
-use super::recorder::{self, Pause};
+use super::recorder;
 use super::run::Run;
 use crate::profiler::Engine as Kind;
 
@@ -23,6 +23,8 @@ const BETWEEN: u32 = 8;
 const LOOK: Duration = Duration::from_millis(60);
 /// The sampler's thread unwinds, which does not nest deeply.
 const STACK: usize = 256 << 10;
+/// How long is waited for its start.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// What is asked for.
 #[derive(Clone, Debug)]
@@ -51,23 +53,24 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    /// Begins to take a profile. When this returns, its thread is [known](sampler): a dump that
-    /// follows does not ask it.
+    /// Begins to take a profile.
     ///
     /// # Errors
     /// When no thread can be started.
     pub fn begin(settings: Settings) -> io::Result<Session> {
         let (stop, stopped) = sync_channel(0);
-        let (known, awaited) = sync_channel::<()>(0);
         let builder = thread::Builder::new().name("sigquit-sampler".into()).stack_size(STACK);
+        let (unknown, known) = sync_channel::<()>(0);
         let thread = builder.spawn(move || {
             block_signals();
-            let turn = Turn::take()?;
-            drop(known);
-            run(&settings, &stopped, turn)
+            let turn = Turn::take();
+            drop(unknown);
+            let _turn = turn?;
+            let _pause = recorder::pause()?;
+            run(&settings, &stopped)
         })?;
-        // The other end is dropped, whatever comes of the thread.
-        let _ = awaited.recv();
+        // Until it is known, a dump would ask it in vain.
+        let _ = known.recv_timeout(PATIENCE);
         Ok(Session { stop: Some(stop), thread })
     }
 
@@ -98,11 +101,8 @@ pub(super) fn block_signals() {
     }
 }
 
-/// That a profile is being taken: there is one ring, and one timer of the process. The flight
-/// recorder pauses meanwhile.
-struct Turn {
-    _pause: Option<Pause>,
-}
+/// That a profile is being taken: there is one ring, and one timer of the process.
+struct Turn;
 
 static TAKEN: AtomicBool = AtomicBool::new(false);
 
@@ -122,9 +122,7 @@ impl Turn {
             return Err(io::Error::other("a profile is being taken already"));
         }
         SAMPLER.store(crate::agent::current_thread(), SeqCst);
-        let mut turn = Turn { _pause: None };
-        turn._pause = recorder::pause()?;
-        Ok(turn)
+        Ok(Turn)
     }
 }
 
@@ -143,7 +141,7 @@ fn drain(settings: &Settings) -> Duration {
     }
 }
 
-fn run(settings: &Settings, stopped: &Receiver<()>, _turn: Turn) -> io::Result<Profile> {
+fn run(settings: &Settings, stopped: &Receiver<()>) -> io::Result<Profile> {
     #[cfg(feature = "pprof")]
     if settings.engine == Some(Kind::Pprof) {
         return super::pprof::profile(settings, stopped);
