@@ -23,6 +23,9 @@ const BETWEEN: u32 = 8;
 const LOOK: Duration = Duration::from_millis(60);
 /// The sampler's thread unwinds, which does not nest deeply.
 const STACK: usize = 256 << 10;
+/// The crate `pprof` does more on it, and on a larger scale.
+#[cfg(feature = "pprof")]
+const STACK_OF_PPROF: usize = 16 << 20;
 /// How long is waited for its start.
 const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -59,7 +62,8 @@ impl Session {
     /// When no thread can be started.
     pub fn begin(settings: Settings) -> io::Result<Session> {
         let (stop, stopped) = sync_channel(0);
-        let builder = thread::Builder::new().name("sigquit-sampler".into()).stack_size(STACK);
+        let builder = thread::Builder::new().name("sigquit-sampler".into());
+        let builder = builder.stack_size(stack_for(settings.engine));
         let (unknown, known) = sync_channel::<()>(0);
         let thread = builder.spawn(move || {
             block_signals();
@@ -88,6 +92,15 @@ impl Session {
         let profile = thread.join();
         drop(stop);
         profile.unwrap_or_else(|_| Err(io::Error::other("the sampler's thread panicked")))
+    }
+}
+
+/// What of it is not touched costs address space only.
+fn stack_for(engine: Option<Kind>) -> usize {
+    match engine {
+        #[cfg(feature = "pprof")]
+        Some(Kind::Pprof) => STACK_OF_PPROF,
+        _ => STACK,
     }
 }
 
