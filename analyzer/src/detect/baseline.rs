@@ -56,6 +56,9 @@ impl Baseline {
     }
 
     fn knows_places(&self, incident: &Incident, members: &BTreeSet<MemberId>) -> bool {
+        if self.places.is_empty() {
+            return false;
+        }
         let mut known = 0;
         for cluster in cluster(incident) {
             let here = cluster.members.iter().filter(|id| members.contains(id)).count();
