@@ -74,6 +74,7 @@ mod rwlock;
 mod seen;
 #[cfg(feature = "tokio")]
 pub mod tokio;
+mod transparent;
 
 pub use std::sync::{LockResult, PoisonError, TryLockError, TryLockResult, WaitTimeoutResult};
 

@@ -1,7 +1,5 @@
 //! An async mutex that knows which task holds it.
 
-use std::fmt;
-use std::ops::{Deref, DerefMut};
 use std::panic::Location;
 
 use sigquit_dump::LockKind;
@@ -9,6 +7,7 @@ use tokio::sync::TryLockError;
 
 use super::pending::pending;
 use crate::sync::keeper::{About, Book, Holding, Keeper};
+use crate::sync::transparent;
 
 const ABOUT: About = About { kind: LockKind::Mutex, type_name: "sigquit::sync::tokio::Mutex" };
 
@@ -100,50 +99,5 @@ impl<T: ?Sized> Mutex<T> {
     }
 }
 
-impl<T: ?Sized + fmt::Debug> fmt::Debug for Mutex<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.inner.fmt(f)
-    }
-}
-
-impl<T: Default> Default for Mutex<T> {
-    #[track_caller]
-    fn default() -> Mutex<T> {
-        Mutex::new(T::default())
-    }
-}
-
-impl<T> From<T> for Mutex<T> {
-    #[track_caller]
-    fn from(value: T) -> Mutex<T> {
-        Mutex::new(value)
-    }
-}
-
-impl<T: ?Sized> Deref for MutexGuard<'_, T> {
-    type Target = T;
-
-    #[inline]
-    fn deref(&self) -> &T {
-        &self.inner
-    }
-}
-
-impl<T: ?Sized> DerefMut for MutexGuard<'_, T> {
-    #[inline]
-    fn deref_mut(&mut self) -> &mut T {
-        &mut self.inner
-    }
-}
-
-impl<T: ?Sized + fmt::Debug> fmt::Debug for MutexGuard<'_, T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.inner.fmt(f)
-    }
-}
-
-impl<T: ?Sized + fmt::Display> fmt::Display for MutexGuard<'_, T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.inner.fmt(f)
-    }
-}
+transparent::lock!(Mutex);
+transparent::guard!(MutexGuard, exclusive);
