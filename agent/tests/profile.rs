@@ -58,16 +58,9 @@ fn weight(profile: &Profile, name: &str) -> u64 {
     threads.filter(|(thread, _)| thread.name == name).map(|(_, weight)| weight).sum()
 }
 
-/// Profiles of which the first that shows anything is looked at.
-const TRIES: usize = 2;
-
 fn finds_who_burns(engine: Engine, name: &str, rate: u32) {
-    let take = || profile(engine, rate, 1, &[("burner", burns_in_here), ("sleeper", sleeps)]);
-    // On a machine that is overloaded the burner may not run at any tick.
-    let taken = (0..TRIES).map_while(|_| take());
-    let Some(profile) =
-        taken.reduce(|one, next| if weight(&one, "burner") > 0 { one } else { next })
-    else {
+    let threads: [(&str, fn()); 2] = [("burner", burns_in_here), ("sleeper", sleeps)];
+    let Some(profile) = profile(engine, rate, 1, &threads) else {
         return;
     };
     assert_eq!(profile.engine, name);
@@ -80,7 +73,7 @@ fn finds_who_burns(engine: Engine, name: &str, rate: u32) {
         .filter_map(|line| line.rsplit_once(' ')?.1.parse::<u64>().ok())
         .sum();
     assert!(there * 10 >= burner * 9, "{there} of {burner}: {folded:#?}");
-    assert!(profile.delivery.share().unwrap() > 0.2, "{}", profile.summary());
+    assert!(profile.delivery.share().unwrap() > 0.5, "{}", profile.summary());
 }
 
 #[test]

@@ -68,7 +68,7 @@ impl Run {
         let keep = Keep {
             unwinder,
             building: ProfileBuilder::new(profile),
-            names: HashMap::new(),
+            names: Names::default(),
             states: HashMap::new(),
             stacks: HashMap::new(),
             keeps_states: settings.detail && settings.clock == Clock::Cpu,
@@ -89,7 +89,7 @@ impl Run {
     pub fn look(&mut self) {
         let (new, gone) = self.threads.look();
         for tid in new {
-            self.keep.names.insert(tid, threads::name(tid));
+            self.keep.names.found(tid);
             match self.engine.add(tid) {
                 Ok(()) => {}
                 // It has ended since.
@@ -171,7 +171,7 @@ impl Run {
         self.keep.stacks.clear();
         self.threads.forget_gone(&self.without_timer);
         let is_here = |tid: i32| self.threads.used(tid).is_some();
-        self.keep.names.retain(|&tid, _| is_here(tid));
+        self.keep.names.retain(is_here);
         self.without_timer.retain(|&tid| is_here(tid as i32));
         self.keep.unwinder.refresh(&Maps::read());
     }
@@ -216,7 +216,7 @@ fn weigh_evenly(profile: &mut Profile, expected: f64) {
 struct Keep {
     unwinder: Unwinder,
     building: ProfileBuilder,
-    names: HashMap<i32, String>,
+    names: Names,
     states: HashMap<i32, States>,
     /// Where each thread was last.
     stacks: HashMap<i32, StackId>,
@@ -224,6 +224,38 @@ struct Keep {
     keeps_states: bool,
     tasks: Option<Tasked>,
     begun: u64,
+}
+
+/// The names of threads. One that has just started bears its parent's, and has its own when it runs
+/// the program's code: so the name at its first sample counts, and the one before only when it has
+/// ended by then.
+#[derive(Default)]
+struct Names {
+    when_found: HashMap<i32, String>,
+    when_sampled: HashMap<i32, String>,
+}
+
+impl Names {
+    /// A new thread; one with its number may have been there before.
+    fn found(&mut self, tid: i32) {
+        self.when_found.insert(tid, threads::name(tid));
+        self.when_sampled.remove(&tid);
+    }
+
+    /// That of a thread of which there is a sample.
+    fn of(&mut self, tid: i32) -> &str {
+        let when_found = &self.when_found;
+        self.when_sampled.entry(tid).or_insert_with(|| match threads::name(tid) {
+            name if name.is_empty() => when_found.get(&tid).cloned().unwrap_or_default(),
+            name => name,
+        })
+    }
+
+    /// Forgets those of the threads that are not here.
+    fn retain(&mut self, is_here: impl Fn(i32) -> bool) {
+        self.when_found.retain(|&tid, _| is_here(tid));
+        self.when_sampled.retain(|&tid, _| is_here(tid));
+    }
 }
 
 /// States of one thread, from the moment that it is hot.
@@ -239,7 +271,7 @@ impl Keep {
     fn sample(&mut self, taken: &Taken<'_>) {
         let Some(stack) = self.stack(taken) else { return };
         let building = &mut self.building;
-        let name = self.names.get(&taken.tid).map_or("", String::as_str);
+        let name = self.names.of(taken.tid);
         let thread = building.thread(Some(taken.tid as u64), name);
         let task = self.tasks.as_ref().and_then(|tasks| tasks.of(taken.tid));
         let weight = taken.weight;
