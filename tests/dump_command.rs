@@ -3,7 +3,7 @@ use std::process::{Command, Stdio};
 use serde_json::Value;
 
 use crate::incident::SERIES;
-use crate::running::Running;
+use crate::running::{Running, files};
 
 /// `sigquit dump` of a process: its exit status, and what it said on both streams.
 fn dump(pid: u32) -> (u8, Vec<u8>, String) {
@@ -31,6 +31,25 @@ fn a_process_that_has_the_agent_is_asked_and_its_verdict_shown() {
     // Once more: the incident before is another one.
     assert_eq!(dump(running.pid()).0, 0);
     assert_eq!(running.dumps().read_dir().unwrap().count(), 2);
+}
+
+#[test]
+fn who_asks_during_a_series_gets_that_series() {
+    let folder = tempfile::tempdir().unwrap();
+    let victim = env!("CARGO_BIN_EXE_victim");
+    let mut running = Running::start(victim, "deadlock", folder.path(), &SERIES).unwrap();
+    running.wait_for("ready").unwrap();
+    running.quit().unwrap();
+    while files(&running.dumps()).is_empty() {
+        std::thread::yield_now();
+    }
+
+    let (status, out, err) = dump(running.pid());
+
+    assert_eq!(status, 0, "{err}");
+    let report: Value = serde_json::from_slice(&out).unwrap();
+    assert_eq!(report["processes"][0]["dumps"].as_array().unwrap().len(), 3);
+    assert_eq!(running.dumps().read_dir().unwrap().count(), 1);
 }
 
 #[test]

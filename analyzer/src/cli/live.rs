@@ -57,13 +57,13 @@ mod linux {
         say: &dyn Fn(&str),
     ) -> Result<Incident, String> {
         let process = Process::find(pid)?;
-        let before = process.incidents();
+        // A series that is under way takes the question as its own.
+        let is_over = |incident: &PathBuf| progress_of(incident).is_complete();
+        let over: Vec<PathBuf> = process.incidents().into_iter().filter(is_over).collect();
         process.ask()?;
         let mut progress = (Progress::default(), Instant::now());
         loop {
-            let newest = process.incidents().into_iter().rfind(|incident| {
-                !before.contains(incident) || !progress_of(incident).is_complete()
-            });
+            let newest = process.incidents().into_iter().rfind(|incident| !over.contains(incident));
             let seen = newest.as_deref().map(progress_of).unwrap_or_default();
             if seen != progress.0 {
                 say(&seen.words());
