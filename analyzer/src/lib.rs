@@ -64,10 +64,11 @@ pub fn analyze_with(
     let baseline = detect::Baseline::of(&model::incidents(healthy));
     let incidents = model::incidents(inputs);
     let diagnoses = incidents.iter().map(|incident| {
+        let clusters = cluster::cluster(incident);
         let (known, findings) = detect::detect(incident)
             .into_iter()
-            .partition(|finding| baseline.knows(incident, finding));
-        explain::Diagnosis { incident, clusters: cluster::cluster(incident), findings, known }
+            .partition(|finding| baseline.knows(&clusters, finding));
+        explain::Diagnosis { incident, clusters, findings, known }
     });
     explain::explain(reports, diagnoses.collect(), detail)
 }

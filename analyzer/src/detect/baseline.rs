@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Finding, Grade, detect};
-use crate::cluster::cluster;
+use crate::cluster::{Cluster, cluster};
 use crate::model::{Incident, MemberId};
 
 /// More than this share of what the baseline shows is news again.
@@ -43,8 +43,9 @@ impl Baseline {
     /// Whether the baseline shows a finding too. A proof is always news.
     ///
     /// Either its detectors find the same there, with about as many members; or the finding rests on
-    /// nothing but where its members are, and about as many are there in healthy dumps.
-    pub fn knows(&self, incident: &Incident, finding: &Finding) -> bool {
+    /// nothing but where its members are, and about as many are there in healthy dumps. `clusters` are
+    /// those of the finding's incident.
+    pub fn knows(&self, clusters: &[Cluster], finding: &Finding) -> bool {
         if finding.grade == Grade::Proof {
             return false;
         }
@@ -52,15 +53,15 @@ impl Baseline {
         let members = concerned(finding);
         let found = known.is_some_and(|&count| is_no_more(members.len(), count));
         let by_place = matches!(finding.grade, Grade::Pattern | Grade::Repeat) && waits(finding);
-        found || by_place && self.knows_places(incident, &members)
+        found || by_place && self.knows_places(clusters, &members)
     }
 
-    fn knows_places(&self, incident: &Incident, members: &BTreeSet<MemberId>) -> bool {
+    fn knows_places(&self, clusters: &[Cluster], members: &BTreeSet<MemberId>) -> bool {
         let mut known = 0;
-        for cluster in cluster(incident) {
+        for cluster in clusters {
+            let Some(&before) = self.places.get(&cluster.frames) else { continue };
             let here = cluster.members.iter().filter(|id| members.contains(id)).count();
-            let before = self.places.get(&cluster.frames).copied().unwrap_or(0);
-            if here > 0 && is_no_more(here, before) {
+            if is_no_more(here, before) {
                 known += here;
             }
         }
@@ -113,7 +114,8 @@ mod tests {
     fn news(incident: &Incident, healthy: Incident) -> (usize, usize) {
         let baseline = Baseline::of(&[healthy]);
         let findings = detect(incident);
-        let new = findings.iter().filter(|finding| !baseline.knows(incident, finding)).count();
+        let clusters = cluster(incident);
+        let new = findings.iter().filter(|finding| !baseline.knows(&clusters, finding)).count();
         (new, findings.len())
     }
 
