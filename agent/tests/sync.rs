@@ -2,43 +2,19 @@
 
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
+mod counted;
+
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
+use counted::allocations;
 use sigquit::dump::{
     Dump, Hold, Location, Lock, LockKind, OwnerSource, Thread, ThreadState, WaitFor,
 };
 use sigquit::sync::{Condvar, Mutex, RwLock};
-
-/// The system's allocator, counted on each thread.
-struct Counted;
-
-thread_local! {
-    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
-}
-
-// SAFETY: everything is handed on as it came.
-unsafe impl GlobalAlloc for Counted {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
-        // SAFETY: the caller's.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
-        // SAFETY: the caller's.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counted = Counted;
 
 fn dump() -> Dump {
     static INSTALLED: std::sync::Once = std::sync::Once::new();
@@ -219,13 +195,13 @@ fn a_wait_with_a_time_limit_ends_and_says_so() {
 fn a_lock_costs_no_allocation_after_a_thread_s_first() {
     let (mutex, lock) = (Mutex::new(0), RwLock::new(0));
     drop(mutex.lock().unwrap());
-    let before = ALLOCATIONS.get();
+    let before = allocations();
     for _ in 0..100 {
         *mutex.lock().unwrap() += 1;
         drop(lock.read().unwrap());
         *lock.write().unwrap() += 1;
     }
-    assert_eq!(ALLOCATIONS.get(), before);
+    assert_eq!(allocations(), before);
 }
 
 #[test]

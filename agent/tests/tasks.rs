@@ -2,8 +2,8 @@
 
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
+mod counted;
+
 use std::future::{Future, pending, poll_fn};
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::atomic::{AtomicBool, AtomicU32};
@@ -15,31 +15,6 @@ use sigquit::dump::{Dump, Kind, Thread, ThreadState, Trace};
 use sigquit::task;
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
-
-/// The system's allocator, counted on each thread.
-struct Counted;
-
-thread_local! {
-    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
-}
-
-// SAFETY: everything is handed on as it came.
-unsafe impl GlobalAlloc for Counted {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
-        // SAFETY: the caller's.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
-        // SAFETY: the caller's.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counted = Counted;
 
 /// One test at a time: a dump shows the tasks of all.
 fn alone() -> MutexGuard<'static, bool> {
@@ -279,9 +254,9 @@ fn a_leaf_that_leaves_its_waker_meets_no_allocation() {
     let counts = (polls.clone(), allocations.clone());
     let mut kept: Option<Waker> = None;
     let leaf = poll_fn(move |context| {
-        let before = ALLOCATIONS.get();
+        let before = counted::allocations();
         let waker = context.waker().clone();
-        counts.1.fetch_add((ALLOCATIONS.get() - before) as u32, SeqCst);
+        counts.1.fetch_add((counted::allocations() - before) as u32, SeqCst);
         counts.0.fetch_add(1, SeqCst);
         drop(kept.replace(waker));
         Poll::<()>::Pending
