@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::format::{Names, VERSION};
 use crate::profile::{Profile, Sample, SampledThread};
-use crate::read::{ReadError, Warning, place};
+use crate::read::{ReadError, Warning, lines, place};
 use crate::{Frame, FrameId, Module, ModuleId, Nanos, Process, Stack, StackId};
 
 /// How the line begins that begins a profile.
@@ -116,11 +116,8 @@ pub fn write_profile(profile: &Profile, mut out: impl Write) -> io::Result<()> {
 /// When no line of the input begins a profile.
 pub fn read_profiles(bytes: &[u8]) -> Result<(Vec<Profile>, Vec<Warning>), ReadError> {
     let mut reader = Reader::default();
-    for (number, line) in (1..).zip(bytes.split(|&byte| byte == b'\n')) {
-        let line = line.trim_ascii();
-        if !line.is_empty() {
-            reader.line(number, line);
-        }
+    for (number, line) in lines(bytes) {
+        reader.line(number, line);
     }
     reader.finish();
     if reader.profiles.is_empty() {

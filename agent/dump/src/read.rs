@@ -47,11 +47,8 @@ impl Error for ReadError {}
 /// When no line of the input begins a dump.
 pub fn read(bytes: &[u8]) -> Result<(Vec<Dump>, Vec<Warning>), ReadError> {
     let mut reader = Reader::default();
-    for (number, line) in (1..).zip(bytes.split(|&byte| byte == b'\n')) {
-        let line = line.trim_ascii();
-        if !line.is_empty() {
-            reader.line(number, line);
-        }
+    for (number, line) in lines(bytes) {
+        reader.line(number, line);
     }
     reader.finish();
     if reader.dumps.is_empty() {
@@ -61,6 +58,12 @@ pub fn read(bytes: &[u8]) -> Result<(Vec<Dump>, Vec<Warning>), ReadError> {
         });
     }
     Ok((reader.dumps, reader.warnings))
+}
+
+/// The lines that hold something, with their numbers.
+pub(crate) fn lines(bytes: &[u8]) -> impl Iterator<Item = (u64, &[u8])> {
+    let lines = bytes.split(|&byte| byte == b'\n').map(<[u8]>::trim_ascii);
+    (1..).zip(lines).filter(|(_, line)| !line.is_empty())
 }
 
 #[derive(Default)]

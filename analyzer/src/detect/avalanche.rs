@@ -121,7 +121,9 @@ fn finding(incident: &Incident, places: &BTreeMap<&str, Vec<Vec<MemberId>>>) -> 
             .into(),
         holders: holders(incident, &members),
         frames: phrase::telling_frames(incident, places[largest[0].0][newest][0], newest),
-        evidence: evidence(&counts),
+        evidence: Evidence::per_dump(&counts, |count| {
+            format!("{count} waiting for what others have")
+        }),
         members,
         ..Finding::default()
     })
@@ -181,16 +183,6 @@ fn holders(incident: &Incident, members: &[MemberId]) -> Vec<MemberId> {
     }
     holders.retain(|id| members.binary_search(id).is_err());
     holders.into_iter().collect()
-}
-
-fn evidence(counts: &[usize]) -> Vec<Evidence> {
-    let fact = |(dump, &count): (usize, &usize)| Evidence {
-        text: format!("{count} waiting for what others have"),
-        dump: Some(dump),
-        member: None,
-        value: Some(count as f64),
-    };
-    counts.iter().enumerate().map(fact).collect()
 }
 
 #[cfg(test)]

@@ -165,16 +165,9 @@ fn duration(incident: &Incident, id: MemberId) -> Option<Nanos> {
 }
 
 fn evidence(incident: &Incident, place: &str) -> Vec<Evidence> {
-    let fact = |dump: usize| {
-        let count = waiting(incident, place, dump).count();
-        Evidence {
-            text: format!("{count} waiting there for an answer"),
-            dump: Some(dump),
-            member: None,
-            value: Some(count as f64),
-        }
-    };
-    (0..incident.dumps.len()).map(fact).collect()
+    let count = |dump: usize| waiting(incident, place, dump).count();
+    let counts: Vec<usize> = (0..incident.dumps.len()).map(count).collect();
+    Evidence::per_dump(&counts, |count| format!("{count} waiting there for an answer"))
 }
 
 #[cfg(test)]

@@ -70,6 +70,17 @@ impl Evidence {
     pub fn text(text: impl Into<String>) -> Evidence {
         Evidence { text: text.into(), dump: None, member: None, value: None }
     }
+
+    /// A figure of each dump, in words.
+    pub fn per_dump(counts: &[usize], text: impl Fn(usize) -> String) -> Vec<Evidence> {
+        let fact = |(dump, &count): (usize, &usize)| Evidence {
+            text: text(count),
+            dump: Some(dump),
+            member: None,
+            value: Some(count as f64),
+        };
+        counts.iter().enumerate().map(fact).collect()
+    }
 }
 
 /// How bad a finding is, if it is true.

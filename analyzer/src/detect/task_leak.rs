@@ -97,11 +97,8 @@ fn finding(
             phrase::duration(median)
         ),
     };
-    let evidence = counts.iter().enumerate().map(|(dump, &count)| Evidence {
-        text: format!("{} that were polled once and wait", phrase::number(count, "task")),
-        dump: Some(dump),
-        member: None,
-        value: Some(count as f64),
+    let evidence = Evidence::per_dump(&counts, |count| {
+        format!("{} that were polled once and wait", phrase::number(count, "task"))
     });
     Some(Finding {
         detector: DETECTOR.name,
@@ -114,7 +111,7 @@ fn finding(
                     Give the wait a timeout, or end these tasks with what they were made for."
             .into(),
         frames: phrase::telling_frames(incident, members[0], newest),
-        evidence: evidence.collect(),
+        evidence,
         members,
         ..Finding::default()
     })

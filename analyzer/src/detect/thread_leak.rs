@@ -195,7 +195,9 @@ fn leak(
             likes.made_by
         ),
         frames: phrase::telling_frames(incident, members[0], newest),
-        evidence: evidence(&counts, &likes.place),
+        evidence: Evidence::per_dump(&counts, |count| {
+            format!("{count} waiting in {}", likes.place)
+        }),
         members: members.clone(),
         ..Finding::default()
     })
@@ -281,16 +283,6 @@ fn median_wait(incident: &Incident, members: &[MemberId], dump: usize) -> Nanos 
     waits.sort_unstable();
     let known = waits.len() * 2 >= members.len();
     waits.get(waits.len() / 2).copied().filter(|_| known).unwrap_or_default()
-}
-
-fn evidence(counts: &[usize], place: &str) -> Vec<Evidence> {
-    let fact = |(dump, &count): (usize, &usize)| Evidence {
-        text: format!("{count} waiting in {place}"),
-        dump: Some(dump),
-        member: None,
-        value: Some(count as f64),
-    };
-    counts.iter().enumerate().map(fact).collect()
 }
 
 #[cfg(test)]

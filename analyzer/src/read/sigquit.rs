@@ -1,6 +1,6 @@
 //! The format that the agent writes, of dumps and of profiles; see [`sigquit_dump::format`].
 
-use sigquit_dump::{Dump, PROFILE_BEGINS, Profile, Warning};
+use sigquit_dump::{PROFILE_BEGINS, ReadError, Warning};
 
 use super::{DumpsAndProfiles, Format, Read, Recognition, Text};
 
@@ -40,8 +40,8 @@ fn read(text: &Text) -> DumpsAndProfiles {
     let (mut dumps, mut profiles, mut warnings) = (Vec::new(), Vec::new(), Vec::new());
     for Section { kind, before, bytes } in sections(text) {
         let warned = match kind {
-            Kind::Dump => read_dumps(bytes, &mut dumps),
-            Kind::Profile => read_profiles(bytes, &mut profiles),
+            Kind::Dump => keep(sigquit_dump::read(bytes), &mut dumps),
+            Kind::Profile => keep(sigquit_dump::read_profiles(bytes), &mut profiles),
         };
         let at = |warning: Warning| Warning { line: warning.line + before, ..warning };
         warnings.extend(warned.into_iter().map(at));
@@ -49,20 +49,11 @@ fn read(text: &Text) -> DumpsAndProfiles {
     (dumps, profiles, warnings)
 }
 
-fn read_dumps(bytes: &[u8], dumps: &mut Vec<Dump>) -> Vec<Warning> {
-    match sigquit_dump::read(bytes) {
+/// Keeps what was read of a section, and says what was not understood of it.
+fn keep<T>(read: Result<(Vec<T>, Vec<Warning>), ReadError>, kept: &mut Vec<T>) -> Vec<Warning> {
+    match read {
         Ok((read, warnings)) => {
-            dumps.extend(read);
-            warnings
-        }
-        Err(error) => vec![Warning { line: 1, message: error.to_string() }],
-    }
-}
-
-fn read_profiles(bytes: &[u8], profiles: &mut Vec<Profile>) -> Vec<Warning> {
-    match sigquit_dump::read_profiles(bytes) {
-        Ok((read, warnings)) => {
-            profiles.extend(read);
+            kept.extend(read);
             warnings
         }
         Err(error) => vec![Warning { line: 1, message: error.to_string() }],
@@ -101,6 +92,8 @@ fn sections<'t>(text: &'t Text) -> Vec<Section<'t>> {
 
 #[cfg(test)]
 mod tests {
+    use sigquit_dump::{Dump, Profile};
+
     use super::*;
 
     #[test]
