@@ -7,7 +7,7 @@
 //!
 //! A second table shows how much more CPU time a piece of work under forty frames takes while its thread is
 //! sampled, and what is used beside it, the sampler's start included: both in hundredths of the
-//! CPU time that was sampled. The first is as noisy as the machine.
+//! CPU time that was sampled. The first is as noisy as the machine, and so has its standard error.
 //!
 //! A third shows the same for the flight recorder, which has been on for a while: in hundredths of
 //! the one core that the work uses, process by process in turns with it and without. `in all` is the
@@ -41,7 +41,7 @@ const ENGINES: [(&str, Engine); 3] = [
 const SAMPLED: Duration = Duration::from_secs(4);
 const DEPTH: u32 = 40;
 /// How often what is sampled is compared with what is not.
-const ROUNDS: usize = 5;
+const ROUNDS: usize = 10;
 /// How long the flight recorder has been on before it is measured, and for how long it is.
 const SETTLED: Duration = Duration::from_secs(2);
 const RECORDED: Duration = Duration::from_secs(8);
@@ -102,9 +102,10 @@ fn recorder() -> Result<(), Box<dyn Error>> {
         beside.push(100.0 * (with[2] - without[2]));
         memory.push((with[3] - without[3]) / 1e6);
     }
+    let error = spread(&slower);
     let [slower, in_all, beside, memory] = [slower, in_all, beside, memory].map(median);
     println!(
-        "{:<13} {:>5}  {slower:+.2} % on the thread, {beside:.3} % beside it, {in_all:+.2} % in all, \
+        "{:<13} {:>5}  {slower:+.2} ± {error:.2} % on the thread, {beside:.3} % beside it, {in_all:+.2} % in all, \
          {memory:.1} MB",
         "best", 19
     );
@@ -181,22 +182,35 @@ fn row(profile: &Profile, used: [f64; 4], grown: u64) -> String {
 /// What a piece of work costs more in CPU time when its thread is sampled; and what is used beside.
 fn cost(engine: Engine, rate: u32) -> Result<String, Box<dyn Error>> {
     let (mut slower, mut beside) = (Vec::new(), Vec::new());
-    for _ in 0..ROUNDS {
-        let plain = pieces(|| {
+    let plain = || {
+        pieces(|| {
             thread::sleep(SAMPLED);
             Ok(())
-        })?;
+        })
+    };
+    let mut earlier = plain()?;
+    for _ in 0..ROUNDS {
         let before = process_cpu();
         let sampled = pieces(|| {
             let profiler = sigquit::profiler().rate(rate).engine(engine).names(false);
             profiler.run(SAMPLED).map(drop)
         })?;
         let all = process_cpu() - before;
-        slower.push(sampled.each() / plain.each() - 1.0);
-        beside.push((all - sampled.cpu) / sampled.cpu);
+        let later = plain()?;
+        slower.push(100.0 * (2.0 * sampled.each() / (earlier.each() + later.each()) - 1.0));
+        beside.push(100.0 * (all - sampled.cpu) / sampled.cpu);
+        earlier = later;
     }
-    let (slower, beside) = (median(slower) * 100.0, median(beside) * 100.0);
-    Ok(format!("{slower:+.2} % on the thread, {beside:.2} % beside it"))
+    let (error, slower, beside) = (spread(&slower), median(slower), median(beside));
+    Ok(format!("{slower:+.2} ± {error:.2} % on the thread, {beside:.2} % beside it"))
+}
+
+/// The standard error of a mean of these.
+fn spread(figures: &[f64]) -> f64 {
+    let count = figures.len() as f64;
+    let mean = figures.iter().sum::<f64>() / count;
+    let squares: f64 = figures.iter().map(|figure| (figure - mean).powi(2)).sum();
+    (squares / (count - 1.0) / count).sqrt()
 }
 
 /// Pieces of work, and the CPU time that they took.

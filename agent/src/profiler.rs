@@ -9,9 +9,10 @@ use crate::error::{Error, Kind};
 /// What takes samples. The first that the process may use is taken, in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Engine {
-    /// The kernel's sampler (`perf_event_open`, task clock, user mode): no signal is sent. Needs
-    /// `perf_event_paranoid` of 2 or less, no filter against it (Docker's default has one), no more
-    /// than 16 CPUs, and a file descriptor for each thread on each CPU.
+    /// The kernel's sampler (`perf_event_open`, task clock, user mode): no signal is sent. A sample
+    /// weighs as much as the thread has used since its last, so that time in the kernel counts for the
+    /// code that runs next. Needs `perf_event_paranoid` of 2 or less, no filter against it (Docker's
+    /// default has one), no more than 16 CPUs, and a file descriptor for each thread on each CPU.
     Perf,
     /// One timer a thread on its CPU clock, whose handler copies registers and stack. Samples that
     /// were due between two ticks of the kernel come as one that weighs as many.

@@ -19,7 +19,7 @@
 //!   where `perf_event_paranoid` is 2 or less and no filter forbids it. Takes as many file descriptors
 //!   as there are threads times CPUs, and a ring of half a megabyte a CPU: with more CPUs than
 //!   [`perf::MOST_CPUS`], or when a quarter of the descriptors would not do, it is not used. Time
-//!   in the kernel is not sampled, nor expected.
+//!   in the kernel counts for the code that runs next.
 //! - `thread-timers`: `timer_create` on the CPU clock of each thread. The kernel looks at CPU clocks at its
 //!   tick only (every 4 ms with 250 a second); what was due meanwhile is reported as an overrun, and
 //!   the sample weighs as much.

@@ -3,6 +3,10 @@
 //! No signal is sent and no code of ours runs on the sampled threads. Every thread gets one event on each
 //! CPU, and all events of a CPU write into one ring: no more can come from a CPU than its one
 //! running thread, however many threads there are.
+//!
+//! The event counts all CPU time of its thread and samples only user mode. Each sample bears the count: it
+//! stands for all that was counted since the one before, and so time in the kernel counts for the code
+//! that runs next.
 
 mod event;
 mod ring;
@@ -23,6 +27,8 @@ pub(super) struct Perf {
     rings: Vec<CpuRing>,
     /// The events of each thread, one a CPU.
     events: HashMap<i32, Vec<OwnedFd>>,
+    /// How many samples each event has stood for so far, by thread and CPU.
+    weighed: HashMap<(i32, i32), u64>,
     /// How many more descriptors may be taken.
     descriptors: usize,
     lost: u64,
@@ -61,7 +67,14 @@ impl Perf {
         });
         let rings: Vec<CpuRing> = rings.collect::<io::Result<_>>()?;
         let descriptors = descriptors - rings.len();
-        Ok(Perf { rate, rings, events: HashMap::new(), descriptors, lost: 0 })
+        Ok(Perf {
+            rate,
+            rings,
+            events: HashMap::new(),
+            weighed: HashMap::new(),
+            descriptors,
+            lost: 0,
+        })
     }
 
     fn open_all(&self, tid: i32) -> io::Result<Vec<OwnedFd>> {
@@ -91,6 +104,8 @@ impl Engine for Perf {
         let events = self.open_all(tid)?;
         self.descriptors -= events.len();
         self.events.insert(tid, events);
+        // The events of a thread before it that had the same number are not these.
+        self.weighed.retain(|&(of, _), _| of != tid);
         Ok(())
     }
 
@@ -104,14 +119,28 @@ impl Engine for Perf {
     }
 
     fn drain(&mut self, take: &mut dyn FnMut(Taken<'_>)) {
-        for ring in &mut self.rings {
-            self.lost += ring.ring.drain(take);
+        let Perf { rings, weighed, rate, lost, .. } = self;
+        for CpuRing { cpu, ring, .. } in rings {
+            *lost += ring.drain(&mut |taken, counted| {
+                let weighed = weighed.entry((taken.tid, *cpu)).or_default();
+                take(Taken { weight: weigh(weighed, counted, *rate), ..taken });
+            });
         }
     }
 
     fn lost(&self) -> u64 {
         self.lost
     }
+}
+
+/// How many samples one stands for, of an event that has counted so many nanoseconds. A timer may be
+/// early by a little.
+fn weigh(weighed: &mut u64, counted: u64, rate: u32) -> u64 {
+    const EARLY: f64 = 0.1;
+    let due = counted as f64 * f64::from(rate) / 1e9 + EARLY;
+    let weight = (due as u64).saturating_sub(*weighed).max(1);
+    *weighed += weight;
+    weight
 }
 
 /// The CPUs that are online: `0-3,6`.
@@ -131,5 +160,19 @@ fn descriptors() -> io::Result<usize> {
     match unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) } {
         0 => Ok((limit.rlim_cur / 4).min(1 << 16) as usize),
         _ => Err(io::Error::last_os_error()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sample_stands_for_what_was_counted_since_the_one_before() {
+        let mut weighed = 0;
+        // One in time, one early, one after three that were missed in the kernel, one late, one in time.
+        let counted = [10_000_000, 19_999_000, 60_000_100, 78_000_000, 80_000_000];
+        assert_eq!(counted.map(|counted| weigh(&mut weighed, counted, 100)), [1, 1, 4, 1, 1]);
+        assert_eq!(weighed, 8);
     }
 }

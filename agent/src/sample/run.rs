@@ -11,7 +11,7 @@ use sigquit_dump::{
 use super::choose;
 use super::engine::{Engine, Seen, Taken};
 use super::session::Settings;
-use super::threads::{self, Split, Threads};
+use super::threads::{self, Threads};
 use crate::capture::{self, Maps, digest, recurrence};
 use crate::facts::{self, Tasks};
 use crate::task;
@@ -33,7 +33,6 @@ pub(super) struct Run {
     rate: u32,
     threads: Threads,
     keep: Keep,
-    split: io::Result<Split>,
     without_timer: Vec<u64>,
 }
 
@@ -80,7 +79,6 @@ impl Run {
             rate: settings.rate,
             threads: Threads::default(),
             keep,
-            split: Split::now(),
             without_timer: Vec::new(),
         })
     }
@@ -112,14 +110,7 @@ impl Run {
     /// How many samples there should be by now.
     fn expected(&self) -> f64 {
         let used = self.threads.used_by_all_but(&self.without_timer).as_secs_f64();
-        let share = match self.split {
-            Ok(begun) if self.engine.user_mode_only() => {
-                Split::now().map_or(1.0, |now| now.user_share_since(&begun))
-            }
-            _ => 1.0,
-        };
-        let by_cpu = used * share * f64::from(self.rate);
-        self.engine.due().map_or(by_cpu, |due| due as f64)
+        self.engine.due().map_or(used * f64::from(self.rate), |due| due as f64)
     }
 
     /// Ends it.

@@ -1,7 +1,6 @@
 //! The threads that are sampled: who is there, who is new, and the CPU time of each.
 
 use std::collections::HashMap;
-use std::io;
 
 use sigquit_dump::Nanos;
 
@@ -87,36 +86,6 @@ impl Threads {
 pub(super) fn name(tid: i32) -> String {
     let name = std::fs::read(format!("/proc/self/task/{tid}/comm")).unwrap_or_default();
     String::from_utf8_lossy(name.trim_ascii_end()).into_owned()
-}
-
-/// The process's times in user mode and in the kernel, as the kernel splits its CPU time.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Split {
-    user: f64,
-    system: f64,
-}
-
-impl Split {
-    /// Up to now.
-    pub fn now() -> io::Result<Split> {
-        // SAFETY: zero is a valid rusage, which the kernel overwrites.
-        let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
-        // SAFETY: writes one rusage, which is ours.
-        match unsafe { libc::getrusage(libc::RUSAGE_SELF, &mut usage) } {
-            0 => Ok(Split { user: seconds(usage.ru_utime), system: seconds(usage.ru_stime) }),
-            _ => Err(io::Error::last_os_error()),
-        }
-    }
-
-    /// The part of the time since an earlier moment that was spent in user mode.
-    pub fn user_share_since(&self, earlier: &Split) -> f64 {
-        let (user, system) = (self.user - earlier.user, self.system - earlier.system);
-        if user + system > 0.0 { (user / (user + system)).clamp(0.0, 1.0) } else { 1.0 }
-    }
-}
-
-fn seconds(time: libc::timeval) -> f64 {
-    time.tv_sec as f64 + time.tv_usec as f64 / 1e6
 }
 
 /// The monotonic clock.

@@ -33,8 +33,8 @@ const _: () = assert!(size_of::<Attributes>() == 112, "PERF_ATTR_SIZE_VER5");
 /// `PERF_TYPE_SOFTWARE`, `PERF_COUNT_SW_TASK_CLOCK`.
 const SOFTWARE: u32 = 1;
 const TASK_CLOCK: u64 = 1;
-/// `PERF_SAMPLE_TID`, `_TIME`, `_REGS_USER`, `_STACK_USER`.
-const SAMPLE: u64 = 1 << 1 | 1 << 2 | 1 << 12 | 1 << 13;
+/// `PERF_SAMPLE_TID`, `_TIME`, `_READ`, `_REGS_USER`, `_STACK_USER`.
+const SAMPLE: u64 = 1 << 1 | 1 << 2 | 1 << 4 | 1 << 12 | 1 << 13;
 /// `disabled`, `exclude_kernel`, `exclude_hv`, `use_clockid`.
 const FLAGS: u64 = 1 | 1 << 5 | 1 << 6 | 1 << 25;
 /// The general registers and the instruction pointer, in the order in which the kernel numbers

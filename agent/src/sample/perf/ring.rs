@@ -58,8 +58,9 @@ impl Ring {
         unsafe { &*self.memory.add(at).cast::<AtomicU64>() }
     }
 
-    /// Takes all records; how many samples the kernel says it has lost.
-    pub fn drain(&mut self, take: &mut dyn FnMut(Taken<'_>)) -> u64 {
+    /// Takes all records, each with what its event had counted by then, in nanoseconds of CPU time; how
+    /// many samples the kernel says it has lost.
+    pub fn drain(&mut self, take: &mut dyn FnMut(Taken<'_>, u64)) -> u64 {
         let head = self.word(HEAD).load(Acquire);
         let mut tail = self.word(TAIL).load(Acquire);
         let mut lost = 0;
@@ -74,7 +75,7 @@ impl Ring {
             self.copy(tail, size as usize);
             match kind {
                 SAMPLE => match sample(&self.record) {
-                    Some(taken) => take(taken),
+                    Some((taken, counted)) => take(taken, counted),
                     None => lost += 1,
                 },
                 LOST => lost += u64_at(&self.record, 16).unwrap_or(0),
@@ -110,15 +111,15 @@ impl Drop for Ring {
 }
 
 /// ```text
-/// kind u32, misc u16, size u16 | pid u32, tid u32 | time | abi | registers... |
-/// size of the stack | stack... | how much of it is filled
+/// kind u32, misc u16, size u16 | pid u32, tid u32 | time | what the event has counted | abi |
+/// registers... | size of the stack | stack... | how much of it is filled
 /// ```
-fn sample(record: &[u8]) -> Option<Taken<'_>> {
+fn sample(record: &[u8]) -> Option<(Taken<'_>, u64)> {
     let tid = u32_at(record, 12) as i32;
-    let time = u64_at(record, 16)?;
-    let mut at = 32;
+    let (time, counted) = (u64_at(record, 16)?, u64_at(record, 24)?);
+    let mut at = 40;
     let mut registers = Registers::default();
-    if u64_at(record, 24)? != 0 {
+    if u64_at(record, 32)? != 0 {
         for number in NUMBERS {
             registers.set(number, u64_at(record, at)?);
             at += 8;
@@ -130,7 +131,7 @@ fn sample(record: &[u8]) -> Option<Taken<'_>> {
     let filled = if room == 0 { 0 } else { u64_at(record, at + 8 + room)? as usize };
     let start = registers.get(Registers::SP)?;
     let stack = StackCopy { start, bytes: &stack[..filled.min(room)] };
-    Some(Taken { tid, time, weight: 1, seen: Seen::Here(registers, stack) })
+    Some((Taken { tid, time, weight: 1, seen: Seen::Here(registers, stack) }, counted))
 }
 
 fn u32_at(bytes: &[u8], at: usize) -> u32 {
@@ -152,11 +153,11 @@ mod tests {
         let mut words = |words: &[u64]| {
             words.iter().for_each(|word| record.extend(word.to_le_bytes()));
         };
-        words(&[9, 5 | 6 << 32, 77, 2]);
+        words(&[9, 5 | 6 << 32, 77, 1234, 2]);
         words(&(100..117).collect::<Vec<u64>>());
         words(&[16, 1, 2, 8]);
-        let taken = sample(&record).expect("a sample");
-        assert_eq!((taken.tid, taken.time, taken.weight), (6, 77, 1));
+        let (taken, counted) = sample(&record).expect("a sample");
+        assert_eq!((taken.tid, taken.time, counted), (6, 77, 1234));
         let Seen::Here(registers, stack) = taken.seen else { panic!("a sample without a stack") };
         assert_eq!(registers.get(Registers::PC), Some(108));
         assert_eq!(registers.get(3), Some(101), "rbx");

@@ -2,8 +2,7 @@
 //! `cargo run --release --manifest-path tests/rivals/Cargo.toml --bin profile`.
 //!
 //! The workload is that of sigquit's bench of the same name. `pprof` counts no losses; so here the
-//! samples to be expected are for all the CPU time that the threads used, times the rate. `perf` samples user
-//! mode only: what is missing of its share is time in the kernel, which is much on a busy machine.
+//! samples to be expected are for all the CPU time that the threads used, times the rate.
 
 #[path = "../../../../agent/benches/shares/mod.rs"]
 mod shares;
