@@ -1,9 +1,11 @@
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+
 use sigquit_dump::{
     AsyncRuntime, BuildId, Capture, CpuLimit, Dump, Frame, FrameId, Heap, Hold, Kind, Location,
     Lock, LockId, LockKind, Memory, Module, ModuleId, Nanos, Notice, NoticeKind, Owner,
-    OwnerSource, Pressure, Process, Reason, RegisterSamples, Runtime, Series, Spawn, SpawnId,
-    Stack, StackId, Symbol, Syscall, Task, TaskCapture, Thread, ThreadState, Throttling, Trace,
-    Trigger, Truncation, Trust, Unanswered, UnansweredReason, Wait, WaitFor, Worker,
+    OwnerSource, Pressure, Process, Reason, RegisterSamples, Runtime, Series, Socket, Spawn,
+    SpawnId, Stack, StackId, Symbol, Syscall, Task, TaskCapture, Thread, ThreadState, Throttling,
+    Trace, Trigger, Truncation, Trust, Unanswered, UnansweredReason, Wait, WaitFor, Worker,
 };
 
 /// Numbers that look random and are the same every time (xorshift64*).
@@ -145,7 +147,20 @@ fn process(dice: &mut Dice) -> Process {
             limit: dice.maybe(Dice::number),
         }),
         heap: dice.maybe(|dice| Heap { used: dice.number(), limit: dice.number() }),
+        sockets: dice.some(3, socket),
     }
+}
+
+fn socket(dice: &mut Dice) -> Socket {
+    let mut address = |v6: bool| -> SocketAddr {
+        let port = dice.number() as u16;
+        match v6 {
+            false => (Ipv4Addr::from_bits(dice.number() as u32), port).into(),
+            true => (Ipv6Addr::from_bits(u128::from(dice.number())), port).into(),
+        }
+    };
+    let (local, peer) = (address(false), address(true));
+    Socket { fd: dice.number(), local, peer: dice.maybe(|_| peer), listens: dice.coin() }
 }
 
 fn fraction(dice: &mut Dice) -> f64 {

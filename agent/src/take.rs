@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use sigquit_dump::{Dump, Nanos, RegisterSamples, Series, TaskCapture, Thread};
+use sigquit_dump::{Dump, Nanos, Process, RegisterSamples, Series, TaskCapture, Thread};
 
 use crate::assemble::Assembler;
 use crate::busy::Usage;
@@ -58,7 +58,7 @@ impl Taker {
         let mut assembler = Assembler::new(Dump {
             time: Some(facts::now()),
             monotonic: Some(facts::monotonic()),
-            process: facts::process(self.arguments),
+            process: Process { sockets: facts::sockets(), ..facts::process(self.arguments) },
             series: Some(series),
             ..Dump::default()
         });

@@ -44,6 +44,7 @@ mod process;
 mod profile;
 mod profile_file;
 mod read;
+mod socket;
 mod symbol;
 mod task;
 mod thread;
@@ -62,6 +63,7 @@ pub use process::{CpuLimit, Heap, Memory, Pressure, Process, Runtime, Throttling
 pub use profile::{Clock, Delivery, Profile, ProfileBuilder, Sample, SampledThread, Unit};
 pub use profile_file::{PROFILE_BEGINS, read_profiles, write_profile};
 pub use read::{ReadError, Warning, read};
+pub use socket::Socket;
 pub use symbol::{Location, Reason, Symbol};
 pub use task::{Spawn, SpawnId, Task, TaskCapture, Trace};
 pub use thread::{
