@@ -7,6 +7,7 @@
 //! | 2 | no input could be understood, the arguments are wrong, or the output cannot be written |
 
 mod arguments;
+mod clusters;
 mod live;
 mod manual;
 mod output;
@@ -24,10 +25,11 @@ use clap::Parser;
 
 use arguments::{Analyze, Arguments, Command, Dump, Explain, OutputFormat, Reading, Saying, Show};
 use progress::Progress;
-use reading::{read_all, read_these};
+use reading::{read_all, read_these, rules};
 use surroundings::Surroundings;
 
 use crate::explain::Report;
+use crate::model::Rules;
 use crate::read::{Input, ReadError};
 use crate::redact::Redaction;
 use crate::render::{self, TextOptions};
@@ -71,6 +73,7 @@ fn command(
         Command::Analyze(analyze) => run_analyze(analyze, surroundings, out, err),
         Command::Dump(dump) => run_dump(dump, surroundings, out, err),
         Command::Show(show) => run_show(show, surroundings, out, err),
+        Command::Clusters(asked) => clusters::run_clusters(asked, surroundings, out, err),
         Command::Tui(browse) => tui::run_tui(browse, surroundings, err),
         Command::Flamegraph(asked) => profile::run_flamegraph(asked, surroundings, out, err),
         Command::Convert(asked) => profile::run_convert(asked, surroundings, out, err),
@@ -134,12 +137,19 @@ fn read_and_analyze(
     out: &mut dyn Write,
     err: &mut dyn Write,
 ) -> u8 {
+    let rules = match rules(&saying.rules) {
+        Ok(rules) => rules,
+        Err(mistake) => {
+            say(err, &mistake);
+            return WRONG;
+        }
+    };
     let progress = Progress::start(surroundings.stderr_is_terminal, "reading");
     let read = read_all(reading, &progress);
     let healthy = read_these(&saying.baseline, reading, &progress);
     let understood = read.holds_a_dump() && (saying.baseline.is_empty() || healthy.holds_a_dump());
     progress.say("analysing");
-    let report = report_on(saying, read.inputs, read.errors, healthy.inputs);
+    let report = report_on(saying, &rules, read.inputs, read.errors, healthy.inputs);
     drop(progress);
     read.remarks.iter().chain(&healthy.remarks).for_each(|remark| say(err, remark));
     if !understood {
@@ -174,6 +184,7 @@ fn run_dump(
 
 fn report_on(
     saying: &Saying,
+    rules: &Rules,
     mut inputs: Vec<Input>,
     mut errors: Vec<ReadError>,
     mut healthy: Vec<Input>,
@@ -183,7 +194,7 @@ fn report_on(
         redaction.redact_inputs(&mut inputs, &mut errors);
         redaction.redact_inputs(&mut healthy, &mut []);
     }
-    let mut report = analyze_with(inputs, &errors, healthy, saying.output.detail());
+    let mut report = analyze_with(inputs, &errors, healthy, rules, saying.output.detail());
     if let Some(redaction) = &mut redaction {
         redaction.redact_report(&mut report);
     }
@@ -257,9 +268,12 @@ fn run_explain(
             let width = surroundings.stdout_is_terminal.then_some(surroundings.width);
             render::detectors(detect::all(), width.unwrap_or(usize::MAX), out)
         }
-        Some(name) => detect::all()
-            .iter()
-            .filter(|detector| detector.name == name)
-            .try_for_each(|detector| writeln!(out, "{}", detector.documentation.trim())),
+        Some(name) => {
+            let detectors = detect::all().iter().map(|one| (one.name, one.documentation));
+            let rules = [("rules", model::DOCUMENTATION_OF_RULES)].into_iter();
+            let mut topics = detectors.chain(rules).chain(model::BUILT_IN_RULES.iter().copied());
+            let topic = topics.find(|(topic, _)| topic == name);
+            topic.map_or(Ok(()), |(_, text)| writeln!(out, "{}", text.trim()))
+        }
     }
 }

@@ -48,21 +48,23 @@ pub fn analyze(inputs: Vec<read::Input>) -> explain::Report {
 
 /// The same, where some inputs could not be read: the report tells of them too.
 pub fn analyze_read(inputs: Vec<read::Input>, errors: &[read::ReadError]) -> explain::Report {
-    analyze_with(inputs, errors, Vec::new(), explain::Detail::Story)
+    let rules = model::Rules::default();
+    analyze_with(inputs, errors, Vec::new(), &rules, explain::Detail::Story)
 }
 
-/// The same beside healthy dumps of the program: what these also show is not reported. In as much
-/// detail as is wanted.
+/// The same beside healthy dumps of the program, by the user's own rules too: what healthy dumps also show
+/// is not reported. In as much detail as is wanted.
 pub fn analyze_with(
     inputs: Vec<read::Input>,
     errors: &[read::ReadError],
     healthy: Vec<read::Input>,
+    rules: &model::Rules,
     detail: explain::Detail,
 ) -> explain::Report {
     let read = inputs.iter().map(explain::InputReport::from);
     let reports = read.chain(errors.iter().map(explain::InputReport::from)).collect();
-    let baseline = detect::Baseline::of(&model::incidents(healthy));
-    let incidents = model::incidents(inputs);
+    let baseline = detect::Baseline::of(&model::incidents_by(rules, healthy));
+    let incidents = model::incidents_by(rules, inputs);
     let diagnoses = incidents.iter().map(|incident| {
         let clusters = cluster::cluster(incident);
         let (known, findings) = detect::detect(incident)

@@ -450,3 +450,98 @@ fn walking_through_a_report_needs_a_terminal() {
     assert_eq!(cli::run(arguments, &mut out, &mut err), 2);
     assert!(String::from_utf8(err).unwrap().contains("needs a terminal"));
 }
+
+/// A JVM's dump in which a thread of the program's own framework waits for work.
+const FRAMEWORK: &str = r#"Full thread dump OpenJDK 64-Bit Server VM (17.0.15+6 mixed mode, sharing):
+
+"fetcher" #12 prio=5 os_prio=0 tid=0x00007f0000001000 nid=0x1001 waiting on condition [0x00007f0000002000]
+   java.lang.Thread.State: WAITING (parking)
+	at jdk.internal.misc.Unsafe.park(java.base@17.0.15/Native Method)
+	at acme.flow.Mailbox$$Gen7.next(Mailbox.java:40)
+	at acme.flow.Stage.run(Stage.java:71)
+	at acme.flow.Stage.step(Stage.java:60)
+	at acme.flow.Graph.run(Graph.java:12)
+	at shop.Main.run(Main.java:9)
+
+"#;
+
+#[test]
+fn rules_of_ones_own_say_who_is_idle_and_what_clusters_show() {
+    let rules = "# The framework of the house.\n\
+                 function:acme.flow.*  -app\n\
+                 function:*$$Gen*.next  function=*.next idle=listener\n\
+                 function:acme.flow.Stage.step  ignore\n";
+    let folder = folder(&[("dump", FRAMEWORK.as_bytes()), ("rules", rules.as_bytes())]);
+    let clusters = |rules: &[&str]| {
+        let mut arguments = vec![OsString::from("clusters"), "--level=exact".into()];
+        arguments.extend(
+            rules
+                .iter()
+                .map(|rule| path(&folder, rule))
+                .flat_map(|path| [OsString::from("--rules"), path.into()]),
+        );
+        arguments.push(path(&folder, "dump").into());
+        run(arguments).out
+    };
+    let without = clusters(&[]);
+    assert!(
+        without.contains("1        acme.flow.Mailbox$$Gen7.next < acme.flow.Stage.run"),
+        "{without}"
+    );
+    let with = clusters(&["rules"]);
+    assert!(with.contains("1  idle  shop.Main.run"), "{with}");
+    let output = ["clusters", "--output=json", "--level=exact", "--rules"].map(OsString::from);
+    let files = [path(&folder, "rules"), path(&folder, "dump")].map(OsString::from);
+    let json: Value =
+        serde_json::from_str(&run(output.into_iter().chain(files)).out).expect("JSON");
+    let frames = &json["processes"][0]["groups"][0]["frames"];
+    assert_eq!(frames[1], "acme.flow.Mailbox.next");
+    assert!(!frames.to_string().contains("Stage.step"), "{frames}");
+}
+
+#[test]
+fn a_mistake_in_rules_is_told_with_its_file_and_line() {
+    let rules = b"function:shop.* app\nfunction:shop.Poll idle=bored\n";
+    let folder = folder(&[("dump", FRAMEWORK.as_bytes()), ("my.rules", rules)]);
+    let analyze = ["analyze", "--rules"].map(OsString::from).into_iter();
+    let files = [path(&folder, "my.rules"), path(&folder, "dump")].map(OsString::from);
+    let told = run(analyze.chain(files));
+    assert_eq!((told.status, told.out.as_str()), (2, ""));
+    assert!(
+        told.err.contains("my.rules:2: a rule: bored is no way to be idle: expected worker"),
+        "{}",
+        told.err
+    );
+    let missing = run(["analyze", "--rules", "/nowhere/rules", "-"].map(OsString::from));
+    assert_eq!(missing.status, 2);
+    assert!(missing.err.contains("/nowhere/rules: "), "{}", missing.err);
+}
+
+#[test]
+fn rules_are_explained_and_those_that_are_known_shown() {
+    let explained = run(["explain", "rules"].map(OsString::from));
+    assert!(explained.out.contains("# rules") && explained.out.contains("--rules FILE"));
+    let known = run(["explain", "rules.go"].map(OsString::from));
+    assert!(known.out.contains("function:os/signal.loop"), "{}", known.out);
+    // What is known is written as it may be written.
+    let folder = folder(&[("dump", FRAMEWORK.as_bytes()), ("go", known.out.as_bytes())]);
+    let analyze = ["analyze", "--rules"].map(OsString::from).into_iter();
+    let files = [path(&folder, "go"), path(&folder, "dump")].map(OsString::from);
+    assert_eq!(run(analyze.chain(files)).status, 0);
+}
+
+#[test]
+fn clusters_are_shown_at_each_level() {
+    let folder = folder(&[("dump", FRAMEWORK.as_bytes())]);
+    for level in ["exact", "signature", "tree", "family"] {
+        let asked = [OsString::from("clusters"), format!("--level={level}").into()];
+        let text = run(asked.clone().into_iter().chain([path(&folder, "dump").into()]));
+        assert!(text.status == 0 && text.out.contains("shop.Main.run"), "{level}: {}", text.out);
+        let json = asked.into_iter().chain(["--output=json".into(), path(&folder, "dump").into()]);
+        let json: Value = serde_json::from_str(&run(json).out).expect("JSON");
+        assert_eq!(
+            (&json["schema"], &json["level"]),
+            (&"sigquit.clusters/1".into(), &level.into())
+        );
+    }
+}

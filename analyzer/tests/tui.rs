@@ -9,6 +9,7 @@ use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use sigquit_analyzer::explain::{Detail, Report};
+use sigquit_analyzer::model::Rules;
 use sigquit_analyzer::render::{Tui, message, view};
 use sigquit_analyzer::{analyze, analyze_with, read};
 
@@ -18,7 +19,7 @@ fn fixture(name: &str) -> PathBuf {
 
 fn report(name: &str) -> Report {
     let (inputs, errors) = read::read_paths(&[fixture(name)], None);
-    analyze_with(inputs, &errors, Vec::new(), Detail::Pictures)
+    analyze_with(inputs, &errors, Vec::new(), &Rules::default(), Detail::Pictures)
 }
 
 fn press(tui: &mut Tui, key: KeyCode) {
@@ -126,7 +127,7 @@ fn colours_are_only_an_addition() {
 fn escape_sequences_of_an_input_stay_text() {
     let dump = b"goroutine 1 [running]:\nmain.\x1b[31mevil()\n\t/srv/\x1b]0;x\x07.go:12 +0x1d\n";
     let input = read::read("dump.txt", dump, None).expect("a dump");
-    let report = analyze_with(vec![input], &[], Vec::new(), Detail::Pictures);
+    let report = analyze_with(vec![input], &[], Vec::new(), &Rules::default(), Detail::Pictures);
     let mut tui = Tui::new(&report, true);
     write(&mut tui, "3");
     let screen = screen(&mut tui, 80, 30);

@@ -7,8 +7,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::manual::{Completions, Manual};
 use super::surroundings::ColorChoice;
+use crate::cluster::Level;
 use crate::detect::{self, Severity};
 use crate::explain::{Detail, Report};
+use crate::model;
 use crate::read::{self, Limits};
 
 #[derive(Parser)]
@@ -30,6 +32,8 @@ pub(super) enum Command {
     Analyze(Analyze),
     /// Print the dumps like jstack does, equal stacks folded together
     Show(Show),
+    /// Put alike stacks together, at one of four levels: the tree of all stacks is one
+    Clusters(Clusters),
     /// Walk through the report in the terminal: findings, clusters, threads, stacks, waits
     Tui(Browse),
     /// Ask a process that has the agent for dumps, wait for them, and say what is wrong
@@ -126,6 +130,10 @@ pub(super) struct Saying {
     /// Healthy dumps of the same program: what these also show is not reported
     #[arg(long, value_name = "PATH")]
     pub baseline: Vec<PathBuf>,
+    /// A file of rules of your own: whose code a function is, who is idle, what clusters leave out; see
+    /// `sigquit explain rules`
+    #[arg(long, value_name = "FILE")]
+    pub rules: Vec<PathBuf>,
     /// How to say it
     #[arg(long, value_enum, default_value_t)]
     pub output: OutputFormat,
@@ -156,12 +164,73 @@ pub(super) struct Show {
 }
 
 #[derive(Args)]
+pub(super) struct Clusters {
+    #[command(flatten)]
+    pub reading: Reading,
+    /// A file of rules of your own: whose code a function is, who is idle, what clusters leave out; see
+    /// `sigquit explain rules`
+    #[arg(long, value_name = "FILE")]
+    pub rules: Vec<PathBuf>,
+    /// How alike is one
+    #[arg(long, value_enum, default_value_t, value_name = "LEVEL")]
+    pub level: ClusterLevel,
+    /// How to say it
+    #[arg(long, value_enum, default_value_t)]
+    pub output: ClusterOutput,
+    /// Leave out what fewer than so many are in
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub least: usize,
+    /// Write to a file, whole or not at all, instead of standard output
+    #[arg(short = 'o', value_name = "FILE")]
+    pub file: Option<PathBuf>,
+}
+
+/// How much stacks have to have in common.
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+pub(super) enum ClusterLevel {
+    /// The same functions in the same order, and the same kind of state
+    Exact,
+    /// The same short name, which outlives rebuilds
+    Signature,
+    /// All stacks of all dumps merged from their roots
+    #[default]
+    Tree,
+    /// Alike as a whole: probably one problem, met in different places
+    Family,
+}
+
+impl From<ClusterLevel> for Level {
+    fn from(level: ClusterLevel) -> Level {
+        match level {
+            ClusterLevel::Exact => Level::Exact,
+            ClusterLevel::Signature => Level::Signature,
+            ClusterLevel::Tree => Level::Tree,
+            ClusterLevel::Family => Level::Family,
+        }
+    }
+}
+
+/// How clusters are said.
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+pub(super) enum ClusterOutput {
+    /// For people
+    #[default]
+    Text,
+    /// For programs: `sigquit.clusters/1`
+    Json,
+}
+
+#[derive(Args)]
 pub(super) struct Browse {
     #[command(flatten)]
     pub reading: Reading,
     /// Healthy dumps of the same program: what these also show is not reported
     #[arg(long, value_name = "PATH")]
     pub baseline: Vec<PathBuf>,
+    /// A file of rules of your own: whose code a function is, who is idle, what clusters leave out; see
+    /// `sigquit explain rules`
+    #[arg(long, value_name = "FILE")]
+    pub rules: Vec<PathBuf>,
 }
 
 #[derive(Args)]
@@ -226,8 +295,9 @@ pub(super) enum To {
 
 #[derive(Args)]
 pub(super) struct Explain {
-    /// The detector's name
-    #[arg(value_parser = detectors())]
+    /// The detector's name; `rules` for how rules are written, and `rules.jvm`, `rules.go` and
+    /// `rules.native` for those that are known already
+    #[arg(value_parser = topics())]
     pub detector: Option<String>,
 }
 
@@ -235,8 +305,10 @@ fn formats() -> PossibleValuesParser {
     PossibleValuesParser::new(read::FORMATS.iter().map(|format| format.name))
 }
 
-fn detectors() -> PossibleValuesParser {
-    PossibleValuesParser::new(detect::all().iter().map(|detector| detector.name))
+fn topics() -> PossibleValuesParser {
+    let detectors = detect::all().iter().map(|detector| detector.name);
+    let lists = model::BUILT_IN_RULES.iter().map(|&(name, _)| name);
+    PossibleValuesParser::new(detectors.chain(["rules"]).chain(lists))
 }
 
 /// How a report is said.

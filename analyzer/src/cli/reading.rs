@@ -6,7 +6,8 @@ use sigquit_dump::Dump;
 
 use super::arguments::Reading;
 use super::progress::Progress;
-use crate::read::{Input, ReadError, read_paths_within};
+use crate::model::{RuleError, Rules};
+use crate::read::{Input, ReadError, read_paths_within, read_text};
 
 /// What was read, and what to tell the user of it beside the result.
 pub(super) struct Read {
@@ -58,4 +59,20 @@ fn name_frames(inputs: &mut [Input], folder: &Path) -> Option<String> {
 /// The dumps of an input, and what lies in its profiles as in dumps.
 fn dumps_of(input: &mut Input) -> impl Iterator<Item = &mut Dump> {
     input.dumps.iter_mut().chain(input.profiles.iter_mut().map(|profile| &mut profile.dump))
+}
+
+/// The user's own rules, of all files that the arguments name.
+///
+/// # Errors
+/// The file and line that are wrong, as a sentence.
+pub(super) fn rules(paths: &[PathBuf]) -> Result<Rules, String> {
+    let mut rules = Rules::default();
+    for path in paths {
+        let text = read_text(path).map_err(|error| error.to_string())?;
+        let mistake = |error: RuleError| {
+            format!("{}:{}: a rule: {}", path.display(), error.line, error.message)
+        };
+        rules.add(&text).map_err(mistake)?;
+    }
+    Ok(rules)
 }

@@ -7,7 +7,7 @@ use ratatui::crossterm::event::{self, Event, KeyEventKind};
 
 use super::arguments::Browse;
 use super::progress::Progress;
-use super::reading::{read_all, read_these};
+use super::reading::{read_all, read_these, rules};
 use super::surroundings::Surroundings;
 use super::{DONE, WRONG, say};
 use crate::analyze_with;
@@ -19,12 +19,19 @@ pub(super) fn run_tui(browse: &Browse, surroundings: &Surroundings, err: &mut dy
         say(err, "tui needs a terminal; analyze and show print the same anywhere");
         return WRONG;
     }
+    let rules = match rules(&browse.rules) {
+        Ok(rules) => rules,
+        Err(mistake) => {
+            say(err, &mistake);
+            return WRONG;
+        }
+    };
     let progress = Progress::start(surroundings.stderr_is_terminal, "reading");
     let read = read_all(&browse.reading, &progress);
     let healthy = read_these(&browse.baseline, &browse.reading, &progress);
     let understood = read.holds_a_dump() && (browse.baseline.is_empty() || healthy.holds_a_dump());
     progress.say("analysing");
-    let report = analyze_with(read.inputs, &read.errors, healthy.inputs, Detail::Pictures);
+    let report = analyze_with(read.inputs, &read.errors, healthy.inputs, &rules, Detail::Pictures);
     drop(progress);
     read.remarks.iter().chain(&healthy.remarks).for_each(|remark| say(err, remark));
     if !understood {

@@ -4,21 +4,26 @@
 //! state. Lines are left out, so that it outlives a rebuild; what only one way of printing a
 //! stack shows (see `hidden`) is left out too, so that dumps of different tools agree.
 //!
-//! Two more levels stand beside that one: the signature, by which a place is found again in other
-//! builds, and the family: clusters that are probably one problem.
+//! Three more levels stand beside that one: the signature, by which a place is found again in other
+//! builds; the tree of all stacks, merged from their roots; and the family: clusters that are probably
+//! one problem.
 
 mod family;
 mod hidden;
+mod level;
 mod signature;
+mod tree;
 
 pub use family::families;
+pub use level::{AtLevel, Clustered, Group, Level};
+pub use tree::{Node, Tree, tree};
 
 use std::collections::HashMap;
 
 use foldhash::fast::RandomState;
 use sigquit_dump::{Kind, StackId, ThreadState};
 
-use crate::model::{CallId, Incident, MemberId, Origin};
+use crate::model::{CallId, Incident, MemberId, Origin, Shown};
 
 /// Members that are in the same place: the same normalized stack and state.
 #[derive(Clone, Debug, PartialEq)]
@@ -62,7 +67,7 @@ pub fn cluster(incident: &Incident) -> Vec<Cluster> {
 
 impl Cluster {
     /// The most members that one dump shows here.
-    fn most(&self) -> usize {
+    pub fn most(&self) -> usize {
         self.per_dump.iter().copied().max().unwrap_or(0)
     }
 }
@@ -78,8 +83,13 @@ struct Functions {
 }
 
 impl Functions {
-    fn of_stack(&mut self, incident: &Incident, calls: impl Iterator<Item = CallId>) -> Vec<u32> {
-        let all: Vec<u32> = calls.map(|call| self.of_call(incident, call)).collect();
+    fn of_stack(
+        &mut self,
+        incident: &Incident,
+        calls: impl Iterator<Item = CallId> + Clone,
+    ) -> Vec<u32> {
+        let all: Vec<u32> =
+            shown(incident, calls).map(|call| self.of_call(incident, call)).collect();
         hidden::strip(&all, |function| &self.names[function as usize]).to_vec()
     }
 
@@ -104,6 +114,17 @@ impl Functions {
         self.own.push(incident.call(call).origin == Origin::Application);
         number
     }
+}
+
+/// Calls without those that rules leave out: some themselves, and those within a call that is folded.
+fn shown(
+    incident: &Incident,
+    calls: impl Iterator<Item = CallId> + Clone,
+) -> impl Iterator<Item = CallId> {
+    let shown = |call: CallId| incident.call(call).ruled.shown;
+    let folded = calls.clone().enumerate().filter(|&(_, call)| shown(call) == Shown::Folded);
+    let from = folded.last().map_or(0, |(at, _)| at);
+    calls.skip(from).filter(move |&call| shown(call) != Shown::No)
 }
 
 /// Where a thread is, as far as clusters tell places apart.
@@ -135,10 +156,10 @@ impl StateClass {
 struct Gathered {
     stacks: HashMap<Vec<u32>, usize, RandomState>,
     places: HashMap<Place, usize, RandomState>,
-    groups: Vec<Group>,
+    groups: Vec<Gathering>,
 }
 
-struct Group {
+struct Gathering {
     stack: usize,
     /// For each dump that shows anyone here, in time order.
     members: Vec<(usize, Vec<MemberId>)>,
@@ -158,7 +179,7 @@ impl Gathered {
         let group = *self.places.entry(place).or_insert(next);
         if group == next {
             let (members, states, dumps) = (Vec::new(), Vec::new(), incident.dumps.len());
-            self.groups.push(Group { stack: place.stack, members, states, idle: true, dumps });
+            self.groups.push(Gathering { stack: place.stack, members, states, idle: true, dumps });
         }
         self.groups[group].add(incident, dump, member);
     }
@@ -168,7 +189,7 @@ impl Gathered {
         for (stack, number) in self.stacks {
             stacks[number] = stack;
         }
-        let cluster = |group: Group| {
+        let cluster = |group: Gathering| {
             let stack: &[u32] = &stacks[group.stack];
             group.into_cluster(stack, functions)
         };
@@ -176,7 +197,7 @@ impl Gathered {
     }
 }
 
-impl Group {
+impl Gathering {
     fn add(&mut self, incident: &Incident, dump: usize, member: MemberId) {
         match self.members.last_mut() {
             Some((last, members)) if *last == dump => members.push(member),

@@ -2,6 +2,8 @@
 
 use sigquit_dump::Location;
 
+use super::rule::Ruled;
+
 /// The number of a call within its incident.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CallId(pub u32);
@@ -22,6 +24,8 @@ pub struct Call {
     pub inlined: bool,
     /// Whose code it is.
     pub origin: Origin,
+    /// What else the rules say of it.
+    pub ruled: Ruled,
 }
 
 impl Call {

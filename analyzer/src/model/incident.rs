@@ -17,6 +17,7 @@ use super::native_wait;
 use super::normalize::normalize;
 use super::origin::origin;
 use super::owner::{self, Stacks};
+use super::rule::{self, FrameOf, Rules};
 use super::samples::Samples;
 use super::statement::beneath_raising;
 use super::wait_for::WaitForGraph;
@@ -136,12 +137,12 @@ impl Incident {
         self.idle.get(dump)?.of_thread[thread]
     }
 
-    fn find_idle(&self, id: MemberId, dump: usize) -> Option<Idle> {
+    fn find_idle(&self, rules: &Rules, id: MemberId, dump: usize) -> Option<Idle> {
         if self.task(id, dump).is_some() {
             return self.task_wait(id, dump)?.idle();
         }
         let marks = self.call_ids(id, dump).iter().map(|&(call, _)| self.marks[call.0 as usize]);
-        idle::idle(self.process.runtime, self.thread(id, dump)?, marks)
+        idle::idle(rules, self.process.runtime, self.thread(id, dump)?, marks)
     }
 
     /// Whether a member is idle in every dump that shows it.
@@ -260,6 +261,11 @@ impl Incident {
 
 /// Sorts dumps into incidents, one a process, each in time order.
 pub fn incidents(inputs: Vec<Input>) -> Vec<Incident> {
+    incidents_by(rule::none(), inputs)
+}
+
+/// The same, by the user's own rules too.
+pub fn incidents_by(rules: &Rules, inputs: Vec<Input>) -> Vec<Incident> {
     let mut incidents: Vec<Incident> = Vec::new();
     let mut profiles = Vec::new();
     for (index, input) in inputs.into_iter().enumerate() {
@@ -284,7 +290,7 @@ pub fn incidents(inputs: Vec<Input>) -> Vec<Incident> {
             None => incidents.push(alone(index, profile)),
         }
     }
-    (1..).zip(incidents).map(|(number, incident)| finish(number, incident)).collect()
+    (1..).zip(incidents).map(|(number, incident)| finish(rules, number, incident)).collect()
 }
 
 /// Whether a profile was taken before the dumps of an incident, or beside those of one that has
@@ -314,7 +320,7 @@ fn alone(index: usize, profile: Profile) -> Incident {
     }
 }
 
-fn finish(number: usize, mut incident: Incident) -> Incident {
+fn finish(rules: &Rules, number: usize, mut incident: Incident) -> Incident {
     incident.id = format!("p{number}");
     let mut order: Vec<usize> = (0..incident.dumps.len()).collect();
     order.sort_by_key(|&at| (incident.dumps[at].monotonic, incident.dumps[at].time, at));
@@ -324,25 +330,26 @@ fn finish(number: usize, mut incident: Incident) -> Incident {
     if let Some(newest) = incident.dumps.last() {
         incident.process = newest.process.clone();
     }
-    intern_calls(&mut incident);
-    recognize_waits(&mut incident);
+    intern_calls(rules, &mut incident);
+    recognize_waits(rules, &mut incident);
     find_members(&mut incident);
     doubt::take_back(&mut incident);
     incident.wait_for = incident.dumps.iter().map(WaitForGraph::new).collect();
-    incident.idle = (0..incident.dumps.len()).map(|dump| Idleness::of(&incident, dump)).collect();
+    incident.idle =
+        (0..incident.dumps.len()).map(|dump| Idleness::of(rules, &incident, dump)).collect();
     incident
 }
 
 impl Idleness {
-    fn of(incident: &Incident, dump: usize) -> Idleness {
+    fn of(rules: &Rules, incident: &Incident, dump: usize) -> Idleness {
         let members = incident.member_of[dump].iter();
-        let of_thread: Vec<_> = members.map(|&id| incident.find_idle(id, dump)).collect();
+        let of_thread: Vec<_> = members.map(|&id| incident.find_idle(rules, id, dump)).collect();
         let busy = of_thread.iter().filter(|idle| idle.is_none()).count();
         Idleness { of_thread, busy }
     }
 }
 
-fn recognize_waits(incident: &mut Incident) {
+fn recognize_waits(rules: &Rules, incident: &mut Incident) {
     let Incident { dumps, stacks, calls, marks, .. } = incident;
     for (dump, stacks) in dumps.iter_mut().zip(&*stacks) {
         let of_thread: Vec<_> = dump.threads.iter().map(|thread| thread.stack).collect();
@@ -351,7 +358,7 @@ fn recognize_waits(incident: &mut Incident) {
             let ids = stack.map_or(&[][..], Vec::as_slice);
             ids.iter().map(|&(call, _)| calls[call.0 as usize].function.as_str())
         });
-        owner::infer(dump, Stacks { stacks, calls, marks });
+        owner::infer(dump, Stacks { stacks, calls, marks, rules });
     }
 }
 
@@ -417,49 +424,54 @@ fn member_id(runtime: Runtime, thread: &Thread) -> String {
     number.map_or_else(|| thread.name.clone(), |number| number.to_string())
 }
 
-fn intern_calls(incident: &mut Incident) {
+fn intern_calls(rules: &Rules, incident: &mut Incident) {
     let mut known: HashMap<Call, CallId, RandomState> = HashMap::default();
     let sampled = incident.profile.as_ref().map(|profile| &profile.dump);
     for dump in incident.dumps.iter().chain(sampled) {
-        let mut stacks = Vec::with_capacity(dump.stacks.len());
-        for stack in &dump.stacks {
-            stacks.push(calls_of(dump, stack, &mut known, &mut incident.calls));
-        }
-        incident.stacks.push(stacks);
+        let mut number = |call: Call| {
+            *known.entry(call).or_insert_with_key(|call| {
+                incident.calls.push(call.clone());
+                CallId(incident.calls.len() as u32 - 1)
+            })
+        };
+        // A frame is on many stacks.
+        let of_frame: Vec<Vec<CallId>> = dump
+            .frames
+            .iter()
+            .map(|frame| frame_calls(rules, dump, frame).into_iter().map(&mut number).collect())
+            .collect();
+        let calls_of = |stack: &Stack| -> Vec<(CallId, u32)> {
+            let frames = (0..).zip(&stack.frames);
+            let calls = frames.map(|(depth, &frame)| (depth, &of_frame[frame.0 as usize]));
+            calls.flat_map(|(depth, calls)| calls.iter().map(move |&call| (call, depth))).collect()
+        };
+        incident.stacks.push(dump.stacks.iter().map(calls_of).collect());
     }
-    let runtime = incident.process.runtime;
-    incident.marks = incident.calls.iter().map(|call| Marks::of(runtime, call)).collect();
+    incident.marks = incident.calls.iter().map(Marks::of).collect();
 }
 
-fn calls_of(
-    dump: &Dump,
-    stack: &Stack,
-    known: &mut HashMap<Call, CallId, RandomState>,
-    calls: &mut Vec<Call>,
-) -> Vec<(CallId, u32)> {
-    let mut ids = Vec::with_capacity(stack.frames.len());
-    for (depth, &frame) in (0..).zip(&stack.frames) {
-        for call in frame_calls(dump, dump.frame(frame)) {
-            let id = *known.entry(call).or_insert_with_key(|call| {
-                calls.push(call.clone());
-                CallId(calls.len() as u32 - 1)
-            });
-            ids.push((id, depth));
-        }
-    }
-    ids
-}
-
-fn frame_calls(dump: &Dump, frame: &Frame) -> Vec<Call> {
+fn frame_calls(rules: &Rules, dump: &Dump, frame: &Frame) -> Vec<Call> {
     if frame.symbols.is_empty() {
-        return vec![nameless(dump, frame)];
+        return vec![nameless(rules, dump, frame)];
     }
     let runtime = dump.process.runtime;
+    let module = module_path(dump, frame);
     let call = |symbol: &Symbol| {
-        let function = normalize(runtime, &symbol.function);
+        let file = symbol.location.as_ref().map(|location| location.file.as_str());
+        let was = normalize(runtime, &symbol.function);
+        let of = FrameOf { function: &was, was: None, module, file };
+        let renamed = rules.renamed(runtime, of);
+        let seen = FrameOf {
+            function: renamed.as_ref().unwrap_or(&was),
+            was: renamed.as_ref().map(|_| was.as_str()),
+            ..of
+        };
+        let own = rules.own_origin(runtime, seen);
+        let origin = own.unwrap_or_else(|| origin(runtime, seen.function));
         Call {
-            origin: origin(runtime, &function),
-            function,
+            origin,
+            ruled: rules.of_frame(runtime, seen, origin),
+            function: renamed.unwrap_or(was),
             printed: symbol.function.clone(),
             location: symbol.location.clone(),
             inlined: symbol.inlined,
@@ -468,14 +480,31 @@ fn frame_calls(dump: &Dump, frame: &Frame) -> Vec<Call> {
     frame.symbols.iter().map(call).collect()
 }
 
+/// The path of the binary that a frame is in, as far as that is known.
+fn module_path<'d>(dump: &'d Dump, frame: &Frame) -> Option<&'d str> {
+    let module = dump.modules.get(frame.module?.0 as usize)?;
+    Some(&module.path)
+}
+
 /// A frame without a name is called by its binary and the offset in it: `libfoo.so+0x1a2b`.
-fn nameless(dump: &Dump, frame: &Frame) -> Call {
-    let module = frame.module.and_then(|id| dump.modules.get(id.0 as usize));
-    let file = module.map_or("?", |module| module.path.rsplit('/').next().unwrap_or("?"));
+fn nameless(rules: &Rules, dump: &Dump, frame: &Frame) -> Call {
+    let module = module_path(dump, frame);
+    let file = module.map_or("?", |path| path.rsplit('/').next().unwrap_or("?"));
     let offset = frame.offset.or(frame.address).unwrap_or(0);
-    let name = format!("{file}+{offset:#x}");
-    let origin = nameless_origin(dump, module.map(|module| module.path.as_str()));
-    Call { function: name.clone(), printed: name, location: None, inlined: false, origin }
+    let printed = format!("{file}+{offset:#x}");
+    let runtime = dump.process.runtime;
+    let of = |function| FrameOf { function, module, ..FrameOf::default() };
+    let function = rules.renamed(runtime, of(&printed)).unwrap_or_else(|| printed.clone());
+    let own = rules.own_origin(runtime, of(&function));
+    let origin = own.unwrap_or_else(|| nameless_origin(dump, module));
+    Call {
+        origin,
+        ruled: rules.of_frame(runtime, of(&function), origin),
+        function,
+        printed,
+        location: None,
+        inlined: false,
+    }
 }
 
 /// Only the executable holds the program's own code, as far as a file name tells.

@@ -3,6 +3,7 @@
 //! Nothing here judges; it only makes facts comparable. A detector asks the [`Incident`].
 //!
 //! ```text
+//! rule         what is known of each runtime, and what users add to it
 //! normalize    function names without what differs between builds and runs
 //! origin       whose code a function is
 //! name         what a name says: type, method, words
@@ -28,7 +29,7 @@
 //! incident     the dumps of one process, and the questions that they answer
 //! ```
 //!
-//! What is particular to a runtime stands in lists of rules, as `pattern`s of names.
+//! What is particular to a runtime stands in lists of rules (`rule`), as `pattern`s of names.
 
 mod activation;
 mod activity;
@@ -51,6 +52,7 @@ pub(crate) mod pattern;
 mod peer;
 mod pool;
 mod pool_use;
+mod rule;
 mod samples;
 #[cfg(test)]
 pub(crate) mod scene;
@@ -65,11 +67,15 @@ pub use contention::{Contention, Sight};
 pub use cpu::{Cpu, CpuUse};
 pub use crew::QueueUse;
 pub use idle::Idle;
-pub(crate) use idle::is_helper_name;
-pub use incident::{Incident, Member, MemberId, Sort, incidents};
+pub use incident::{Incident, Member, MemberId, Sort, incidents, incidents_by};
 pub use merge::{merge, profile_of_dump};
 pub use name::{FunctionName, words};
 pub use pool_use::PoolUse;
+pub(crate) use rule::is_helper_name;
+pub use rule::{
+    BUILT_IN as BUILT_IN_RULES, DOCUMENTATION as DOCUMENTATION_OF_RULES, RuleError, Ruled, Rules,
+    Shown,
+};
 pub use samples::{Inside, Place, Samples};
 pub use statement::Statement;
 pub use task::TaskWait;

@@ -1,28 +1,23 @@
-//! Whose code a function is: the program's own, a library's, or the runtime's. One list of
-//! rules a runtime; what no rule knows is the program's own.
+//! Whose code a function is: the program's own, a library's, or the runtime's. What no rule knows is the
+//! program's own.
 
 use sigquit_dump::Runtime;
 
 use super::call::Origin;
-use super::pattern::matches_any;
+use super::rule;
 
-/// Whose code a normalized function is.
+/// Whose code a normalized function is, by what is known of its runtime.
 pub(crate) fn origin(runtime: Runtime, function: &str) -> Origin {
-    let (own, libraries) = match runtime {
-        Runtime::Jvm => (JAVA_RUNTIME, JAVA_LIBRARIES),
-        Runtime::Go if is_go_standard(function) => return Origin::Runtime,
-        Runtime::Go => (&[] as &[&str], GO_LIBRARIES),
-        Runtime::Rust if !function.contains("::") => return Origin::Runtime,
-        Runtime::Native | Runtime::Unknown if is_of_libc(function) => return Origin::Runtime,
-        _ => (NATIVE_RUNTIME, RUST_LIBRARIES),
+    let is_runtime = match runtime {
+        Runtime::Go => is_go_standard(function),
+        Runtime::Rust => !function.contains("::"),
+        Runtime::Native | Runtime::Unknown => is_of_libc(function),
+        Runtime::Jvm => false,
     };
-    if matches_any(own, function) {
-        Origin::Runtime
-    } else if matches_any(libraries, function) {
-        Origin::Library
-    } else {
-        Origin::Application
+    if is_runtime {
+        return Origin::Runtime;
     }
+    rule::known_origin(runtime, function).unwrap_or(Origin::Application)
 }
 
 /// Go's standard library: its import paths have no domain, and begin with one of these.
@@ -88,76 +83,6 @@ const GO_STANDARD: &[&str] = &[
     "unsafe",
     "vendor",
     "weak",
-];
-
-const GO_LIBRARIES: &[&str] = &[
-    "golang.org/x/*",
-    "google.golang.org/*",
-    "go.opentelemetry.io/*",
-    "go.uber.org/*",
-    "gorm.io/*",
-    "gopkg.in/*",
-    "k8s.io/*",
-    "github.com/gin-gonic/*",
-    "github.com/labstack/echo*",
-    "github.com/go-redis/*",
-    "github.com/redis/*",
-    "github.com/jackc/*",
-    "github.com/lib/pq*",
-    "github.com/go-sql-driver/*",
-    "github.com/prometheus/*",
-    "github.com/sirupsen/*",
-    "github.com/gorilla/*",
-];
-
-const JAVA_RUNTIME: &[&str] = &[
-    "java.*",
-    "javax.*",
-    "jdk.*",
-    "sun.*",
-    "com.sun.*",
-    "$Proxy*",
-    "com.oracle.*",
-    "kotlin.*",
-    "scala.*",
-    "groovy.lang.*",
-    "clojure.lang.*",
-];
-
-const JAVA_LIBRARIES: &[&str] = &[
-    "kotlinx.*",
-    "jakarta.*",
-    "akka.*",
-    "ch.qos.logback.*",
-    "com.fasterxml.*",
-    "com.google.common.*",
-    "com.mchange.*",
-    "com.mongodb.*",
-    "com.mysql.*",
-    "com.zaxxer.hikari.*",
-    "io.grpc.*",
-    "io.lettuce.*",
-    "io.micrometer.*",
-    "io.netty.*",
-    "io.reactivex.*",
-    "io.undertow.*",
-    "io.vertx.*",
-    "okhttp3.*",
-    "okio.*",
-    "oracle.jdbc.*",
-    "org.apache.*",
-    "org.codehaus.*",
-    "org.eclipse.*",
-    "org.glassfish.*",
-    "org.hibernate.*",
-    "org.jboss.*",
-    "org.mariadb.*",
-    "org.postgresql.*",
-    "org.slf4j.*",
-    "org.springframework.*",
-    "org.xnio.*",
-    "reactor.*",
-    "redis.clients.*",
 ];
 
 /// The C library's functions in which threads wait or are interrupted, by the names that
@@ -255,64 +180,6 @@ fn is_of_libc(function: &str) -> bool {
     let name = function.split('@').next().unwrap_or(function);
     WORDS.binary_search(&name).is_ok()
 }
-
-const NATIVE_RUNTIME: &[&str] = &[
-    "std::*",
-    "core::*",
-    "alloc::*",
-    "proc_macro::*",
-    "sigquit::*",
-    "sigquit_dump::*",
-    "signal_hook::*",
-    "signal_hook_registry::*",
-    "__*",
-    "_start",
-    "start_thread",
-    "main",
-    "clone*",
-    "syscall",
-    "pthread_*",
-    "futex_*",
-    "lll_*",
-    "sem_*wait",
-    "epoll_*",
-    "ld-linux*",
-    "libc.so*",
-    "libc-*",
-    "libpthread*",
-    "[vdso]*",
-    "?+*",
-];
-
-const RUST_LIBRARIES: &[&str] = &[
-    "actix*::*",
-    "async_std::*",
-    "axum::*",
-    "bb8::*",
-    "crossbeam*::*",
-    "deadpool*::*",
-    "diesel::*",
-    "flume::*",
-    "futures*::*",
-    "h2::*",
-    "hashbrown::*",
-    "hyper*::*",
-    "log::*",
-    "mio::*",
-    "parking_lot*::*",
-    "r2d2::*",
-    "rayon*::*",
-    "reqwest::*",
-    "rustls::*",
-    "serde*::*",
-    "sqlx*::*",
-    "threadpool::*",
-    "tokio*::*",
-    "tonic::*",
-    "tower*::*",
-    "tracing*::*",
-    "warp::*",
-];
 
 #[cfg(test)]
 mod tests {

@@ -24,6 +24,7 @@ use super::call::{Call, CallId, Origin};
 use super::idle::{self, Marks};
 use super::name::{FunctionName, words};
 use super::pattern::matches_any;
+use super::rule::Rules;
 
 /// The calls of one dump's stacks.
 #[derive(Clone, Copy)]
@@ -32,6 +33,7 @@ pub(crate) struct Stacks<'a> {
     pub(crate) calls: &'a [Call],
     /// For each call what the rules of idleness say of it.
     pub(crate) marks: &'a [Marks],
+    pub(crate) rules: &'a Rules,
 }
 
 impl<'a> Stacks<'a> {
@@ -47,7 +49,7 @@ impl<'a> Stacks<'a> {
     fn acts(self, runtime: Runtime, thread: &Thread) -> bool {
         let marks = self.ids(thread).iter().map(|&(call, _)| self.marks[call.0 as usize]);
         let beyond_runtime = self.of(thread).any(|call| call.origin != Origin::Runtime);
-        beyond_runtime && idle::idle(runtime, thread, marks).is_none()
+        beyond_runtime && idle::idle(self.rules, runtime, thread, marks).is_none()
     }
 
     /// The gate of each stack.

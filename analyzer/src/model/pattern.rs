@@ -27,6 +27,35 @@ fn matches_after_star(rest: &str, name: &str) -> bool {
     }
 }
 
+/// A text in which each `*` stands for what the same `*` of a pattern stands for in a name.
+///
+/// `*_v*.run` of `Cart_v12.run`, in `*.run`: `Cart.run`.
+pub(crate) fn filled(pattern: &str, name: &str, text: &str) -> String {
+    let mut pieces = pattern.split('*');
+    let mut rest = name.strip_prefix(pieces.next().unwrap_or_default()).unwrap_or_default();
+    let mut stands_for = Vec::new();
+    let mut pieces = pieces.peekable();
+    while let Some(piece) = pieces.next() {
+        let at = if pieces.peek().is_none() {
+            rest.len().checked_sub(piece.len())
+        } else {
+            rest.find(piece)
+        };
+        let at = at.filter(|&at| rest.is_char_boundary(at)).unwrap_or(rest.len());
+        stands_for.push(&rest[..at]);
+        rest = rest.get(at + piece.len()..).unwrap_or_default();
+    }
+    let mut stands_for = stands_for.into_iter();
+    let mut filled = String::new();
+    for (number, piece) in text.split('*').enumerate() {
+        if number > 0 {
+            filled.push_str(stands_for.next().unwrap_or_default());
+        }
+        filled.push_str(piece);
+    }
+    filled
+}
+
 /// Whether a name is what one of the patterns describes.
 pub(crate) fn matches_any(patterns: &[&str], name: &str) -> bool {
     patterns.iter().any(|pattern| matches(pattern, name))
@@ -47,6 +76,19 @@ mod tests {
             ("*", ""),
         ] {
             assert!(matches(pattern, name), "{pattern} should match {name}");
+        }
+    }
+
+    #[test]
+    fn what_stars_stand_for_is_put_in() {
+        for (pattern, name, text, expected) in [
+            ("*_v*.run", "Cart_v12.run", "*.run", "Cart.run"),
+            ("shop.*", "shop.Cart.add", "*", "Cart.add"),
+            ("main", "main", "start", "start"),
+            ("a*", "a\u{20ac}", "*b", "\u{20ac}b"),
+            ("*", "", "**", ""),
+        ] {
+            assert_eq!(filled(pattern, name, text), expected, "{pattern} of {name}");
         }
     }
 

@@ -36,7 +36,7 @@ use std::{fmt, io};
 
 pub use limits::Limits;
 use limits::in_words;
-pub use paths::{read_packed, read_paths, read_paths_within};
+pub use paths::{read_packed, read_paths, read_paths_within, read_text};
 use pieces::Pieces;
 pub use sigquit_dump::Warning;
 use sigquit_dump::{Dump, Profile};

@@ -47,6 +47,18 @@ pub fn read_packed(
     (found.inputs, found.errors)
 }
 
+/// The text of a file that is no dump and that the user names: rules.
+///
+/// # Errors
+/// Why it cannot be read.
+pub fn read_text(path: &Path) -> Result<String, ReadError> {
+    fs::read_to_string(path).map_err(|error| ReadError {
+        path: path.display().to_string(),
+        line: None,
+        message: error.to_string(),
+    })
+}
+
 struct Found<'f> {
     format: Option<&'f str>,
     limits: &'f Limits,

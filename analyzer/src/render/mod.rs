@@ -2,6 +2,7 @@
 //! the report or the dump is not in the output.
 
 mod chain;
+mod clusters;
 mod detectors;
 mod firefox;
 mod flamegraph;
@@ -26,6 +27,7 @@ mod text;
 mod tui;
 mod waits;
 
+pub use clusters::{clusters, clusters_json};
 pub use detectors::detectors;
 pub use firefox::firefox;
 pub use flamegraph::{FlamegraphOptions, difference, flamegraph};
