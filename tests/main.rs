@@ -18,6 +18,8 @@ mod report;
 mod roundtrip;
 #[path = "../fixtures/programs/running.rs"]
 mod running;
+/// Dumps of several processes of one incident: which one is to be looked at first.
+mod several;
 /// Async tasks: what dumps show of each, against what the victim knows, and who is named.
 mod tasks;
 /// Locks that record their owners: who is named, and the places, against what the victim knows.

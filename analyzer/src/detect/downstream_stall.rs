@@ -30,7 +30,11 @@ one dump, which cannot tell a wait from a stall.
 
 ## Limits
 
-- No dump names the peer's address. That one function asks one peer is an assumption.
+- That one function asks one peer is an assumption. The agent's dumps say where the process has connected to; those
+  of JVMs and of Go do not, nor do debuggers'.
+- Which process it is that does not answer is told only where its own dumps, taken by its agent within a minute, are
+  read too: then what is wrong there is the cause. It is tied by the two ends of a connection, or on one machine by
+  the address at which it listens, and not where it waits on that connection itself. Names and times tie nothing.
 - Where nothing is counted, a client that asks anew in every dump at the same line looks the same; then
   three dumps are needed.
 - Network trouble on the way looks like a peer that is silent.

@@ -10,6 +10,7 @@
 //! a waiter of a pool needs any holder to, so it counts as blocked when most holders are.
 
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
 
 use crate::detect::{Finding, Grade, Severity};
 use crate::model::{Incident, MemberId};
@@ -24,6 +25,8 @@ const MOST: f64 = 0.5;
 pub(super) struct Causes {
     /// For each finding, those that it follows from.
     pub by_finding: Vec<Vec<Cause>>,
+    /// For each finding, those of other processes that it follows from.
+    pub across: Vec<Vec<Across>>,
     /// For each finding, who waits behind those who make it what it is.
     pub behind: Vec<BTreeSet<MemberId>>,
     /// How many members are not idle.
@@ -37,6 +40,33 @@ pub(super) struct Cause {
     pub finding: usize,
     /// What ties the two together.
     pub tie: Tie,
+}
+
+/// A finding of another process as the cause of one here: so many of those who make this one what it is
+/// wait for that process to answer.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Across {
+    /// The other process.
+    pub diagnosis: usize,
+    /// The finding's index there.
+    pub finding: usize,
+    /// How many wait for it.
+    pub some: usize,
+    /// Of how many.
+    pub all: usize,
+    /// Where the first of them has connected to.
+    pub peer: SocketAddr,
+}
+
+impl Across {
+    /// The tie as a sentence about the cause of that id in a process of that name.
+    pub(super) fn sentence(&self, cause: &str, process: &str) -> String {
+        let Across { some, all, peer, .. } = self;
+        format!(
+            "{some} of {all} wait on connections to {peer}, of which {process} has the other ends; \
+             {cause} is what is wrong there"
+        )
+    }
 }
 
 /// What ties a symptom to its cause: so many of so many.
@@ -81,6 +111,11 @@ impl Tie {
 }
 
 impl Causes {
+    /// Whether a finding follows from no other.
+    pub(super) fn is_root(&self, finding: usize) -> bool {
+        self.by_finding[finding].is_empty() && self.across[finding].is_empty()
+    }
+
     /// Finds the causes among an incident's findings.
     pub(super) fn of(diagnosis: &Diagnosis) -> Causes {
         let findings = &diagnosis.findings;
@@ -88,7 +123,8 @@ impl Causes {
             findings.iter().map(|finding| behind(diagnosis.incident, findings, finding)).collect();
         let ties = all_ties(diagnosis, &behind);
         let busy = diagnosis.incident.ids().filter(|&id| !diagnosis.incident.always_idle(id));
-        Causes { by_finding: direct(findings, &ties), behind, busy: busy.count() }
+        let across = vec![Vec::new(); findings.len()];
+        Causes { by_finding: direct(findings, &ties), across, behind, busy: busy.count() }
     }
 }
 

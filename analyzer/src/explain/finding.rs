@@ -31,6 +31,17 @@ pub(super) fn findings(
             report.evidence.push(tie(&id, cause));
             report.caused_by.push(id);
         }
+        for cause in &causes[ranked.diagnosis].across[ranked.finding] {
+            let Some(id) = id(cause.diagnosis, cause.finding) else { continue };
+            let process = &diagnoses[cause.diagnosis].incident.id;
+            report.evidence.push(EvidenceReport {
+                text: cause.sentence(&id, process),
+                dump: None,
+                member: None,
+                value: Some(cause.some as f64 / cause.all.max(1) as f64),
+            });
+            report.caused_by.push(id);
+        }
         let first_of_process = reports.iter().all(|other| other.process != report.process);
         if first_of_process && report.role == Role::Root {
             report.evidence.extend(meanwhile(diagnosis, &causes[ranked.diagnosis]));

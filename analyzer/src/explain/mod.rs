@@ -1,9 +1,11 @@
 //! Findings -> a ranked story: the cause first, what it causes after it.
 //!
-//! Four questions, one file each: which finding follows from which (`cause`), who waits and is
+//! Five questions, one file each: which finding follows from which (`cause`), also in another process
+//! (`across`), who waits and is
 //! in none (`bystander`), which matters most (`rank`), and what the answer is in one sentence
 //! (`verdict`). The rest translates the numbers of the model into the names of a report.
 
+mod across;
 mod bystander;
 mod cause;
 mod cluster;
@@ -51,7 +53,8 @@ pub enum Detail {
 
 /// Ranks the findings of all incidents, tells causes from symptoms, and draws the verdict.
 pub fn explain(inputs: Vec<InputReport>, diagnoses: Vec<Diagnosis>, detail: Detail) -> Report {
-    let causes: Vec<Causes> = diagnoses.iter().map(Causes::of).collect();
+    let mut causes: Vec<Causes> = diagnoses.iter().map(Causes::of).collect();
+    across::tie(&diagnoses, &mut causes);
     let ranking = rank::rank(&diagnoses, &causes);
     Report {
         verdict: verdict::verdict(&inputs, &diagnoses, &causes, &ranking),

@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 
-use super::cause::{Causes, makers, nature};
+use super::cause::{Causes, Nature, makers, nature};
 use super::{Diagnosis, Role};
 use crate::detect::{Finding, Grade, Severity};
 
@@ -33,12 +33,22 @@ pub(super) fn rank(diagnoses: &[Diagnosis], causes: &[Causes]) -> Vec<Ranked> {
         }
     }
     ranking.sort_by_key(|ranked| {
-        let finding = &diagnoses[ranked.diagnosis].findings[ranked.finding];
-        let weight = Reverse(weight(finding));
-        let steps = steps(&causes[ranked.diagnosis], ranked.finding);
-        (ranked.role, steps, weight, nature(finding.detector), Reverse(ranked.score))
+        let steps = steps(causes, ranked.diagnosis, ranked.finding);
+        let (diagnosis, causes) = (&diagnoses[ranked.diagnosis], &causes[ranked.diagnosis]);
+        (ranked.role, steps, order(diagnosis, causes, ranked.finding))
     });
     ranking
+}
+
+/// The order of findings that stand alike: the weightier, the likelier cause, the higher score.
+pub(super) fn order(
+    diagnosis: &Diagnosis,
+    causes: &Causes,
+    finding: usize,
+) -> (Reverse<Severity>, Nature, Reverse<u32>) {
+    let score = score(diagnosis, causes, finding);
+    let finding = &diagnosis.findings[finding];
+    (Reverse(weight(finding)), nature(finding.detector), Reverse(score))
 }
 
 /// A finding's confidence, never more than its grade carries.
@@ -62,7 +72,7 @@ pub(super) fn weight(finding: &Finding) -> Severity {
 /// A finding with a cause is a symptom. What is slight and unrelated stands beside a cause of
 /// some weight; alone, it is the root of its own small story.
 fn role(diagnosis: &Diagnosis, causes: &Causes, finding: usize) -> Role {
-    if !causes.by_finding[finding].is_empty() {
+    if !causes.is_root(finding) {
         return Role::Symptom;
     }
     let slight = weight(&diagnosis.findings[finding]) <= Severity::Low;
@@ -75,9 +85,12 @@ fn role(diagnosis: &Diagnosis, causes: &Causes, finding: usize) -> Role {
 }
 
 /// How many causes stand, at most, between a finding and its root. Causes have no circles.
-fn steps(causes: &Causes, finding: usize) -> usize {
-    let above = causes.by_finding[finding].iter().map(|cause| steps(causes, cause.finding) + 1);
-    above.max().unwrap_or(0)
+fn steps(causes: &[Causes], diagnosis: usize, finding: usize) -> usize {
+    let within = causes[diagnosis].by_finding[finding].iter();
+    let within = within.map(|cause| steps(causes, diagnosis, cause.finding) + 1);
+    let across = causes[diagnosis].across[finding].iter();
+    let across = across.map(|cause| steps(causes, cause.diagnosis, cause.finding) + 1);
+    within.chain(across).max().unwrap_or(0)
 }
 
 /// 100 x confidence x impact x how much was seen. The severity gives the impact its range; where

@@ -55,10 +55,14 @@ fn status(diagnoses: &[Diagnosis], ranking: &[Ranked]) -> Status {
 /// The cause, what it causes, and how many causes stand beside it.
 fn story(diagnoses: &[Diagnosis], causes: &[Causes], root: &Ranked, others: &[&Ranked]) -> String {
     let mut story = sentence_body(&finding(diagnoses, root).headline);
+    let elsewhere = elsewhere(diagnoses, causes, (root.diagnosis, root.finding));
     if diagnoses.len() > 1 {
-        story = format!("{}: {story}", process_name(diagnoses[root.diagnosis].incident));
+        let first = if elsewhere.is_empty() { "" } else { "look first at " };
+        let process = process_name(diagnoses[root.diagnosis].incident);
+        story = format!("{first}{process}: {story}");
     }
-    let effects = effects(&diagnoses[root.diagnosis], &causes[root.diagnosis], root.finding);
+    let mut effects = effects(&diagnoses[root.diagnosis], &causes[root.diagnosis], root.finding);
+    effects.extend(elsewhere);
     if !effects.is_empty() {
         story = format!("{story}; behind it {}", effects.join(", "));
     }
@@ -120,6 +124,36 @@ fn effects(diagnosis: &Diagnosis, causes: &Causes, root: usize) -> Vec<String> {
     }
     if grows && !phrases.is_empty() {
         phrases.push("and more come".into());
+    }
+    phrases
+}
+
+/// Who waits, in other processes, for the one that a root is in to answer, the nearest first.
+fn elsewhere(diagnoses: &[Diagnosis], causes: &[Causes], root: (usize, usize)) -> Vec<String> {
+    let mut reached = vec![root];
+    let mut told = BTreeSet::from([root.0]);
+    let mut phrases = Vec::new();
+    let mut next = 0;
+    while let Some(&cause) = reached.get(next) {
+        next += 1;
+        for (process, causes) in causes.iter().enumerate() {
+            for finding in 0..causes.by_finding.len() {
+                let within = causes.by_finding[finding].iter().map(|one| (process, one.finding));
+                let across = causes.across[finding].iter().map(|one| (one.diagnosis, one.finding));
+                let follows = within.chain(across).any(|one| one == cause);
+                if !follows || reached.contains(&(process, finding)) {
+                    continue;
+                }
+                reached.push((process, finding));
+                if told.insert(process) {
+                    let incident = diagnoses[process].incident;
+                    let waiting = makers(&diagnoses[process].findings[finding]);
+                    let doing = agreeing(waiting.len(), "wait for an answer");
+                    let who = count(incident, &waiting);
+                    phrases.push(format!("{who} of {} {doing}", process_name(incident)));
+                }
+            }
+        }
     }
     phrases
 }

@@ -19,6 +19,7 @@
 //! collector    what the garbage collector used
 //! cpu          what CPU it used, beside what was to be had
 //! peer         who waits for an answer from outside of the process
+//! connection   which process has the other end of what is waited on
 //! pool         what functions are to pools and queues of work
 //! pool_use     who waits to borrow from a pool, and who has borrowed
 //! statement    what a runtime's own words mean
@@ -35,6 +36,7 @@ mod activation;
 mod activity;
 mod call;
 mod collector;
+mod connection;
 mod contention;
 mod cpu;
 mod crew;
@@ -63,6 +65,7 @@ mod wait_for;
 pub use activation::Activation;
 pub use activity::Activity;
 pub use call::{Call, CallId, Origin};
+pub use connection::Connection;
 pub use contention::{Contention, Sight};
 pub use cpu::{Cpu, CpuUse};
 pub use crew::QueueUse;

@@ -1,5 +1,7 @@
 //! Names in what was read.
 
+use std::net::{Ipv6Addr, SocketAddr};
+
 use sigquit_dump::{Dump, NoticeKind, Runtime};
 
 use super::{Redaction, text};
@@ -31,6 +33,10 @@ impl Redaction {
         for argument in process.arguments.iter_mut().flatten() {
             *argument = self.stand_in("argument", argument);
         }
+        for socket in &mut process.sockets {
+            socket.local = self.redact_address(socket.local);
+            socket.peer = socket.peer.map(|peer| self.redact_address(peer));
+        }
         let runtime = process.runtime;
         for thread in &mut dump.threads {
             thread.name = self.redact_name(runtime, &thread.name);
@@ -49,6 +55,19 @@ impl Redaction {
         }
     }
 
+    /// An address of the range for documentation, the same for the same machine. What every machine calls
+    /// itself tells nothing.
+    fn redact_address(&mut self, address: SocketAddr) -> SocketAddr {
+        let ip = address.ip();
+        if ip.is_loopback() || ip.is_unspecified() {
+            return address;
+        }
+        let number = self.number("machine", &ip.to_string()) + 1;
+        let machine =
+            Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, (number >> 16) as u16, number as u16);
+        SocketAddr::new(machine.into(), address.port())
+    }
+
     /// A thread's name, but for the number at its end, which tells it from others of its pool.
     fn redact_name(&mut self, runtime: Runtime, name: &str) -> String {
         if name.is_empty() || name == "main" || is_helper_name(runtime, name) {
@@ -65,6 +84,17 @@ impl Redaction {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_machine_has_one_stand_in() {
+        let mut redaction = Redaction::default();
+        let mut of =
+            |text: &str| redaction.redact_address(text.parse().expect("an address")).to_string();
+        assert_eq!(of("10.1.2.3:5432"), "[2001:db8::1]:5432");
+        assert_eq!(of("10.1.2.4:80"), "[2001:db8::2]:80");
+        assert_eq!(of("10.1.2.3:80"), "[2001:db8::1]:80");
+        assert_eq!(of("127.0.0.1:80"), "127.0.0.1:80");
+    }
 
     #[test]
     fn workers_of_a_pool_stay_workers_of_a_pool() {
