@@ -9,6 +9,8 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use foldhash::fast::RandomState;
+
 use super::Cluster;
 
 /// How fast a function's weight falls with its distance from the leaf.
@@ -93,7 +95,7 @@ struct Stacks {
 
 impl Stacks {
     fn of(clusters: &[Cluster]) -> Stacks {
-        let mut numbers: HashMap<&str, u32> = HashMap::new();
+        let mut numbers: HashMap<&str, u32, RandomState> = HashMap::default();
         let mut functions: Vec<Vec<u32>> = Vec::with_capacity(clusters.len());
         for cluster in clusters {
             let numbered = cluster.frames.iter().map(|name| {
@@ -146,11 +148,11 @@ impl Stacks {
         if all > 0.0 { (common - apart) / all } else { -1.0 }
     }
 
-    /// Pairs that share a band of their features' smallest hashes.
-    fn candidates(&self) -> BTreeSet<(usize, usize)> {
-        let mut pairs = BTreeSet::new();
+    /// Pairs that share a band of their features' smallest hashes, each once, in their order.
+    fn candidates(&self) -> Vec<(usize, usize)> {
+        let mut pairs = Vec::new();
         for band in 0..BANDS as u64 {
-            let mut buckets: HashMap<[u64; ROWS], Vec<usize>> = HashMap::new();
+            let mut buckets: HashMap<[u64; ROWS], Vec<usize>, RandomState> = HashMap::default();
             for (stack, features) in self.features.iter().enumerate() {
                 let row = |row: usize| {
                     let seed = band * ROWS as u64 + row as u64;
@@ -162,6 +164,8 @@ impl Stacks {
                 pairs.extend(bucket.iter().rev().take(COMPARED).map(|&other| (other, stack)));
                 bucket.push(stack);
             }
+            pairs.sort_unstable();
+            pairs.dedup();
         }
         pairs
     }

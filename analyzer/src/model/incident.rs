@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use foldhash::fast::RandomState;
 use sigquit_dump::{
-    Dump, Frame, Kind, Nanos, Process, Profile, Runtime, Stack, StackId, Symbol, Thread,
-    ThreadState, WaitFor,
+    Dump, Frame, Kind, Nanos, Process, Profile, Stack, StackId, Symbol, Thread, ThreadState,
+    WaitFor,
 };
 
 use super::activity::{self, Activity};
@@ -13,6 +13,7 @@ use super::call::{Call, CallId, Origin};
 use super::doubt;
 use super::idle::{self, Idle, Marks};
 use super::kin::are_kin;
+use super::known::find_members;
 use super::native_wait;
 use super::normalize::normalize;
 use super::origin::origin;
@@ -46,7 +47,7 @@ pub struct Incident {
     /// place in the stack. Those of the profile come last.
     stacks: Vec<Vec<Vec<(CallId, u32)>>>,
     /// For each dump and each of its threads: the member that it is.
-    member_of: Vec<Vec<MemberId>>,
+    pub(super) member_of: Vec<Vec<MemberId>>,
     /// For each dump: who waits for whom.
     wait_for: Vec<WaitForGraph>,
     /// For each dump: who is idle.
@@ -341,9 +342,21 @@ fn finish(rules: &Rules, number: usize, mut incident: Incident) -> Incident {
 }
 
 impl Idleness {
+    /// Many stand in one place: those who also say the same of themselves are looked at once.
     fn of(rules: &Rules, incident: &Incident, dump: usize) -> Idleness {
-        let members = incident.member_of[dump].iter();
-        let of_thread: Vec<_> = members.map(|&id| incident.find_idle(rules, id, dump)).collect();
+        let runtime = incident.process.runtime;
+        let mut known: HashMap<_, Option<Idle>, RandomState> = HashMap::default();
+        let mut find = |id: MemberId| {
+            let thread = incident.thread(id, dump)?;
+            if thread.task.is_some() {
+                return incident.find_idle(rules, id, dump);
+            }
+            let words = rules.of_thread(runtime, thread);
+            let wait = thread.wait.as_ref().map(|wait| wait.wait_for);
+            let place = (thread.stack, thread.state, thread.runtime_helper, words, wait);
+            *known.entry(place).or_insert_with(|| incident.find_idle(rules, id, dump))
+        };
+        let of_thread: Vec<_> = incident.member_of[dump].iter().map(|&id| find(id)).collect();
         let busy = of_thread.iter().filter(|idle| idle.is_none()).count();
         Idleness { of_thread, busy }
     }
@@ -360,68 +373,6 @@ fn recognize_waits(rules: &Rules, incident: &mut Incident) {
         });
         owner::infer(dump, Stacks { stacks, calls, marks, rules });
     }
-}
-
-fn find_members(incident: &mut Incident) {
-    let dumps = incident.dumps.len();
-    let mut known: HashMap<Identity, MemberId, RandomState> = HashMap::default();
-    for (at, dump) in incident.dumps.iter().enumerate() {
-        let mut alike: HashMap<Identity, u32, RandomState> = HashMap::default();
-        let mut of_thread = Vec::with_capacity(dump.threads.len());
-        for (index, thread) in dump.threads.iter().enumerate() {
-            let mut identity = Identity::of(thread);
-            let namesakes = alike.entry(identity).or_default();
-            identity.namesakes = *namesakes;
-            *namesakes += 1;
-            let nameless = identity.is_nameless().then_some(at);
-            identity.only_in = nameless;
-            let id = *known.entry(identity).or_insert_with(|| {
-                incident.members.push(Member {
-                    kind: thread.kind,
-                    id: member_id(dump.process.runtime, thread),
-                    name: thread.name.clone(),
-                    seen: vec![None; dumps],
-                });
-                MemberId(incident.members.len() as u32 - 1)
-            });
-            incident.members[id.0 as usize].seen[at] = Some(index);
-            of_thread.push(id);
-        }
-        incident.member_of.push(of_thread);
-    }
-}
-
-/// By what a thread is known again in another dump.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-struct Identity<'d> {
-    kind: Kind,
-    number: Option<u64>,
-    os_id: Option<u64>,
-    name: &'d str,
-    /// How many before it in the dump have the same name and numbers.
-    namesakes: u32,
-    /// A thread without a name and a number cannot be known again.
-    only_in: Option<usize>,
-}
-
-impl<'d> Identity<'d> {
-    fn of(thread: &'d Thread) -> Identity<'d> {
-        let Thread { kind, number, os_id, .. } = *thread;
-        Identity { kind, number, os_id, name: &thread.name, namesakes: 0, only_in: None }
-    }
-
-    fn is_nameless(&self) -> bool {
-        self.number.is_none() && self.os_id.is_none() && self.name.is_empty()
-    }
-}
-
-fn member_id(runtime: Runtime, thread: &Thread) -> String {
-    let number = match thread.kind {
-        Kind::Thread if runtime == Runtime::Jvm => None,
-        Kind::Thread => thread.os_id.or(thread.number),
-        _ => thread.number,
-    };
-    number.map_or_else(|| thread.name.clone(), |number| number.to_string())
 }
 
 fn intern_calls(rules: &Rules, incident: &mut Incident) {

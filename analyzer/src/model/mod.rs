@@ -26,6 +26,7 @@
 //! samples      where the samples of a profile fell
 //! merge        one profile made of several, and of dumps
 //! kin          which dumps are of one process
+//! known        who is who from dump to dump
 //! crew         workers of one pool, and queues that are full
 //! incident     the dumps of one process, and the questions that they answer
 //! ```
@@ -44,6 +45,7 @@ mod doubt;
 mod idle;
 mod incident;
 mod kin;
+mod known;
 mod merge;
 mod name;
 mod native_wait;

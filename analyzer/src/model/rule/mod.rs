@@ -146,7 +146,7 @@ pub enum Shown {
 }
 
 /// What the rules say of a thread.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum ThreadIs {
     /// Idle, whatever it does.
     Idle(Idle),
