@@ -74,6 +74,8 @@
 //! - Nothing that exists is overwritten, and only the owner can read what is written. A disk that
 //!   is full or missing turns the dump into text on standard error. Old incidents of the
 //!   same prefix are removed, nothing else ever is.
+//! - A dump tells the addresses of the process's TCP sockets (of the 4096 lowest descriptors, 512 at
+//!   most), so that the analyzer can say whose answer is missing when that process was dumped too.
 //! - When nothing happens, it costs one sleeping thread and some hundred kilobytes of memory; a
 //!   [tracked](task) task costs some nanoseconds a poll.
 //!   There are no timers, unless the flight recorder is on, and no connections.

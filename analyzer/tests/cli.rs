@@ -539,6 +539,8 @@ fn clusters_are_shown_at_each_level() {
         assert!(text.status == 0 && text.out.contains("shop.Main.run"), "{level}: {}", text.out);
         let json = asked.into_iter().chain(["--output=json".into(), path(&folder, "dump").into()]);
         let json: Value = serde_json::from_str(&run(json).out).expect("JSON");
+        let clusters = include_str!("../schema/clusters-1.schema.json");
+        assert_eq!(schema::violations_of(clusters, &json), Vec::<String>::new());
         assert_eq!(
             (&json["schema"], &json["level"]),
             (&"sigquit.clusters/1".into(), &level.into())

@@ -1,4 +1,4 @@
-//! Clusters for programs: `sigquit.clusters/1`. Nodes of a tree stand in one list, each with the number of
+//! Clusters for programs: `sigquit.clusters/1`, published as `schema/clusters-1.schema.json`. Nodes of a tree stand in one list, each with the number of
 //! its parent: a reader needs no depth.
 
 use std::io::{self, Write};
