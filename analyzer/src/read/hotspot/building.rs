@@ -232,6 +232,7 @@ impl<'t> Building<'t> {
         let index = dump.threads.len() as u32;
         (thread.wait, thread.holds) =
             self.locks.settle(dump, thread.state, &calls.marks, &calls.frames);
+        thread.holds.shrink_to_fit();
         own(dump, index, &thread.holds);
         if !calls.frames.is_empty() {
             let truncated = truncation(&calls);
@@ -292,7 +293,7 @@ fn state_text(state: &str, doing: &str) -> String {
     match (state, doing) {
         (state, "") => state.to_owned(),
         ("", doing) => doing.to_owned(),
-        (state, doing) => format!("{state} / {doing}"),
+        (state, doing) => [state, " / ", doing].concat(),
     }
 }
 

@@ -14,7 +14,7 @@ pub(super) fn text(body: &str) -> Option<&str> {
         return (call.contains('(') && call.ends_with(')')).then_some(call);
     }
     if let Some(call) = body.strip_prefix("- ") {
-        return call.contains(" @bci=").then_some(call);
+        return (call.contains('@') && call.contains(" @bci=")).then_some(call);
     }
     native(body).map(|_| body)
 }

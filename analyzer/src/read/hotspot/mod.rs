@@ -129,12 +129,13 @@ impl<'t> Piece<'t> {
             {
                 continue;
             }
-            match thread::name_of_several_lines(line, &lines) {
-                Some((name, more, header)) => {
-                    self.thread(line.number, name, header);
-                    lines.by_ref().take(more).for_each(drop);
-                }
-                None => self.line(line),
+            if let Some((name, header)) = thread::header(line.text) {
+                self.thread(line.number, name, header);
+            } else if let Some((name, more, header)) = thread::name_of_several_lines(line, &lines) {
+                self.thread(line.number, name, header);
+                lines.by_ref().take(more).for_each(drop);
+            } else {
+                self.line(line);
             }
             self.reader.full = self.reader.threads > most;
             if self.reader.full {
@@ -151,8 +152,6 @@ impl<'t> Piece<'t> {
         }
         if title::is_title(body) {
             self.begin(line.number, body);
-        } else if let Some((name, header)) = thread::header(line.text) {
-            self.thread(line.number, name, header);
         } else if !self.reader.title.precedes(line.number, body)
             && let Some(building) = &mut self.current
         {
