@@ -121,11 +121,17 @@ impl<'t> Piece<'t> {
     fn lines(mut self, text: &'t Text) -> Piece<'t> {
         let most = text.limits().threads;
         let mut lines = text.lines();
-        while let Some(line) = lines.next().filter(|_| !self.reader.full) {
+        while !self.reader.full {
+            if let Some(building) = &mut self.current {
+                let (known, length) = building.guessed_frames(lines.rest());
+                if known > 0 {
+                    self.reader.last = lines.pass(known, length);
+                }
+            }
+            let Some(line) = lines.next() else { break };
             self.reader.last = line.number;
-            if let (Some(call), Some(building)) =
-                (line.text.strip_prefix("\tat "), &mut self.current)
-                && building.known_frame(call)
+            if let Some(building) = &mut self.current
+                && building.stack_line(line)
             {
                 continue;
             }
