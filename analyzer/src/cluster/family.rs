@@ -9,6 +9,8 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use foldhash::fast::RandomState;
+
 use super::Cluster;
 
 /// How fast a function's weight falls with its distance from the leaf.
@@ -67,7 +69,7 @@ pub fn families(clusters: &[Cluster]) -> Vec<usize> {
 
 /// Families numbered in the order in which they are met.
 fn numbered(family: Vec<usize>) -> Vec<usize> {
-    let mut known: HashMap<usize, usize> = HashMap::new();
+    let mut known: HashMap<usize, usize, RandomState> = HashMap::default();
     let number = |one: usize| {
         let next = known.len();
         *known.entry(one).or_insert(next)
@@ -93,7 +95,7 @@ struct Stacks {
 
 impl Stacks {
     fn of(clusters: &[Cluster]) -> Stacks {
-        let mut numbers: HashMap<&str, u32> = HashMap::new();
+        let mut numbers: HashMap<&str, u32, RandomState> = HashMap::default();
         let mut functions: Vec<Vec<u32>> = Vec::with_capacity(clusters.len());
         for cluster in clusters {
             let numbered = cluster.frames.iter().map(|name| {
@@ -150,7 +152,7 @@ impl Stacks {
     fn candidates(&self) -> BTreeSet<(usize, usize)> {
         let mut pairs = BTreeSet::new();
         for band in 0..BANDS as u64 {
-            let mut buckets: HashMap<[u64; ROWS], Vec<usize>> = HashMap::new();
+            let mut buckets: HashMap<[u64; ROWS], Vec<usize>, RandomState> = HashMap::default();
             for (stack, features) in self.features.iter().enumerate() {
                 let row = |row: usize| {
                     let seed = band * ROWS as u64 + row as u64;

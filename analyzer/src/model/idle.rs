@@ -6,8 +6,10 @@
 //! condition) that means idleness only where a thread's own loop does it, a few frames above its
 //! root, and not on behalf of a request.
 
+use std::collections::HashMap;
 use std::fmt;
 
+use foldhash::fast::RandomState;
 use sigquit_dump::{Runtime, Thread, ThreadState};
 
 use super::activity;
@@ -69,6 +71,8 @@ pub(crate) struct Marks {
     pub(super) borrows: bool,
     /// It waits for a permit of a semaphore.
     pub(super) waits_for_permit: bool,
+    /// It hands work to a queue that may be full.
+    pub(super) submits: bool,
     /// Its name says that it lends something.
     pub(super) lends: bool,
     /// It waits for the result of work that others do.
@@ -92,6 +96,7 @@ impl Marks {
             on_behalf: matches_any(rules.on_behalf, &call.function),
             borrows: pool::is_borrow(&call.function),
             waits_for_permit: pool::waits_for_permit(&call.function),
+            submits: pool::is_submit(&call.function),
             lends: pool::lends(&call.function),
             awaits_result: pool::is_result(&call.function),
             application: call.origin == Origin::Application,
@@ -101,6 +106,17 @@ impl Marks {
             assists: collector::assists(&call.function),
         }
     }
+
+    /// The marks of many calls, of which some are one function's, on other lines.
+    pub(crate) fn of_all(runtime: Runtime, calls: &[Call]) -> Vec<Marks> {
+        let mut known: HashMap<(&str, Origin), Marks, RandomState> = HashMap::default();
+        let marks = |call| *known.entry(key(call)).or_insert_with(|| Marks::of(runtime, call));
+        calls.iter().map(marks).collect()
+    }
+}
+
+fn key(call: &Call) -> (&str, Origin) {
+    (&call.function, call.origin)
 }
 
 fn first_match(rules: &[(Idle, &[&str])], call: &Call) -> Option<Idle> {

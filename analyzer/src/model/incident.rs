@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use foldhash::fast::RandomState;
 use sigquit_dump::{
-    Dump, Frame, Kind, Nanos, Process, Profile, Runtime, Stack, StackId, Symbol, Thread,
+    Dump, Frame, FrameId, Kind, Nanos, Process, Profile, Runtime, StackId, Symbol, Thread,
     ThreadState, WaitFor,
 };
 
@@ -421,33 +421,34 @@ fn intern_calls(incident: &mut Incident) {
     let mut known: HashMap<Call, CallId, RandomState> = HashMap::default();
     let sampled = incident.profile.as_ref().map(|profile| &profile.dump);
     for dump in incident.dumps.iter().chain(sampled) {
+        let mut of_frame: HashMap<FrameId, Vec<CallId>, RandomState> = HashMap::default();
         let mut stacks = Vec::with_capacity(dump.stacks.len());
         for stack in &dump.stacks {
-            stacks.push(calls_of(dump, stack, &mut known, &mut incident.calls));
+            let mut ids = Vec::with_capacity(stack.frames.len());
+            for (depth, &frame) in (0..).zip(&stack.frames) {
+                let of_frame = of_frame.entry(frame).or_insert_with(|| {
+                    let calls = frame_calls(dump, dump.frame(frame)).into_iter();
+                    calls.map(|call| intern(call, &mut known, &mut incident.calls)).collect()
+                });
+                ids.extend(of_frame.iter().map(|&id| (id, depth)));
+            }
+            stacks.push(ids);
         }
         incident.stacks.push(stacks);
     }
     let runtime = incident.process.runtime;
-    incident.marks = incident.calls.iter().map(|call| Marks::of(runtime, call)).collect();
+    incident.marks = Marks::of_all(runtime, &incident.calls);
 }
 
-fn calls_of(
-    dump: &Dump,
-    stack: &Stack,
+fn intern(
+    call: Call,
     known: &mut HashMap<Call, CallId, RandomState>,
     calls: &mut Vec<Call>,
-) -> Vec<(CallId, u32)> {
-    let mut ids = Vec::with_capacity(stack.frames.len());
-    for (depth, &frame) in (0..).zip(&stack.frames) {
-        for call in frame_calls(dump, dump.frame(frame)) {
-            let id = *known.entry(call).or_insert_with_key(|call| {
-                calls.push(call.clone());
-                CallId(calls.len() as u32 - 1)
-            });
-            ids.push((id, depth));
-        }
-    }
-    ids
+) -> CallId {
+    *known.entry(call).or_insert_with_key(|call| {
+        calls.push(call.clone());
+        CallId(calls.len() as u32 - 1)
+    })
 }
 
 fn frame_calls(dump: &Dump, frame: &Frame) -> Vec<Call> {

@@ -68,7 +68,7 @@ pub use idle::Idle;
 pub(crate) use idle::is_helper_name;
 pub use incident::{Incident, Member, MemberId, Sort, incidents};
 pub use merge::{merge, profile_of_dump};
-pub use name::{FunctionName, words};
+pub use name::{FunctionName, first_word, words};
 pub use pool_use::PoolUse;
 pub use samples::{Inside, Place, Samples};
 pub use statement::Statement;
