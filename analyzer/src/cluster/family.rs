@@ -69,7 +69,7 @@ pub fn families(clusters: &[Cluster]) -> Vec<usize> {
 
 /// Families numbered in the order in which they are met.
 fn numbered(family: Vec<usize>) -> Vec<usize> {
-    let mut known: HashMap<usize, usize> = HashMap::new();
+    let mut known: HashMap<usize, usize, RandomState> = HashMap::default();
     let number = |one: usize| {
         let next = known.len();
         *known.entry(one).or_insert(next)

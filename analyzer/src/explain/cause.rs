@@ -9,8 +9,10 @@
 //! al., OSDI 2018), with pools as further nodes. A waiter of a lock needs every owner to leave;
 //! a waiter of a pool needs any holder to, so it counts as blocked when most holders are.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::net::SocketAddr;
+
+use foldhash::fast::RandomState;
 
 use crate::detect::{Finding, Grade, Severity};
 use crate::model::{Incident, MemberId};
@@ -119,9 +121,10 @@ impl Causes {
     /// Finds the causes among an incident's findings.
     pub(super) fn of(diagnosis: &Diagnosis) -> Causes {
         let findings = &diagnosis.findings;
+        let parties: Vec<Parties> = findings.iter().map(Parties::of).collect();
         let behind: Vec<BTreeSet<MemberId>> =
-            findings.iter().map(|finding| behind(diagnosis.incident, findings, finding)).collect();
-        let ties = all_ties(diagnosis, &behind);
+            parties.iter().map(|cause| behind(diagnosis.incident, &parties, cause)).collect();
+        let ties = all_ties(diagnosis, &parties, &behind);
         let busy = diagnosis.incident.ids().filter(|&id| !diagnosis.incident.always_idle(id));
         let across = vec![Vec::new(); findings.len()];
         Causes { by_finding: direct(findings, &ties), across, behind, busy: busy.count() }
@@ -210,22 +213,44 @@ pub(super) fn sufferers(finding: &Finding) -> BTreeSet<MemberId> {
     &everyone - &makers(finding)
 }
 
+/// Who makes a finding what it is and who suffers from it: each finding is compared with all
+/// others, so this is found once.
+struct Parties {
+    makers: BTreeSet<MemberId>,
+    sufferers: BTreeSet<MemberId>,
+    holders: BTreeSet<MemberId>,
+}
+
+impl Parties {
+    fn of(finding: &Finding) -> Parties {
+        Parties {
+            makers: makers(finding),
+            sufferers: sufferers(finding),
+            holders: holders(finding),
+        }
+    }
+
+    /// Whether most makers are among the blocked.
+    fn are_held_up(&self, blocked: &BTreeSet<MemberId>) -> bool {
+        let stuck = self.makers.iter().filter(|maker| blocked.contains(maker)).count();
+        !self.makers.is_empty() && stuck as f64 >= MOST * self.makers.len() as f64
+    }
+}
+
 /// Everyone who waits, through however many others, for the makers of a finding; without them.
 /// Others are the owners of locks and the holders of what findings say is waited for.
-fn behind(incident: &Incident, findings: &[Finding], cause: &Finding) -> BTreeSet<MemberId> {
-    let makers = makers(cause);
-    let mut blocked = makers.clone();
-    blocked.extend(sufferers(cause));
+fn behind(incident: &Incident, findings: &[Parties], cause: &Parties) -> BTreeSet<MemberId> {
+    let mut blocked = &cause.makers | &cause.sufferers;
     loop {
         let before = blocked.len();
         blocked.extend(waiters_of_locks(incident, &blocked));
         for finding in findings {
-            if held_up(finding, &blocked) {
-                blocked.extend(sufferers(finding));
+            if finding.are_held_up(&blocked) {
+                blocked.extend(&finding.sufferers);
             }
         }
         if blocked.len() == before {
-            return &blocked - &makers;
+            return &blocked - &cause.makers;
         }
     }
 }
@@ -240,25 +265,23 @@ fn waiters_of_locks(incident: &Incident, owners: &BTreeSet<MemberId>) -> Vec<Mem
     blocked.into_iter().filter_map(|at| incident.member_of(newest, at as usize)).collect()
 }
 
-/// Whether most makers of a finding are among the blocked.
-fn held_up(finding: &Finding, blocked: &BTreeSet<MemberId>) -> bool {
-    let makers = makers(finding);
-    let stuck = makers.iter().filter(|maker| blocked.contains(maker)).count();
-    !makers.is_empty() && stuck as f64 >= MOST * makers.len() as f64
-}
-
 /// `ties[f][g]`: what makes `g` a symptom of `f`.
 type Ties = Vec<Vec<Option<Tie>>>;
 
 /// All ties. Of two findings that are tied both ways the likelier cause is the cause; two of one
 /// kind then stand side by side.
-fn all_ties(diagnosis: &Diagnosis, behind: &[BTreeSet<MemberId>]) -> Ties {
+fn all_ties(diagnosis: &Diagnosis, parties: &[Parties], behind: &[BTreeSet<MemberId>]) -> Ties {
     let findings = &diagnosis.findings;
-    let tie_of = |f: usize, g: usize| {
-        (f != g).then(|| tie(diagnosis.incident, &findings[f], &behind[f], &findings[g])).flatten()
-    };
     let count = findings.len();
-    let ties: Ties = (0..count).map(|f| (0..count).map(|g| tie_of(f, g)).collect()).collect();
+    let ties_of = |f: usize| {
+        let account = Account::of(&parties[f].makers, &behind[f]);
+        let tie_of = |g: usize| {
+            let symptom = (&findings[g], &parties[g].holders);
+            (f != g).then(|| tie(diagnosis.incident, &findings[f], &account, symptom)).flatten()
+        };
+        (0..count).map(tie_of).collect()
+    };
+    let ties: Ties = (0..count).map(ties_of).collect();
     let stands = |f: usize, g: usize| {
         let likelier = precedence(&findings[f]) < precedence(&findings[g]);
         ties[g][f].is_none() || likelier
@@ -267,11 +290,26 @@ fn all_ties(diagnosis: &Diagnosis, behind: &[BTreeSet<MemberId>]) -> Ties {
     (0..count).map(|f| (0..count).map(|g| standing(f, g)).collect()).collect()
 }
 
+/// Whom a cause accounts for, to look up the members of all other findings in.
+struct Account {
+    culprits: HashSet<MemberId, RandomState>,
+    behind: HashSet<MemberId, RandomState>,
+}
+
+impl Account {
+    fn of(culprits: &BTreeSet<MemberId>, behind: &BTreeSet<MemberId>) -> Account {
+        Account {
+            culprits: culprits.iter().copied().collect(),
+            behind: behind.iter().copied().collect(),
+        }
+    }
+}
+
 fn tie(
     incident: &Incident,
     cause: &Finding,
-    behind: &BTreeSet<MemberId>,
-    symptom: &Finding,
+    Account { culprits, behind }: &Account,
+    (symptom, holders): (&Finding, &BTreeSet<MemberId>),
 ) -> Option<Tie> {
     if !can_cause(cause, symptom) {
         return None;
@@ -279,10 +317,8 @@ fn tie(
     if symptom.detector == "cpu-starvation" {
         return cpu_tie(incident, cause, symptom);
     }
-    let culprits = makers(cause);
     let accounts_for = |member: &&MemberId| culprits.contains(member) || behind.contains(member);
     let enough = |tie: Tie| (tie.share() >= MOST).then_some(tie);
-    let holders = holders(symptom);
     if !holders.is_empty() {
         let tied = holders.iter().filter(accounts_for).count();
         return enough(Tie::Holders(tied, holders.len()));

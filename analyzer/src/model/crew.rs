@@ -105,13 +105,13 @@ impl Incident {
         if !self.activity(member, dump).is_wait_for_event() {
             return None;
         }
-        let mut calls = self.calls(member, dump).skip_while(|call| {
-            !pool::is_submit(&call.function) && call.origin != Origin::Application
-        });
-        let submit = calls.next().filter(|call| pool::is_submit(&call.function))?;
+        let calls = self.calls(member, dump).zip(self.marks(member, dump));
+        let mut calls =
+            calls.skip_while(|(call, marks)| !marks.submits && call.origin != Origin::Application);
+        let (submit, _) = calls.next().filter(|(_, marks)| marks.submits)?;
         let queue = FunctionName::of(&submit.function).owner;
-        let user = calls.map(|call| FunctionName::of(&call.function).owner);
-        let user = user.clone().find(|owner| *owner != queue);
+        let mut users = calls.map(|(call, _)| FunctionName::of(&call.function).owner);
+        let user = users.find(|owner| *owner != queue);
         Some((queue.to_owned(), user.map(str::to_owned)))
     }
 

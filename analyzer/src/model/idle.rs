@@ -67,6 +67,8 @@ pub(crate) struct Marks {
     pub(super) borrows: bool,
     /// It waits for a permit of a semaphore.
     pub(super) waits_for_permit: bool,
+    /// It hands work to a queue that may be full.
+    pub(super) submits: bool,
     /// Its name says that it lends something.
     pub(super) lends: bool,
     /// It waits for the result of work that others do.
@@ -87,6 +89,7 @@ impl Marks {
             ruled: call.ruled,
             borrows: pool::is_borrow(&call.function),
             waits_for_permit: pool::waits_for_permit(&call.function),
+            submits: pool::is_submit(&call.function),
             lends: pool::lends(&call.function),
             awaits_result: pool::is_result(&call.function),
             application: call.origin == Origin::Application,

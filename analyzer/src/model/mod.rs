@@ -74,7 +74,7 @@ pub use crew::QueueUse;
 pub use idle::Idle;
 pub use incident::{Incident, Member, MemberId, Sort, incidents, incidents_by};
 pub use merge::{merge, profile_of_dump};
-pub use name::{FunctionName, words};
+pub use name::{FunctionName, first_word, words};
 pub use pool_use::PoolUse;
 pub(crate) use rule::is_helper_name;
 pub use rule::{

@@ -23,9 +23,16 @@ impl<'a> FunctionName<'a> {
     /// assert_eq!((name.type_name, name.method), ("Prices", "Get"));
     /// ```
     pub fn of(function: &'a str) -> FunctionName<'a> {
-        let separator = if function.contains("::") { "::" } else { "." };
-        let (owner, method) = function.rsplit_once(separator).unwrap_or(("", function));
-        let last = owner.rsplit_once(separator).map_or(owner, |(_, last)| last);
+        // Asked for thousands of names: to look for one letter is the fastest.
+        let split = match function.contains("::") {
+            true => |name: &'a str| name.rsplit_once("::"),
+            false => |name: &'a str| {
+                let dot = memchr::memrchr(b'.', name.as_bytes())?;
+                Some((&name[..dot], &name[dot + 1..]))
+            },
+        };
+        let (owner, method) = split(function).unwrap_or(("", function));
+        let last = split(owner).map_or(owner, |(_, last)| last);
         let last = last.rsplit_once('/').map_or(last, |(_, last)| last);
         FunctionName { owner, type_name: last.trim_matches(['(', ')', '*']), method }
     }
@@ -39,23 +46,36 @@ impl<'a> FunctionName<'a> {
 /// The words of an identifier, in lower case: `getTreeNode` and `get_tree_node` are the same
 /// three.
 pub fn words(identifier: &str) -> Vec<String> {
-    let mut words: Vec<String> = Vec::new();
+    each_word(identifier).collect()
+}
+
+/// The first of these words: most names are told by it not to be what is looked for.
+pub fn first_word(identifier: &str) -> Option<String> {
+    each_word(identifier).next()
+}
+
+fn each_word(identifier: &str) -> impl Iterator<Item = String> {
     let mut before = ' ';
     let mut letters = identifier.chars().peekable();
-    while let Some(letter) = letters.next() {
-        let ends_acronym = letters.peek().is_some_and(|next| next.is_lowercase());
-        let begins = letter.is_uppercase() && (!before.is_uppercase() || ends_acronym);
-        if letter.is_alphanumeric() {
-            if begins || !before.is_alphanumeric() || words.is_empty() {
-                words.push(String::new());
+    let mut begun = String::new();
+    std::iter::from_fn(move || {
+        while let Some(letter) = letters.next() {
+            let begins = !before.is_alphanumeric()
+                || letter.is_uppercase()
+                    && (!before.is_uppercase()
+                        || letters.peek().is_some_and(|next| next.is_lowercase()));
+            before = letter;
+            if !letter.is_alphanumeric() {
+                continue;
             }
-            if let Some(word) = words.last_mut() {
-                word.extend(letter.to_lowercase());
+            let word = if begins { std::mem::take(&mut begun) } else { String::new() };
+            begun.extend(letter.to_lowercase());
+            if !word.is_empty() {
+                return Some(word);
             }
         }
-        before = letter;
-    }
-    words
+        Some(std::mem::take(&mut begun)).filter(|word| !word.is_empty())
+    })
 }
 
 #[cfg(test)]

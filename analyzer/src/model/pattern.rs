@@ -1,6 +1,8 @@
 //! Patterns of function names: `*` stands for any text. All rule lists of the model are written
 //! in them.
 
+use memchr::memmem;
+
 /// Whether a name is what a pattern describes.
 ///
 /// `java.*` is a prefix, `*::lock_contended` a suffix, `*Pool.get*` a word in the middle.
@@ -22,7 +24,8 @@ fn matches_after_star(rest: &str, name: &str) -> bool {
     match rest.split_once('*') {
         None => name.ends_with(rest),
         Some((piece, rest)) => {
-            name.find(piece).is_some_and(|at| matches_after_star(rest, &name[at + piece.len()..]))
+            let at = memmem::find(name.as_bytes(), piece.as_bytes());
+            at.is_some_and(|at| matches_after_star(rest, &name[at + piece.len()..]))
         }
     }
 }

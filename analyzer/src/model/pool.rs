@@ -2,7 +2,7 @@
 //! when there is none, which show that one is in use, which hand work to a queue and wait when it
 //! is full, which wait for the result of such work.
 
-use super::name::{FunctionName, words};
+use super::name::{FunctionName, first_word, words};
 use super::pattern::matches_any;
 
 /// Pools that everyone knows, by their own functions.
@@ -162,7 +162,7 @@ pub(crate) fn runs_tasks(function: &str) -> bool {
 fn is_of_queue(function: &str, verbs: &[&str]) -> bool {
     let name = FunctionName::of(function);
     let is = |list: &[&str], word: &String| list.contains(&word.as_str());
-    words(name.method).first().is_some_and(|word| is(verbs, word))
+    first_word(name.method).is_some_and(|word| is(verbs, &word))
         && words(name.type_name).iter().any(|word| is(TAKE_WORK, word))
 }
 
@@ -179,10 +179,11 @@ pub(crate) fn waits_for_permit(function: &str) -> bool {
 /// Whether a normalized function's name says that it lends something: `Sessions.borrow`,
 /// `Db.getConnection`. Then the permit that it waits for stands for what it lends.
 pub(crate) fn lends(function: &str) -> bool {
-    let words = words(FunctionName::of(function).method);
-    let Some((verb, what)) = words.split_first() else { return false };
+    let method = FunctionName::of(function).method;
+    let Some(verb) = first_word(method) else { return false };
     let is = |list: &[&str], word: &String| list.contains(&word.as_str());
-    is(LENDS, verb) || is(LENDS_BY_NAME, verb) && what.iter().any(|word| is(LENT, word))
+    let lent = || words(method).iter().skip(1).any(|word| is(LENT, word));
+    is(LENDS, &verb) || is(LENDS_BY_NAME, &verb) && lent()
 }
 
 /// Whether a normalized function belongs to a pooled resource in use.
@@ -194,9 +195,11 @@ pub(crate) fn is_use(function: &str) -> bool {
 fn is_borrow_by_words(function: &str) -> bool {
     let name = FunctionName::of(function);
     let is = |list: &[&str], word: &String| list.contains(&word.as_str());
-    let verb = words(name.method).first().is_some_and(|word| is(BORROW_VERBS, word));
+    if !first_word(name.method).is_some_and(|word| is(BORROW_VERBS, &word)) {
+        return false;
+    }
     let of_what = words(name.type_name);
-    verb && of_what.iter().any(|word| word == "pool")
+    of_what.iter().any(|word| word == "pool")
         && !of_what.iter().any(|word| is(NOT_BORROWED_FROM, word))
 }
 

@@ -29,6 +29,7 @@ mod py_spy;
 mod race_report;
 mod rust_panic;
 mod sigquit;
+mod stream;
 mod text;
 mod transport;
 
@@ -40,6 +41,7 @@ pub use paths::{read_packed, read_paths, read_paths_within, read_text};
 use pieces::Pieces;
 pub use sigquit_dump::Warning;
 use sigquit_dump::{Dump, Profile};
+use stream::Division;
 pub use text::{Line, Lines, Text};
 
 /// One input that was read: a file, standard input, or a member of a folder.
@@ -112,7 +114,7 @@ pub enum Read {
 }
 
 /// A reader that is given a text piece by piece.
-pub trait Piecewise {
+pub trait Piecewise: Send {
     /// Reads the next lines.
     fn piece(&mut self, text: &Text);
     /// Reads the last lines, and gives what was read.
@@ -207,7 +209,8 @@ fn read_source(
     let (format, (dumps, mut warnings)) = loop {
         match plan(&pieces, forced, limits) {
             Plan::Stream(format, marks, reader) => {
-                break (format, stream(marks, reader(), &mut pieces, (PIECE, limits)));
+                let division = Division { marks, length: PIECE, limits };
+                break (format, stream::stream(reader, &mut pieces, division));
             }
             Plan::Skip(what) => {
                 skipped.get_or_insert(what);
@@ -296,21 +299,6 @@ fn whole<'p>(pieces: &'p Pieces, limits: &Limits) -> Text<'p> {
     transport::unwrap(Text::of_piece(pieces.bytes(), pieces.lines(), *limits))
 }
 
-fn stream(
-    marks: &[&str],
-    mut reader: Box<dyn Piecewise>,
-    pieces: &mut Pieces,
-    (length, limits): (u64, &Limits),
-) -> (Vec<Dump>, Vec<Warning>) {
-    while !pieces.has_ended() {
-        let end = pieces.end_of_blocks(marks);
-        reader.piece(&Text::of_piece(&pieces.bytes()[..end], pieces.lines(), *limits));
-        pieces.take(end);
-        pieces.fill(length);
-    }
-    reader.finish(&Text::of_piece(pieces.bytes(), pieces.lines(), *limits))
-}
-
 /// Tells when an input goes on where reading ended.
 fn left_out(pieces: &Pieces, limits: &Limits) -> Option<Warning> {
     let message = match pieces.failure() {
@@ -375,35 +363,7 @@ fn surest(text: &Text) -> (Recognition, Option<&'static Format>) {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-    use std::path::Path;
-
     use super::*;
-
-    #[test]
-    fn read_piece_by_piece_a_dump_is_what_it_is_as_a_whole() {
-        let mut read = 0;
-        for folder in ["go", "hotspot"] {
-            let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures").join(folder);
-            let (inputs, _) = read_paths(&[folder], None);
-            for input in inputs {
-                let bytes = fs::read(&input.path).unwrap();
-                let whole = input_of(named(input.format).unwrap(), &bytes, bytes.len() as u64 + 1);
-                let pieces = input_of(named(input.format).unwrap(), &bytes, 3000);
-                assert_eq!(pieces, whole, "{}", input.path);
-                read += 1;
-            }
-        }
-        assert!(read > 20);
-    }
-
-    fn input_of(format: &Format, bytes: &[u8], length: u64) -> (Vec<Dump>, Vec<Warning>) {
-        let Read::Pieces { marks, reader } = format.read else { panic!("{}", format.name) };
-        let mut source = bytes;
-        let mut pieces = Pieces::new(&mut source);
-        pieces.fill(length);
-        stream(marks, reader(), &mut pieces, (length, &Limits::default()))
-    }
 
     #[test]
     fn a_dump_deep_in_a_long_log_is_found() {

@@ -2,7 +2,10 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read};
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::{panic, thread};
 
 use super::container::unpack;
 use super::{Input, Limits, ReadError, read_source};
@@ -23,15 +26,61 @@ pub fn read_paths_within(
     paths: &[PathBuf],
     format: Option<&str>,
 ) -> (Vec<Input>, Vec<ReadError>) {
-    let mut found = Found { format, limits, inputs: Vec::new(), errors: Vec::new() };
-    for path in paths {
-        if path.is_dir() {
-            found.folder(path);
-        } else {
-            found.file(path, true);
+    let below = |path: &PathBuf| path.is_dir().then(|| files_below(path));
+    let folders: Vec<Option<Vec<PathBuf>>> = paths.iter().map(below).collect();
+    let files: Vec<(&Path, bool)> = folders
+        .iter()
+        .zip(paths)
+        .flat_map(|(folder, path)| match folder {
+            Some(files) => files.iter().map(|file| (file.as_path(), false)).collect(),
+            None => vec![(path.as_path(), true)],
+        })
+        .collect();
+    let mut read = on_all_cores(&files, |&(file, named)| {
+        let mut found = Found { format, limits, inputs: Vec::new(), errors: Vec::new() };
+        found.file(file, named);
+        (found.inputs, found.errors)
+    })
+    .into_iter();
+    let (mut inputs, mut errors) = (Vec::new(), Vec::new());
+    for (folder, path) in folders.iter().zip(paths) {
+        let before = (inputs.len(), errors.len());
+        let count = folder.as_ref().map_or(1, Vec::len);
+        for (more, wrong) in read.by_ref().take(count) {
+            inputs.extend(more);
+            errors.extend(wrong);
+        }
+        if folder.is_some() && before == (inputs.len(), errors.len()) {
+            errors.push(no_dump_in("folder", &name(path), count));
         }
     }
-    (found.inputs, found.errors)
+    (inputs, errors)
+}
+
+/// What work makes of each item, in their order.
+fn on_all_cores<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    let cores = thread::available_parallelism().map_or(1, NonZero::get).min(items.len());
+    if cores < 2 {
+        return items.iter().map(work).collect();
+    }
+    let next = AtomicUsize::new(0);
+    let take = || {
+        let at = next.fetch_add(1, Ordering::Relaxed);
+        items.get(at).map(|item| (at, work(item)))
+    };
+    let take_all = || std::iter::from_fn(take).collect::<Vec<_>>();
+    let mut done = thread::scope(|scope| {
+        let others: Vec<_> = (1..cores)
+            .filter_map(|_| thread::Builder::new().spawn_scoped(scope, take_all).ok())
+            .collect();
+        let mut done = take_all();
+        for other in others {
+            done.extend(other.join().unwrap_or_else(|why| panic::resume_unwind(why)));
+        }
+        done
+    });
+    done.sort_by_key(|&(at, _)| at);
+    done.into_iter().map(|(_, result)| result).collect()
 }
 
 /// Reads the bytes of one named file and all that is packed in them, as [`read_paths_within`]
@@ -67,17 +116,6 @@ struct Found<'f> {
 }
 
 impl Found<'_> {
-    fn folder(&mut self, folder: &Path) {
-        let files = files_below(folder);
-        let before = self.count();
-        for file in &files {
-            self.file(file, false);
-        }
-        if before == self.count() {
-            self.errors.push(no_dump_in("folder", &name(folder), files.len()));
-        }
-    }
-
     fn count(&self) -> (usize, usize) {
         (self.inputs.len(), self.errors.len())
     }

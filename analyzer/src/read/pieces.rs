@@ -17,6 +17,9 @@ pub(super) struct Pieces<'s> {
     failure: Option<String>,
 }
 
+/// Memory for so much is got before it is known how much there is to read.
+const AT_ONCE: u64 = 1 << 20;
+
 impl<'s> Pieces<'s> {
     pub fn new(source: &'s mut dyn Read) -> Pieces<'s> {
         Pieces { source, buffer: Vec::new(), taken: 0, lines: 0, ended: false, failure: None }
@@ -31,6 +34,7 @@ impl<'s> Pieces<'s> {
             return;
         }
         let before = self.buffer.len();
+        self.buffer.reserve(room.min(AT_ONCE) as usize);
         let result = (&mut *self.source).take(room).read_to_end(&mut self.buffer);
         self.ended = result.is_err() || ((self.buffer.len() - before) as u64) < room;
         self.failure = result.err().map(|error| error.to_string());
@@ -74,6 +78,19 @@ impl<'s> Pieces<'s> {
         self.lines += memchr::memchr_iter(b'\n', taken).count() as u64;
         self.taken += length;
     }
+
+    /// The same, as they lie in memory: what is left goes into that of `other`.
+    pub fn split(&mut self, length: usize, mut other: Vec<u8>) -> Vec<u8> {
+        let begin = self.taken;
+        self.take(length);
+        other.clear();
+        other.extend_from_slice(&self.buffer[self.taken..]);
+        let mut given = std::mem::replace(&mut self.buffer, other);
+        given.truncate(self.taken);
+        given.drain(..begin);
+        self.taken = 0;
+        given
+    }
 }
 
 #[cfg(test)]
@@ -97,6 +114,18 @@ mod tests {
         assert!(pieces.has_ended());
         assert_eq!(pieces.bytes(), b"goroutine 2 [x]:\nb\n");
         assert_eq!(pieces.end_of_blocks(&["\n"]), 19);
+    }
+
+    #[test]
+    fn what_is_split_off_takes_its_memory_with_it() {
+        let mut source = &b"ab\ncd\nef\ngh"[..];
+        let mut pieces = Pieces::new(&mut source);
+        pieces.fill(10);
+        pieces.take(3);
+        assert_eq!(pieces.split(3, b"old".to_vec()), b"cd\n");
+        assert_eq!((pieces.bytes(), pieces.lines()), (&b"ef\ng"[..], 2));
+        pieces.fill(10);
+        assert_eq!((pieces.bytes(), pieces.has_ended()), (&b"ef\ngh"[..], true));
     }
 
     #[test]

@@ -92,6 +92,28 @@ pub struct Lines<'t> {
     before: u64,
 }
 
+impl<'t> Lines<'t> {
+    /// What is left, for those who know a line by its text before they know where it ends.
+    pub(super) fn rest(&self) -> &'t str {
+        self.rest.unwrap_or_default()
+    }
+
+    /// Passes over the next lines, which are so long with their ends, and tells the number of the
+    /// last one.
+    pub(super) fn pass(&mut self, lines: usize, length: usize) -> u64 {
+        self.rest = self.rest.and_then(|rest| rest.get(length..));
+        self.next += lines;
+        self.number(self.next - 1)
+    }
+
+    fn number(&self, place: usize) -> u64 {
+        match self.numbers {
+            Some(numbers) => numbers.get(place).copied().unwrap_or_default(),
+            None => self.before + place as u64 + 1,
+        }
+    }
+}
+
 impl<'t> Iterator for Lines<'t> {
     type Item = Line<'t>;
 
@@ -112,12 +134,16 @@ impl<'t> Iterator for Lines<'t> {
         };
         let place = self.next;
         self.next += 1;
-        let number = match self.numbers {
-            Some(numbers) => numbers.get(place).copied().unwrap_or_default(),
-            None => self.before + place as u64 + 1,
-        };
+        let number = self.number(place);
         Some(Line { number, text: text.strip_suffix('\r').unwrap_or(text) })
     }
+}
+
+/// Splits at the first such byte, as `str::split_once` does, and several times as fast: lines are
+/// short, and there are many.
+pub(super) fn split_once(text: &str, byte: u8) -> Option<(&str, &str)> {
+    let at = memchr::memchr(byte, text.as_bytes())?;
+    Some((text.get(..at)?, text.get(at + 1..)?))
 }
 
 #[cfg(test)]
@@ -134,5 +160,14 @@ mod tests {
         let expected = [(1, "one"), (2, "two"), (3, ""), (4, "four")];
         assert_eq!(lines(&text), expected.map(|(number, line)| (number, line.to_owned())));
         assert!(lines(&Text::from_bytes(b"")).is_empty());
+    }
+
+    #[test]
+    fn lines_that_are_passed_over_count() {
+        let text = Text::from_bytes(b"one\ntwo\nthree\nfour");
+        let mut lines = text.lines();
+        assert_eq!((lines.pass(2, 8), lines.rest()), (2, "three\nfour"));
+        assert_eq!(lines.next(), Some(Line { number: 3, text: "three" }));
+        assert_eq!((lines.pass(1, 4), lines.next()), (4, None));
     }
 }

@@ -128,28 +128,41 @@ impl<'t> Building<'t> {
         self.open = Some(Open { line, header, frames, may_wait, ..Open::default() });
     }
 
-    /// Takes two lines that are a frame that was met before: most of a large dump is such lines.
-    /// False when they may be anything else.
+    /// Takes the frames with which a text goes on as one that was read before did: most of a
+    /// large dump is such lines. Tells how many lines these are, and how long.
+    pub fn guessed_frames(&mut self, text: &'t str) -> (usize, usize) {
+        let (mut lines, mut length) = (0, 0);
+        while self.takes_known_frames()
+            && let Some((function, place)) = self.kept.guess()
+            && let Some((call, more)) = frame::begins(&text[length..], function, place)
+        {
+            let id = self.kept.take_guess();
+            self.push_known(id, call);
+            (lines, length) = (lines + 2, length + more);
+        }
+        (lines, length)
+    }
+
+    /// Takes two lines that are a frame that was met before. False when they may be anything else.
     pub fn known_frame(&mut self, first: &'t str, second: &str) -> bool {
-        let Some(open) = &mut self.open else { return false };
-        if open.over || open.ancestors || open.pending.is_some() || self.race.is_some() {
+        if !self.takes_known_frames() {
             return false;
         }
-        let guessed = self
-            .kept
-            .guess()
-            .and_then(|(function, place)| frame::is(first, second, function, place));
-        let (call, id) = match guessed {
-            Some(call) => (call, self.kept.take_guess()),
-            None => {
-                let Some(place) = frame::place_of_known(second) else { return false };
-                let Some(call) = frame::split(first) else {
-                    return self.known_creator(first, place);
-                };
-                (call, self.kept.known((call.function, place)))
-            }
+        let Some(place) = frame::place_of_known(second) else { return false };
+        let Some(call) = frame::split(first) else {
+            return self.known_creator(first, place);
         };
-        let Some(id) = id else { return false };
+        let id = self.kept.known((call.function, place));
+        self.push_known(id, call)
+    }
+
+    fn takes_known_frames(&self) -> bool {
+        let ready = |open: &Open| !(open.over || open.ancestors || open.pending.is_some());
+        self.race.is_none() && self.open.as_ref().is_some_and(ready)
+    }
+
+    fn push_known(&mut self, id: Option<FrameId>, call: Call<'t>) -> bool {
+        let (Some(id), Some(open)) = (id, &mut self.open) else { return false };
         let of_library = self.of_library.get(id.0 as usize).copied().unwrap_or(true);
         self.locks.hands.note(call.arguments, open.frames.len(), of_library);
         open.push(id, call);

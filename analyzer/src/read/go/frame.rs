@@ -33,26 +33,47 @@ pub(super) fn split(text: &str) -> Option<Call<'_>> {
     Some(Call { function: &text[..open], arguments: &inside[open + 1..] })
 }
 
-/// Whether two lines are the call of that function at that place, and then the call.
+/// Whether a text begins with the call of that function at that place; then the call, and how
+/// long its two lines are. Nothing is looked for that can be compared: most of a large dump is
+/// such lines.
 ///
 /// ```text
 /// main.(*PriceBook).load(0xc0000644c0, {0x6ea7d1, 0x2})
 ///     /srv/app/main.go:39 +0xf1
 /// ```
-pub(super) fn is<'t>(
-    first: &'t str,
-    second: &str,
-    function: &str,
-    place: &str,
-) -> Option<Call<'t>> {
-    let arguments = first.strip_prefix(function)?.strip_prefix('(')?.strip_suffix(')')?;
-    let after = second.strip_prefix('\t')?.strip_prefix(place)?;
-    let ends =
-        after.is_empty() || [" +0x", " fp=0x", " pc=0x"].iter().any(|it| after.starts_with(it));
-    let is_whole = memchr::memchr(b'(', arguments.as_bytes()).is_none();
-    (ends && is_whole && !place.is_empty())
-        .then_some(Call { function: &first[..function.len()], arguments })
+pub(super) fn begins<'t>(text: &'t str, function: &str, place: &str) -> Option<(Call<'t>, usize)> {
+    let after = text.strip_prefix(function)?.strip_prefix('(')?;
+    let end = memchr::memchr2(b'(', b'\n', after.as_bytes())?;
+    let arguments = after[..end].strip_suffix(')')?;
+    let second = after[end..].strip_prefix("\n\t")?.strip_prefix(place)?;
+    let length = text.len() - second.len() + end_of_place(second)?;
+    let call = Call { function: &text[..function.len()], arguments };
+    (!place.is_empty()).then_some((call, length))
 }
+
+/// How long the rest of a line is, with its end, of which the place was read.
+///
+/// ```text
+///  +0xf1 fp=0xc00004da00 sp=0xc00004d9a8 pc=0x67bd71
+/// ```
+fn end_of_place(text: &str) -> Option<usize> {
+    let bytes = text.as_bytes();
+    let is_digit = |byte: &&u8| byte.is_ascii_hexdigit();
+    let plain = match bytes.strip_prefix(b" +0x") {
+        Some(digits) => 4 + digits.iter().take_while(is_digit).count(),
+        None => 0,
+    };
+    if bytes.get(plain) == Some(&b'\n') {
+        return Some(plain + 1);
+    }
+    let end = memchr::memchr(b'\n', bytes)?;
+    let more = bytes[..end].strip_suffix(b"\r").unwrap_or(&bytes[..end]);
+    let ends = |mark: &&str| more.starts_with(mark.as_bytes());
+    (more.is_empty() || PLACE_ENDS.iter().any(ends)).then_some(end + 1)
+}
+
+/// What can follow a place.
+const PLACE_ENDS: [&str; 3] = [" +0x", " fp=0x", " pc=0x"];
 
 /// The file and the line in what may be the line of a place.
 pub(super) fn place_of_known(text: &str) -> Option<&str> {
@@ -91,7 +112,7 @@ pub(super) fn place(body: &str) -> Option<&str> {
     if body.starts_with("pc=0x") {
         return Some("");
     }
-    let end = [" +0x", " fp=0x", " pc=0x"].iter().filter_map(|mark| body.find(mark)).min();
+    let end = PLACE_ENDS.iter().filter_map(|mark| body.find(mark)).min();
     let place = &body[..end.unwrap_or(body.len())];
     let (file, line) = place.rsplit_once(':')?;
     let is_line = !line.is_empty() && line.bytes().all(|byte| byte.is_ascii_digit());
@@ -221,9 +242,16 @@ mod tests {
 
     #[test]
     fn a_guess_is_compared_with_the_whole_line() {
-        let is = |first, second| is(first, second, "main.a", "/m.go:1").map(|call| call.arguments);
-        assert_eq!(is("main.a(0x1, {0x2})", "\t/m.go:1 +0x1d"), Some("0x1, {0x2}"));
-        assert_eq!(is("main.a(...)", "\t/m.go:1"), Some("..."));
+        let is = |first: &str, second: &str| {
+            let text = format!("{first}\n{second}\nmain.b()");
+            let (call, length) = begins(&text, "main.a", "/m.go:1")?;
+            assert_eq!(&text[length..], "main.b()");
+            Some(call.arguments.to_owned())
+        };
+        assert_eq!(is("main.a(0x1, {0x2})", "\t/m.go:1 +0x1d").as_deref(), Some("0x1, {0x2}"));
+        assert_eq!(is("main.a(...)", "\t/m.go:1").as_deref(), Some("..."));
+        assert_eq!(is("main.a()", "\t/m.go:1 +0x1d fp=0x1\r").as_deref(), Some(""));
+        assert_eq!(is("main.a()", "\t/m.go:1\r").as_deref(), Some(""));
         for (first, second) in [
             ("main.a.b()", "\t/m.go:1 +0x1d"),
             ("main.a(b).c()", "\t/m.go:1 +0x1d"),

@@ -96,7 +96,12 @@ impl Reader {
     fn lines<'t>(&mut self, text: &'t Text, mut building: Building<'t>) -> Building<'t> {
         self.bytes += text.as_str().len();
         let mut lines = text.lines();
-        while let Some(line) = lines.next().filter(|_| !self.full) {
+        while !self.full {
+            let (known, length) = building.guessed_frames(lines.rest());
+            if known > 0 {
+                self.last = lines.pass(known, length);
+            }
+            let Some(line) = lines.next() else { break };
             let mut ahead = lines.clone();
             if let Some(second) = ahead.next()
                 && building.known_frame(line.text, second.text)

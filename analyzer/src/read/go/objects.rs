@@ -240,6 +240,7 @@ impl<'t> InHand<'t> {
             (sought.collect(), calls)
         };
         let stacks: Vec<(Vec<(&str, usize)>, Calls)> = dump.stacks.iter().map(of_stack).collect();
+        let maybe = Sieve::of(&objects);
         let mut in_hand = InHand {
             by_receiver: HashMap::new(),
             unknown: HashMap::new(),
@@ -263,8 +264,8 @@ impl<'t> InHand<'t> {
                 add(known, index);
             }
             let own = arguments.iter().filter(|argument| argument.is_own());
-            for address in own.map(|argument| argument.address()).filter(|at| objects.contains(at))
-            {
+            let own = own.map(|argument| argument.address());
+            for address in own.filter(|&at| maybe.holds(at) && objects.contains(&at)) {
                 add(in_hand.by_argument.entry(address).or_default(), index);
             }
         }
@@ -311,6 +312,30 @@ impl Sought<'_> {
         let mut others = threads.filter(|thread| self.waiters.binary_search(thread).is_err());
         let one = *others.next()?;
         others.all(|&other| other == one).then_some(one)
+    }
+}
+
+/// Tells of most addresses, with one bit, that they are not among those that are sought.
+struct Sieve([u64; 64]);
+
+impl Sieve {
+    fn of(addresses: &HashSet<u64, RandomState>) -> Sieve {
+        let mut bits = [0; 64];
+        for &address in addresses {
+            let (word, bit) = Sieve::place(address);
+            bits[word] |= bit;
+        }
+        Sieve(bits)
+    }
+
+    fn holds(&self, address: u64) -> bool {
+        let (word, bit) = Sieve::place(address);
+        self.0[word] & bit != 0
+    }
+
+    fn place(address: u64) -> (usize, u64) {
+        let mixed = address.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        ((mixed >> 58) as usize, 1 << (mixed >> 52 & 63))
     }
 }
 

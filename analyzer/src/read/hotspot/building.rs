@@ -26,6 +26,8 @@ pub(super) struct Building<'t> {
     kept: Kept,
     locks: Locks,
     open: Option<Open<'t>>,
+    /// The stack of the thread before, for its memory.
+    spare: Calls<'t>,
     deadlocks: Vec<Section>,
     /// Threads in which the VM itself waits.
     waits_in_vm: Vec<u32>,
@@ -58,6 +60,7 @@ impl<'t> Building<'t> {
             kept: Kept::default(),
             locks: Locks::default(),
             open: None,
+            spare: Calls::default(),
             deadlocks: Vec::new(),
             waits_in_vm: Vec::new(),
             place: Place::Threads,
@@ -83,17 +86,40 @@ impl<'t> Building<'t> {
         self.place = Place::Threads;
         self.kept.begin();
         let header = Header { os_id, ..header };
-        self.open = Some(Open { line, name, header, ..Open::default() });
+        let stack = std::mem::take(&mut self.spare);
+        self.open = Some(Open { line, name, header, stack, ..Open::default() });
     }
 
-    /// Takes a frame that was met before: most of a large dump is such lines. False when the text
-    /// may be anything else.
-    pub fn known_frame(&mut self, call: &str) -> bool {
-        let Some(open) = self.open.as_mut().filter(|_| self.place == Place::Threads) else {
+    /// Takes the frames with which a text goes on as one that was read before did: most of a
+    /// large dump is such lines. Tells how many lines these are, and how long.
+    pub fn guessed_frames(&mut self, text: &str) -> (usize, usize) {
+        let (mut lines, mut rest) = (0, text);
+        let open = self.open.as_mut().filter(|_| self.place == Place::Threads);
+        let Some(calls) = open.map(Open::calls) else { return (0, 0) };
+        while let Some((guess, _)) = self.kept.guess()
+            && let Some(after) = rest.strip_prefix("\tat ").and_then(|at| at.strip_prefix(guess))
+            && let Some(next) = after.strip_prefix('\n')
+        {
+            calls.frames.extend(self.kept.take_guess());
+            (lines, rest) = (lines + 1, next);
+        }
+        (lines, text.len() - rest.len())
+    }
+
+    /// Takes a line that only a stack has: a frame that was met before, or what stands between
+    /// frames. False when it may be anything else.
+    pub fn stack_line(&mut self, line: Line<'t>) -> bool {
+        if self.place != Place::Threads {
+            return false;
+        }
+        if line.text.starts_with("\t- ") {
+            self.thread_line(line, line.text.trim());
+            return true;
+        }
+        let (Some(open), Some(call)) = (&mut self.open, line.text.strip_prefix("\tat ")) else {
             return false;
         };
-        let guessed = self.kept.guess().is_some_and(|(guess, _)| guess == call);
-        let id = if guessed { self.kept.take_guess() } else { self.kept.known((call, "")) };
+        let id = self.kept.known((call, ""));
         open.calls().frames.extend(id);
         id.is_some()
     }
@@ -110,6 +136,7 @@ impl<'t> Building<'t> {
             kept,
             locks,
             open: bare,
+            spare: Calls::default(),
             deadlocks,
             waits_in_vm,
             place,
@@ -227,7 +254,7 @@ impl<'t> Building<'t> {
         }
     }
 
-    fn add(&mut self, mut thread: Thread, calls: Calls) {
+    fn add(&mut self, mut thread: Thread, calls: Calls<'t>) {
         let dump = &mut self.dump;
         let index = dump.threads.len() as u32;
         (thread.wait, thread.holds) =
@@ -238,6 +265,7 @@ impl<'t> Building<'t> {
             thread.stack = Some(self.kept.stack(dump, &calls.frames, truncated));
         }
         dump.threads.push(thread);
+        self.spare = calls.emptied();
     }
 
     /// The whole dump. `last` is the last line that could belong to it.
@@ -292,7 +320,7 @@ fn state_text(state: &str, doing: &str) -> String {
     match (state, doing) {
         (state, "") => state.to_owned(),
         ("", doing) => doing.to_owned(),
-        (state, doing) => format!("{state} / {doing}"),
+        (state, doing) => [state, " / ", doing].concat(),
     }
 }
 

@@ -14,7 +14,8 @@ pub(super) fn text(body: &str) -> Option<&str> {
         return (call.contains('(') && call.ends_with(')')).then_some(call);
     }
     if let Some(call) = body.strip_prefix("- ") {
-        return call.contains(" @bci=").then_some(call);
+        let may_be = memchr::memchr(b'@', call.as_bytes()).is_some();
+        return (may_be && call.contains(" @bci=")).then_some(call);
     }
     native(body).map(|_| body)
 }

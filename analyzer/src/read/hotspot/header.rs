@@ -2,6 +2,8 @@
 
 use sigquit_dump::{Nanos, ThreadState};
 
+use super::super::text::split_once;
+
 /// What a thread's first line says after the name.
 ///
 /// ```text
@@ -35,7 +37,7 @@ pub(super) struct Header<'t> {
 /// Splits a line into what stands before the name's closing quote and what the header says.
 /// A name can hold anything, quotes and line breaks too; what follows it holds no quote.
 pub(super) fn split(line: &str) -> Option<(&str, Header<'_>)> {
-    let quote = line.rfind('"')?;
+    let quote = memchr::memrchr(b'"', line.as_bytes())?;
     Some((&line[..quote], attributes(&line[quote + 1..])?))
 }
 
@@ -47,7 +49,7 @@ fn attributes(mut rest: &str) -> Option<Header<'_>> {
     let mut is_header = false;
     loop {
         rest = rest.trim_start();
-        let (word, after) = rest.split_once(' ').unwrap_or((rest, ""));
+        let (word, after) = split_once(rest, b' ').unwrap_or((rest, ""));
         match attribute(word, &mut header) {
             Some(tid) => is_header |= tid,
             None => break,
@@ -69,7 +71,7 @@ fn attribute(word: &str, header: &mut Header) -> Option<bool> {
     } else if word == "daemon" {
         header.daemon = true;
     } else {
-        let (key, value) = word.split_once('=')?;
+        let (key, value) = split_once(word, b'=')?;
         match key {
             "tid" => return Some(true),
             "nid" | "lwp_id" => header.os_id = os_id(value).or(header.os_id),

@@ -57,7 +57,10 @@ impl Locks {
     ) -> (Option<Wait>, Vec<Hold>) {
         let wait = self.wait(dump, state, marks, calls);
         let mut holds: Vec<Hold> = Vec::new();
-        let mut places: HashMap<LockId, usize, RandomState> = HashMap::default();
+        // Most hold a few: those are sooner looked through than hashed.
+        const FEW: usize = 16;
+        let mut places: Option<HashMap<LockId, usize, RandomState>> =
+            (marks.len() > FEW).then(HashMap::default);
         for &(depth, mark) in marks {
             let (object, kind, frame) = match mark {
                 Mark::Locked(object) => (object, LockKind::Monitor, Some(depth)),
@@ -68,11 +71,19 @@ impl Locks {
             if wait.as_ref().is_some_and(|wait| wait.lock == lock) {
                 continue;
             }
-            let place = *places.entry(lock).or_insert(holds.len());
+            let place = match &mut places {
+                Some(places) => *places.entry(lock).or_insert(holds.len()),
+                None => holds.iter().position(|hold| hold.lock == lock).unwrap_or(holds.len()),
+            };
             match holds.get_mut(place) {
                 // Of several frames that entered it the outermost acquired it.
                 Some(known) => known.frame = known.frame.max(frame),
-                None => holds.push(Hold::new(lock, frame, OwnerSource::Runtime)),
+                None => {
+                    // One is the rule, and of a hundred thousand threads each would have room for
+                    // four.
+                    holds.reserve_exact(usize::from(holds.is_empty()));
+                    holds.push(Hold::new(lock, frame, OwnerSource::Runtime));
+                }
             }
         }
         (wait, holds)

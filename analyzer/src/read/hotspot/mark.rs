@@ -1,5 +1,7 @@
 //! What stands between frames: the locks of the frame above.
 
+use super::super::text::split_once;
+
 /// One annotation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Mark<'t> {
@@ -52,7 +54,7 @@ pub(super) fn read(body: &str) -> Option<(Mark<'_>, &str)> {
     if body == "None" {
         return Some((Mark::Nothing, ""));
     }
-    let (verb, object) = body.split_at(body.find('<')?);
+    let (verb, object) = body.split_at(memchr::memchr(b'<', body.as_bytes())?);
     let (object, rest) = self::object(object)?;
     let mark = match (verb.trim_end(), object) {
         ("waiting on", object) => Mark::WaitingOn(object),
@@ -72,8 +74,8 @@ pub(super) fn read(body: &str) -> Option<(Mark<'_>, &str)> {
 /// `<0x0000000742762398> (a java.lang.Object)` and what follows; no object where the JVM does
 /// not know it.
 fn object(text: &str) -> Option<(Option<Object<'_>>, &str)> {
-    let (address, rest) = text.strip_prefix('<')?.split_once('>')?;
-    let class = rest.trim_start().strip_prefix("(a ").and_then(|class| class.split_once(')'));
+    let (address, rest) = split_once(text.strip_prefix('<')?, b'>')?;
+    let class = rest.trim_start().strip_prefix("(a ").and_then(|class| split_once(class, b')'));
     let (class, rest) = class.unwrap_or(("", rest));
     let object = self::address(address).map(|address| Object { address, class });
     Some((object, rest))

@@ -121,20 +121,27 @@ impl<'t> Piece<'t> {
     fn lines(mut self, text: &'t Text) -> Piece<'t> {
         let most = text.limits().threads;
         let mut lines = text.lines();
-        while let Some(line) = lines.next().filter(|_| !self.reader.full) {
+        while !self.reader.full {
+            if let Some(building) = &mut self.current {
+                let (known, length) = building.guessed_frames(lines.rest());
+                if known > 0 {
+                    self.reader.last = lines.pass(known, length);
+                }
+            }
+            let Some(line) = lines.next() else { break };
             self.reader.last = line.number;
-            if let (Some(call), Some(building)) =
-                (line.text.strip_prefix("\tat "), &mut self.current)
-                && building.known_frame(call)
+            if let Some(building) = &mut self.current
+                && building.stack_line(line)
             {
                 continue;
             }
-            match thread::name_of_several_lines(line, &lines) {
-                Some((name, more, header)) => {
-                    self.thread(line.number, name, header);
-                    lines.by_ref().take(more).for_each(drop);
-                }
-                None => self.line(line),
+            if let Some((name, header)) = thread::header(line.text) {
+                self.thread(line.number, name, header);
+            } else if let Some((name, more, header)) = thread::name_of_several_lines(line, &lines) {
+                self.thread(line.number, name, header);
+                lines.by_ref().take(more).for_each(drop);
+            } else {
+                self.line(line);
             }
             self.reader.full = self.reader.threads > most;
             if self.reader.full {
@@ -151,8 +158,6 @@ impl<'t> Piece<'t> {
         }
         if title::is_title(body) {
             self.begin(line.number, body);
-        } else if let Some((name, header)) = thread::header(line.text) {
-            self.thread(line.number, name, header);
         } else if !self.reader.title.precedes(line.number, body)
             && let Some(building) = &mut self.current
         {

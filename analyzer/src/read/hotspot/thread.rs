@@ -38,6 +38,16 @@ pub(super) struct Calls<'t> {
     pub cut: bool,
 }
 
+impl Calls<'_> {
+    /// Another stack, in the memory of this one.
+    pub fn emptied(mut self) -> Self {
+        self.frames.clear();
+        self.marks.clear();
+        self.cut = false;
+        self
+    }
+}
+
 impl<'t> Open<'t> {
     /// A native thread of which only the number is known.
     pub fn bare(line: u64, os_id: Option<u64>) -> Open<'t> {

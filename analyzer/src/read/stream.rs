@@ -1,0 +1,123 @@
+//! A long input, read piece by piece. Where there are two cores, one gets the bytes and divides
+//! them while the other understands those before.
+
+use std::sync::mpsc::sync_channel;
+use std::{panic, thread};
+
+use sigquit_dump::{Dump, Warning};
+
+use super::pieces::Pieces;
+use super::{Limits, Piecewise, Text};
+
+/// How the pieces of an input are made: before one of the marks, so long, within limits.
+#[derive(Clone, Copy)]
+pub(super) struct Division<'l> {
+    pub marks: &'l [&'l str],
+    pub length: u64,
+    pub limits: &'l Limits,
+}
+
+/// So many pieces are got before they are wanted.
+const AHEAD: usize = 2;
+
+/// Reads an input with a reader that has read nothing.
+pub(super) fn stream(
+    reader: fn() -> Box<dyn Piecewise>,
+    pieces: &mut Pieces,
+    division: Division,
+) -> (Vec<Dump>, Vec<Warning>) {
+    let has_two_cores = thread::available_parallelism().is_ok_and(|cores| cores.get() > 1);
+    let read = has_two_cores.then(|| on_two_cores(reader, pieces, division)).flatten();
+    let read = read.unwrap_or_else(|| on_one_core(reader(), pieces, division));
+    read.finish(&Text::of_piece(pieces.bytes(), pieces.lines(), *division.limits))
+}
+
+/// Reads all but the last piece.
+fn on_one_core(
+    mut reader: Box<dyn Piecewise>,
+    pieces: &mut Pieces,
+    Division { marks, length, limits }: Division,
+) -> Box<dyn Piecewise> {
+    while !pieces.has_ended() {
+        let end = pieces.end_of_blocks(marks);
+        reader.piece(&Text::of_piece(&pieces.bytes()[..end], pieces.lines(), *limits));
+        pieces.take(end);
+        pieces.fill(length);
+    }
+    reader
+}
+
+/// The same, understanding on a thread of its own; none when the system has no thread.
+fn on_two_cores(
+    reader: fn() -> Box<dyn Piecewise>,
+    pieces: &mut Pieces,
+    Division { marks, length, limits }: Division,
+) -> Option<Box<dyn Piecewise>> {
+    let (send, divided) = sync_channel::<(Vec<u8>, u64)>(AHEAD);
+    let (give_back, spare) = sync_channel::<Vec<u8>>(AHEAD);
+    let understand = move || {
+        let mut reader = reader();
+        for (bytes, before) in divided {
+            reader.piece(&Text::of_piece(&bytes, before, *limits));
+            // Where there is memory enough already, it goes.
+            let _ = give_back.try_send(bytes);
+        }
+        reader
+    };
+    thread::scope(|scope| {
+        let understanding = thread::Builder::new().spawn_scoped(scope, understand).ok()?;
+        while !pieces.has_ended() {
+            let before = pieces.lines();
+            let end = pieces.end_of_blocks(marks);
+            let piece = pieces.split(end, spare.try_recv().unwrap_or_default());
+            if send.send((piece, before)).is_err() {
+                break;
+            }
+            pieces.fill(length);
+        }
+        drop(send);
+        Some(understanding.join().unwrap_or_else(|why| panic::resume_unwind(why)))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use super::super::{Read, named, read_paths};
+    use super::*;
+
+    #[test]
+    fn read_piece_by_piece_a_dump_is_what_it_is_as_a_whole() {
+        let mut read = 0;
+        for folder in ["go", "hotspot"] {
+            let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures").join(folder);
+            let (inputs, _) = read_paths(&[folder], None);
+            for input in inputs {
+                let bytes = fs::read(&input.path).unwrap();
+                let Read::Pieces { marks, reader } = named(input.format).unwrap().read else {
+                    panic!("{}", input.format)
+                };
+                let whole = reader().finish(&Text::of_piece(&bytes, 0, Limits::default()));
+                let division = Division { marks, length: 3000, limits: &Limits::default() };
+                let one = |pieces: &mut Pieces| on_one_core(reader(), pieces, division);
+                let two = |pieces: &mut Pieces| on_two_cores(reader, pieces, division).unwrap();
+                assert_eq!(in_pieces(&bytes, one), whole, "{}", input.path);
+                assert_eq!(in_pieces(&bytes, two), whole, "{}", input.path);
+                read += 1;
+            }
+        }
+        assert!(read > 20);
+    }
+
+    fn in_pieces(
+        mut bytes: &[u8],
+        read: impl Fn(&mut Pieces) -> Box<dyn Piecewise>,
+    ) -> (Vec<Dump>, Vec<Warning>) {
+        let mut pieces = Pieces::new(&mut bytes);
+        pieces.fill(3000);
+        let reader = read(&mut pieces);
+        reader.finish(&Text::of_piece(pieces.bytes(), pieces.lines(), Limits::default()))
+    }
+}
