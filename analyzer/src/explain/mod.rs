@@ -8,6 +8,7 @@ mod bystander;
 mod cause;
 mod cluster;
 mod finding;
+mod flame;
 mod member;
 mod picture;
 mod process;
@@ -15,6 +16,7 @@ mod rank;
 mod report;
 mod verdict;
 
+pub use flame::{Flame, Stacked, flames};
 pub use picture::{Node, Picture, PictureFinding, PictureMember, Seen, Sight, WantedLock};
 pub use report::{
     ClusterReport, DumpReport, EvidenceReport, InputReport, MemberReport, PlaceReport,
@@ -62,6 +64,7 @@ pub fn explain(inputs: Vec<InputReport>, diagnoses: Vec<Diagnosis>, detail: Deta
             Detail::Story => Vec::new(),
             Detail::Pictures => picture::pictures(&diagnoses, &ranking),
         },
+        flames: Vec::new(),
         inputs,
     }
 }

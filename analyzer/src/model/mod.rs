@@ -22,6 +22,7 @@
 //! pool_use     who waits to borrow from a pool, and who has borrowed
 //! statement    what a runtime's own words mean
 //! samples      where the samples of a profile fell
+//! stacked      stacks folded, for pictures of them
 //! merge        one profile made of several, and of dumps
 //! kin          which dumps are of one process
 //! crew         workers of one pool, and queues that are full
@@ -54,6 +55,7 @@ mod pool_use;
 mod samples;
 #[cfg(test)]
 pub(crate) mod scene;
+mod stacked;
 mod statement;
 mod task;
 mod wait_for;
