@@ -40,17 +40,17 @@ function readFrame(group) {
 const isWithin = (inner, outer) => inner.x >= outer.x - 0.002 && inner.x + inner.width <= outer.x + outer.width + 0.002;
 
 function callerOf(flame, frame) {
-  const beneath = flame.frames.filter((other) => other.y > frame.y && isWithin(frame, other));
-  return beneath.reduce((nearest, other) => (other.y < nearest.y ? other : nearest), flame.frames[0]);
+  const callers = flame.frames.filter((other) => other.y < frame.y && isWithin(frame, other));
+  return callers.reduce((nearest, other) => (other.y > nearest.y ? other : nearest), flame.frames[0]);
 }
 
-/// Shows a frame and what it calls on the whole width, above its callers.
+/// Shows a frame and what it calls on the whole width, beneath its callers.
 function enterFrame(flame, shown, focuses = true) {
   flame.shown = shown;
   for (const frame of flame.frames) {
-    const isCaller = frame.y > shown.y && isWithin(shown, frame);
-    frame.group.style.display = isCaller || (frame.y <= shown.y && isWithin(frame, shown)) ? "" : "none";
-    frame.group.classList.toggle("above", isCaller);
+    const isCaller = frame.y < shown.y && isWithin(shown, frame);
+    frame.group.style.display = isCaller || (frame.y >= shown.y && isWithin(frame, shown)) ? "" : "none";
+    frame.group.classList.toggle("caller", isCaller);
     frame.left = isCaller ? 0 : ((frame.x - shown.x) / shown.width) * 100;
     frame.wide = isCaller ? 100 : (frame.width / shown.width) * 100;
     frame.rect.setAttribute("x", `${frame.left}%`);
@@ -89,8 +89,8 @@ function pressInFlame(flame, frame, event) {
   const steps = {
     ArrowLeft: () => level[level.indexOf(frame) - 1],
     ArrowRight: () => level[level.indexOf(frame) + 1],
-    ArrowDown: () => callerOf(flame, frame),
-    ArrowUp: () => widest(drawn.filter((other) => other.y < frame.y && callerOf(flame, other) === frame)),
+    ArrowUp: () => callerOf(flame, frame),
+    ArrowDown: () => widest(drawn.filter((other) => other.y > frame.y && callerOf(flame, other) === frame)),
   };
   if (event.key === "Enter" || event.key === " ") enterFrame(flame, frame === flame.shown ? callerOf(flame, frame) : frame);
   else if (event.key === "Escape") enterFrame(flame, callerOf(flame, flame.shown));
@@ -107,7 +107,7 @@ const widest = (frames) => frames.reduce((most, frame) => (frame.width > (most?.
 function findInFlame(flame, text) {
   const found = flame.frames.filter((frame) => text && frame.name.toLowerCase().includes(text));
   flame.frames.forEach((frame) => frame.group.classList.toggle("found", found.includes(frame)));
-  const outer = found.filter((frame) => !found.some((other) => other.y > frame.y && isWithin(frame, other)));
+  const outer = found.filter((frame) => !found.some((other) => other.y < frame.y && isWithin(frame, other)));
   const share = outer.reduce((sum, frame) => sum + frame.width, 0);
   flame.part.querySelector("output").textContent = text ? `${share.toFixed(1)}% of all is in ${found.length} frames` : "";
 }

@@ -36,7 +36,8 @@ pub(super) struct FlameView {
     pub title: String,
     pub delivery: Vec<String>,
     /// How to read it, and what is left out.
-    pub notes: Vec<String>,
+    pub notes: String,
+    pub is_compared: bool,
     pub height: usize,
     pub frames: Vec<FrameView>,
 }
@@ -88,7 +89,8 @@ fn flame_view(flame: &Flame, several: bool) -> io::Result<FlameView> {
     Ok(FlameView {
         title: plain(&format!("{process}{}", flame.title)),
         delivery: flame.delivery.iter().map(|sentence| plain(sentence)).collect(),
-        notes,
+        notes: notes.join("; "),
+        is_compared: flame.before.is_some(),
         height: (deepest + 1) * LEVEL,
         frames: drawn.iter().map(|frame| frame.view(&names)).collect(),
     })
@@ -284,7 +286,7 @@ mod tests {
         let before = vec![stack("a", 1), stack("b", 1)];
         let view = flame(vec![stack("b", 2)], Some(before));
         assert!(view.frames[1].figures.ends_with("+50.00%"), "{}", view.frames[1].figures);
-        assert!(view.notes[0].starts_with("red: "));
+        assert!(view.notes.starts_with("red: "));
     }
 
     #[test]
