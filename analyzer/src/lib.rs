@@ -63,7 +63,8 @@ pub fn analyze_with(
 ) -> explain::Report {
     let read = inputs.iter().map(explain::InputReport::from);
     let reports = read.chain(errors.iter().map(explain::InputReport::from)).collect();
-    let baseline = detect::Baseline::of(&model::incidents_by(rules, healthy));
+    let healthy = model::incidents_by(rules, healthy);
+    let baseline = detect::Baseline::of(&healthy);
     let incidents = model::incidents_by(rules, inputs);
     let diagnoses = incidents.iter().map(|incident| {
         let clusters = cluster::cluster(incident);
@@ -72,5 +73,11 @@ pub fn analyze_with(
             .partition(|finding| baseline.knows(&clusters, finding));
         explain::Diagnosis { incident, clusters, findings, known }
     });
-    explain::explain(reports, diagnoses.collect(), detail)
+    let report = explain::explain(reports, diagnoses.collect(), detail);
+    match detail {
+        explain::Detail::Story => report,
+        explain::Detail::Pictures => {
+            explain::Report { flames: explain::flames(&incidents, &healthy), ..report }
+        }
+    }
 }

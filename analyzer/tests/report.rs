@@ -160,6 +160,7 @@ fn incident() -> Report {
             members: threads("request-", 5..=8),
         }],
         pictures: Vec::new(),
+        flames: Vec::new(),
     }
 }
 

@@ -187,29 +187,58 @@ impl Drop for Tmux {
     }
 }
 
-#[test]
-fn a_real_terminal_is_given_back_as_it_was() {
+/// A terminal in which the command shows the order service, and afterwards the terminal's settings
+/// and the command's status; nothing without tmux.
+fn started(name: &str) -> Option<Tmux> {
     if Command::new("tmux").arg("-V").output().is_err() {
         println!("skipped: tmux is not installed (Debian: apt install tmux)");
-        return;
+        return None;
     }
-    let tmux = Tmux(format!("sigquit-test-{}", std::process::id()));
+    let tmux = Tmux(format!("sigquit-{name}-{}", std::process::id()));
     let program = env!("CARGO_BIN_EXE_sigquit");
     let input = fixture("sigquit/order-service");
     let script = format!(
-        "echo before; '{program}' tui '{}'; stty -a; echo status $?; exec cat",
+        "echo before; '{program}' tui '{}'; \
+         echo status $?; stty -a; exec cat",
         input.display()
     );
     tmux.run(&["new-session", "-d", "-x", "80", "-y", "30", &script]);
     tmux.wait_for("map-corruption");
+    Some(tmux)
+}
+
+/// The terminal shows what was there before, and takes lines.
+#[track_caller]
+fn is_given_back(screen: &str) {
+    assert!(screen.contains("before") && !screen.contains("p1.2"), "{screen}");
+    for word in [" icanon", " echo ", " isig"] {
+        assert!(screen.replace('\n', " ").contains(word), "{word}: {screen}");
+    }
+}
+
+#[test]
+fn a_real_terminal_is_given_back_as_it_was() {
+    let Some(tmux) = started("keys") else { return };
     tmux.run(&["send-keys", "Enter"]);
     tmux.wait_for("11 of 37 in f1");
     tmux.run(&["send-keys", "Left"]);
     tmux.wait_for("dump p1.2 of 3");
     tmux.run(&["send-keys", "C-c"]);
-    let screen = tmux.wait_for("status 0");
-    assert!(screen.contains("before") && !screen.contains("p1.2"), "{screen}");
-    for word in [" icanon", " echo ", " isig"] {
-        assert!(screen.replace('\n', " ").contains(word), "{word}: {screen}");
+    tmux.wait_for("iexten");
+    is_given_back(&tmux.wait_for("status 0"));
+}
+
+#[test]
+fn a_signal_that_ends_it_gives_the_terminal_back_too() {
+    for (signal, status) in [("TERM", "status 143"), ("HUP", "status 129"), ("INT", "status 130")] {
+        let Some(tmux) = started(signal) else { return };
+        let pane = tmux.run(&["list-panes", "-F", "#{pane_pid}"]).stdout;
+        let pane = String::from_utf8(pane).expect("a number");
+        let children = format!("/proc/{0}/task/{0}/children", pane.trim());
+        let child = std::fs::read_to_string(children).expect("the command runs");
+        let child = child.split_whitespace().next().expect("a number");
+        assert!(Command::new("kill").args(["-s", signal, child]).status().expect("kill").success());
+        tmux.wait_for("iexten");
+        is_given_back(&tmux.wait_for(status));
     }
 }

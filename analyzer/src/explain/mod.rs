@@ -10,6 +10,7 @@ mod bystander;
 mod cause;
 mod cluster;
 mod finding;
+mod flame;
 mod member;
 mod picture;
 mod process;
@@ -17,6 +18,7 @@ mod rank;
 mod report;
 mod verdict;
 
+pub use flame::{Flame, Stacked, flames};
 pub use picture::{Node, Picture, PictureFinding, PictureMember, Seen, Sight, WantedLock};
 pub use report::{
     ClusterReport, DumpReport, EvidenceReport, InputReport, MemberReport, PlaceReport,
@@ -65,6 +67,7 @@ pub fn explain(inputs: Vec<InputReport>, diagnoses: Vec<Diagnosis>, detail: Deta
             Detail::Story => Vec::new(),
             Detail::Pictures => picture::pictures(&diagnoses, &ranking),
         },
+        flames: Vec::new(),
         inputs,
     }
 }

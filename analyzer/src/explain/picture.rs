@@ -8,7 +8,7 @@ use sigquit_dump::{LockId, OwnerSource};
 use super::member::member_report;
 use super::rank::Ranked;
 use super::{Diagnosis, MemberReport};
-use crate::model::{Activity, Call, CallId, Incident, MemberId, Origin};
+use crate::model::{Activity, Call, CallId, Cpu, Incident, MemberId, Origin};
 
 /// A picture shows so many members at most; those in findings before others.
 const MOST_MEMBERS: usize = 100_000;
@@ -87,6 +87,8 @@ pub struct Seen {
     pub sight: u32,
     /// The whole stack is the same activation as in the dump before.
     pub same: bool,
+    /// The share of one CPU that it used since the dump before, in percent, where that is told.
+    pub cpu: Option<u8>,
 }
 
 /// Who is in a finding, and as what.
@@ -194,9 +196,15 @@ impl<'a> Drawing<'a> {
     fn draw(mut self, first_cluster: u32) -> Picture {
         let clusters = self.clusters(first_cluster);
         let pools = self.pools();
+        let cpu = (self.incident.dumps.len() > 1).then(|| Cpu::of(self.incident));
         for id in std::mem::take(&mut self.order) {
             let dumps = 0..self.incident.dumps.len();
-            let seen = dumps.map(|dump| self.see(id, dump, &clusters)).collect();
+            let mut seen: Vec<_> = dumps.map(|dump| self.see(id, dump, &clusters)).collect();
+            for used in cpu.iter().flat_map(|cpu| cpu.uses(id)) {
+                if let Some(seen) = &mut seen[used.to] {
+                    seen.cpu = Some((used.share() * 100.0).round().min(100.0) as u8);
+                }
+            }
             self.picture.members.push(PictureMember {
                 member: member_report(self.incident, id),
                 pool: pools.get(&id).cloned().unwrap_or_default(),
@@ -249,7 +257,7 @@ impl<'a> Drawing<'a> {
             self.sights.insert(sight, number);
             number
         });
-        Some(Seen { sight, same: self.is_same(id, dump) })
+        Some(Seen { sight, same: self.is_same(id, dump), cpu: None })
     }
 
     fn is_same(&self, id: MemberId, dump: usize) -> bool {

@@ -2,6 +2,7 @@
 
 use sigquit_dump::{Kind, OwnerSource};
 
+use super::flame::Flame;
 use super::picture::Picture;
 use crate::detect::{Grade, LockOf, Severity};
 use crate::read::{Input, ReadError, Warning};
@@ -21,6 +22,8 @@ pub struct Report {
     pub clusters: Vec<ClusterReport>,
     /// What pictures are drawn from, one a process that shows somebody; empty unless asked for.
     pub pictures: Vec<Picture>,
+    /// What flame graphs are drawn from; empty unless asked for.
+    pub flames: Vec<Flame>,
 }
 
 /// The answer.

@@ -154,7 +154,7 @@ impl Incident {
 }
 
 /// A name without the number at its end: `XNIO-1 task-12` -> `XNIO-1 task`.
-fn stem(name: &str) -> &str {
+pub(super) fn stem(name: &str) -> &str {
     let stem = name.trim_end().trim_end_matches(|letter: char| letter.is_ascii_digit());
     let numbered = stem.len() < name.trim_end().len();
     if numbered { stem.trim_end_matches(['-', '_', '#', ' ', ':']) } else { "" }

@@ -38,6 +38,9 @@ pub struct Incident {
     /// Samples of the same process, taken beside the dumps; or instead of them, and then the one
     /// dump shows nobody.
     profile: Option<Profile>,
+    /// The same from before the incident, as an incident of nothing but samples: no evidence, but
+    /// something to compare with.
+    before: Option<Box<Incident>>,
     /// Every thread of control that was seen, once.
     pub members: Vec<Member>,
     calls: Vec<Call>,
@@ -88,6 +91,11 @@ impl Incident {
     /// The samples that were taken beside the dumps, or instead of them.
     pub fn profile(&self) -> Option<&Profile> {
         self.profile.as_ref()
+    }
+
+    /// The samples from before the incident, as an incident of their own.
+    pub fn before(&self) -> Option<&Incident> {
+        self.before.as_deref()
     }
 
     /// Whether nothing but samples was taken.
@@ -285,8 +293,9 @@ pub fn incidents_by(rules: &Rules, inputs: Vec<Input>) -> Vec<Incident> {
     for (index, profile) in profiles {
         let beside = incidents.iter_mut().find(|incident| is_of(&profile, incident));
         match beside {
-            // What was before the incident is no evidence of it.
-            Some(_) if profile.before => {}
+            Some(incident) if profile.before => {
+                incident.before = Some(Box::new(finish(0, alone(index, profile))));
+            }
             Some(incident) => incident.profile = Some(profile),
             None => incidents.push(alone(index, profile)),
         }

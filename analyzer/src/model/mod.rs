@@ -24,6 +24,7 @@
 //! pool_use     who waits to borrow from a pool, and who has borrowed
 //! statement    what a runtime's own words mean
 //! samples      where the samples of a profile fell
+//! stacked      stacks folded, for pictures of them
 //! merge        one profile made of several, and of dumps
 //! kin          which dumps are of one process
 //! known        who is who from dump to dump
@@ -60,6 +61,7 @@ mod rule;
 mod samples;
 #[cfg(test)]
 pub(crate) mod scene;
+mod stacked;
 mod statement;
 mod task;
 mod wait_for;

@@ -14,6 +14,12 @@ impl Redaction {
         for warning in &mut input.warnings {
             warning.message = text::without_quotes(&warning.message);
         }
+        for profile in &mut input.profiles {
+            let runtime = profile.dump.process.runtime;
+            for thread in &mut profile.threads {
+                thread.name = self.redact_name(runtime, &thread.name);
+            }
+        }
         let profiled = input.profiles.iter_mut().map(|profile| &mut profile.dump);
         input.dumps.iter_mut().chain(profiled).for_each(|dump| self.redact_dump(dump));
     }

@@ -1,6 +1,6 @@
 //! Every text of a report.
 
-use crate::explain::{Picture, PlaceReport, RankedFinding, Report};
+use crate::explain::{Flame, Picture, PlaceReport, RankedFinding, Report};
 
 /// Calls for every text of a report that may hold addresses or paths.
 pub(super) fn texts(report: &mut Report, redact: &mut impl FnMut(&mut String)) {
@@ -14,6 +14,13 @@ pub(super) fn texts(report: &mut Report, redact: &mut impl FnMut(&mut String)) {
         cluster.states.iter_mut().for_each(|(state, _)| redact(state));
     }
     report.pictures.iter_mut().for_each(|picture| picture_texts(picture, redact));
+    report.flames.iter_mut().for_each(|flame| flame_texts(flame, redact));
+}
+
+fn flame_texts(flame: &mut Flame, redact: &mut impl FnMut(&mut String)) {
+    flame.delivery.iter_mut().for_each(&mut *redact);
+    let stacks = flame.stacked.iter_mut().chain(flame.before.iter_mut().flatten());
+    stacks.flat_map(|(path, _)| path).for_each(&mut *redact);
 }
 
 fn finding_texts(finding: &mut RankedFinding, redact: &mut impl FnMut(&mut String)) {

@@ -17,6 +17,9 @@ pub struct FlamegraphOptions {
     pub count_name: String,
     /// The leaves are at the bottom: who calls the functions that are hot.
     pub reverse: bool,
+    /// Frames that are narrower are left out, in percent of the picture; inferno's own limit, where
+    /// nothing is named.
+    pub narrowest: Option<f64>,
 }
 
 impl FlamegraphOptions {
@@ -30,7 +33,7 @@ impl FlamegraphOptions {
             title,
             subtitle: profile.summary(),
             count_name: profile.unit.noun().to_owned(),
-            reverse: false,
+            ..FlamegraphOptions::default()
         }
     }
 }
@@ -67,9 +70,14 @@ pub fn difference(
 
 fn drawing(options: &FlamegraphOptions) -> Options<'static> {
     let mut drawing = Options::default();
+    // The same input gives the same picture.
+    drawing.deterministic = true;
     drawing.title.clone_from(&options.title);
     drawing.subtitle = Some(options.subtitle.clone());
     drawing.count_name.clone_from(&options.count_name);
+    if let Some(narrowest) = options.narrowest {
+        drawing.min_width = narrowest;
+    }
     if options.reverse {
         drawing.direction = Direction::Inverted;
     }

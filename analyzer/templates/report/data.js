@@ -17,6 +17,7 @@ function prepare(process) {
     }
     return -1;
   });
+  process.hasCpu = process.cpu.some((told) => told);
   process.order = order(process);
   return process;
 }
@@ -55,21 +56,36 @@ function frameName(process, frame) {
   return frame === RUNTIME ? "(only the runtime's frames)" : process.functions[process.merged.functions[frame]];
 }
 
-/// Rows by cluster, the busy ones first; within one by name or number.
+/// Rows by cluster: the busy ones first, and of these the clusters of the first finding; within one
+/// by name or number.
 function order(process) {
   const { names, ids } = process;
   const collator = new Intl.Collator(undefined, { numeric: true });
   const byName = (a, b) =>
     names[a] || names[b] ? collator.compare(names[a], names[b]) : Number(ids[a]) - Number(ids[b]);
+  const firsts = firstFindings(process);
   const rank = (member) => {
     const sight = process.sights[process.newest[member]];
-    if (!sight) return [2, 0];
-    return [sight[0] === data.idle ? 1 : 0, sight[3] < 0 ? 1e9 : sight[3]];
+    if (!sight) return [2, 0, 0];
+    return [sight[0] === data.idle ? 1 : 0, firsts.get(sight[3]) ?? 1e9, sight[3] < 0 ? 1e9 : sight[3]];
   };
   const ranks = process.names.map((_, member) => rank(member));
+  const byRank = (a, b) => a[0] - b[0] || a[1] - b[1] || a[2] - b[2];
   return Int32Array.from(process.names, (_, member) => member).sort(
-    (a, b) => ranks[a][0] - ranks[b][0] || ranks[a][1] - ranks[b][1] || byName(a, b),
+    (a, b) => byRank(ranks[a], ranks[b]) || byName(a, b),
   );
+}
+
+/// For each cluster the place of the first finding that some of it are in.
+function firstFindings(process) {
+  const firsts = new Map();
+  process.findings.forEach((finding, at) => {
+    for (const member of finding.members) {
+      const cluster = process.sights[process.newest[member]]?.[3] ?? -1;
+      if (cluster >= 0 && !firsts.has(cluster)) firsts.set(cluster, at);
+    }
+  });
+  return firsts;
 }
 
 /// What a member is called: its name, or its kind and number.

@@ -67,6 +67,12 @@ function showLegend(process) {
     item.prepend(element("i", "", name));
     return [item];
   });
+  if (process.hasCpu) {
+    const ramp = element("i", "", "ramp");
+    const item = element("li", "the stronger the colour, the more CPU since the dump before");
+    item.prepend(ramp);
+    items.push(item);
+  }
   if (process.seen.length > 1) items.push(element("li", "\u25ac same activation as in the dump before"));
   field("legend").replaceChildren(...items);
 }

@@ -47,8 +47,9 @@ function listenToTheme() {
 }
 
 listenToTheme();
+document.querySelectorAll(".scripted").forEach((part) => { part.hidden = false; });
+document.querySelectorAll(".flame").forEach(listenToFlame);
 if (data.processes.length) {
-  document.querySelectorAll(".scripted").forEach((part) => { part.hidden = false; });
   fillChoices();
   listenToForm();
   listenToThreads();

@@ -51,10 +51,13 @@ function row(at) {
   const words = process.seen.map((_, dump) => {
     const [name, does] = activityOf(process, member, dump);
     const same = isSame(process, member, dump) && process.seen[dump][member] >= 0;
+    const used = cpuOf(process, member, dump);
     const cell = element("span", "", `cell ${name}${same ? " same" : ""}`);
-    cell.title = `dump ${dump + 1}: ${does}${same ? ", same activation as before" : ""}`;
+    cell.style.setProperty("--strength", `${strength(process, used)}%`);
+    const figure = used < 0 ? "" : `, ${cpuWords(used)} since the dump before`;
+    cell.title = `dump ${dump + 1}: ${does}${figure}${same ? ", same activation as before" : ""}`;
     cells.append(cell);
-    return does;
+    return `${does}${used < 0 ? "" : `, ${cpuWords(used)}`}`;
   });
   const where = whereIs(process, process.sights[process.newest[member]]);
   const name = element("span", nameOf(process, member));
@@ -78,6 +81,19 @@ function activityOf(process, member, dump) {
   return data.activities[process.sights[sightOf(process, member, dump)][0]];
 }
 
+/// The tenths of a CPU that a member used since the dump before; -1 where that is not told.
+function cpuOf(process, member, dump) {
+  const letter = process.cpu[dump]?.[member] ?? "-";
+  return letter === "-" ? -1 : Number(letter);
+}
+
+const cpuWords = (used) => (used === 0 ? "less than 10% of a CPU" : `${used * 10}% of a CPU or more`);
+
+/// How strong a cell's colour is, in percent: full where nobody's CPU time is told.
+function strength(process, used) {
+  return process.hasCpu ? Math.min(100, 45 + Math.max(0, used) * 10) : 100;
+}
+
 /// All rows as a strip, each a part of a pixel or more.
 function drawOverview() {
   const process = current();
@@ -98,6 +114,7 @@ function drawOverview() {
     process.seen.forEach((seen, dump) => {
       if (seen[member] < 0) return;
       brush.fillStyle = colors[process.sights[seen[member] >> 1][0]];
+      brush.globalAlpha = strength(process, cpuOf(process, member, dump)) / 100;
       brush.fillRect(dump * width, y, width, 1);
     });
   }

@@ -69,6 +69,9 @@ struct ProcessData {
     /// For each dump and member twice the sight's number, one more for the same activation; -1
     /// where it is not there.
     seen: Vec<Vec<i64>>,
+    /// For each dump a letter for each member: the tenths of a CPU that it used since the dump
+    /// before from `0` to `9`, `-` where that is not told. Empty where nobody's is.
+    cpu: Vec<String>,
     left_out: usize,
     stacks_left_out: usize,
     findings: Vec<FindingData>,
@@ -141,6 +144,7 @@ fn process(report: &Report, picture: &Picture) -> ProcessData {
         pools: picture.members.iter().map(of_pool).collect(),
         pool_names: pool_names.iter().map(|name| plain(name)).collect(),
         seen: (0..dumps.len()).map(|dump| seen(picture, dump)).collect(),
+        cpu: (0..dumps.len()).map(|dump| cpu(picture, dump)).collect(),
         left_out: picture.left_out,
         stacks_left_out: picture.stacks_left_out,
         findings: picture.findings.iter().map(FindingData::from).collect(),
@@ -181,6 +185,15 @@ fn seen(picture: &Picture, dump: usize) -> Vec<i64> {
     let seen = picture.members.iter().map(|member| member.seen[dump]);
     seen.map(|seen| seen.map_or(-1, |seen| i64::from(seen.sight) * 2 + i64::from(seen.same)))
         .collect()
+}
+
+fn cpu(picture: &Picture, dump: usize) -> String {
+    let told = picture.members.iter().map(|member| member.seen[dump]?.cpu);
+    let tenth = |percent: u8| char::from(b'0' + (percent / 10).min(9));
+    match told.clone().any(|cpu| cpu.is_some()) {
+        true => told.map(|cpu| cpu.map_or('-', tenth)).collect(),
+        false => String::new(),
+    }
 }
 
 fn or_minus_one(number: Option<u32>) -> i64 {

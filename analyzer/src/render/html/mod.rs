@@ -1,11 +1,13 @@
 //! The report as one HTML file that asks for nothing: no request leaves it, and its findings are
-//! read without scripts. Pictures of threads and stacks are drawn by its script from `data`.
+//! read without scripts. Pictures of threads and stacks are drawn by its script from `data`; flame graphs are in
+//! the page as they are, and the script walks through them.
 //!
 //! Names and messages of an input are hostile. Here every text is made `plain`, and the template
 //! escapes it; the script sets texts, never markup. A content security policy allows the one script
 //! and the one style by their hashes, and nothing else.
 
 mod data;
+mod flame;
 mod view;
 
 use std::io::{self, Write};
@@ -18,6 +20,7 @@ use sha2::{Digest, Sha256};
 use super::plain::plain;
 use super::waits::{Tree, trees};
 use crate::explain::Report;
+use flame::FlameView;
 use view::{ClusterView, FindingView, LinkView};
 
 const STYLE: &str = include_str!("../../../templates/report/style.css");
@@ -27,6 +30,7 @@ const SCRIPT: &str = concat!(
     include_str!("../../../templates/report/threads.js"),
     include_str!("../../../templates/report/thread.js"),
     include_str!("../../../templates/report/icicle.js"),
+    include_str!("../../../templates/report/flame.js"),
     include_str!("../../../templates/report/start.js"),
 );
 
@@ -58,6 +62,7 @@ struct Page {
     processes: Vec<String>,
     chain: Vec<LinkView>,
     findings: Vec<FindingView>,
+    flames: Vec<FlameView>,
     waits: Vec<Tree>,
     clusters: Vec<ClusterView>,
     more_clusters: usize,
@@ -86,6 +91,7 @@ impl Page {
             processes: view::processes(report),
             chain: view::chain(report),
             findings: report.findings.iter().map(|f| FindingView::of(report, f)).collect(),
+            flames: flame::flames(&report.flames)?,
             waits: report.pictures.iter().flat_map(trees).collect(),
             more_clusters: clusters.len().saturating_sub(MOST_CLUSTERS),
             clusters: clusters.into_iter().take(MOST_CLUSTERS).collect(),
