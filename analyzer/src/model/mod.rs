@@ -24,6 +24,7 @@
 //! pool_use     who waits to borrow from a pool, and who has borrowed
 //! statement    what a runtime's own words mean
 //! samples      where the samples of a profile fell
+//! usage        tables of threads' CPU time, joined with the dumps beside them
 //! merge        one profile made of several, and of dumps
 //! kin          which dumps are of one process
 //! known        who is who from dump to dump
@@ -62,6 +63,7 @@ mod samples;
 pub(crate) mod scene;
 mod statement;
 mod task;
+mod usage;
 mod wait_for;
 
 pub use activation::Activation;
@@ -84,4 +86,5 @@ pub use rule::{
 pub use samples::{Inside, Place, Samples};
 pub use statement::Statement;
 pub use task::TaskWait;
+pub(crate) use usage::without_dump;
 pub use wait_for::{Cycle, Edge, WaitForGraph};
