@@ -55,12 +55,16 @@ pub fn analyze_read(inputs: Vec<read::Input>, errors: &[read::ReadError]) -> exp
 /// The same beside healthy dumps of the program, by the user's own rules too: what healthy dumps also show
 /// is not reported. In as much detail as is wanted.
 pub fn analyze_with(
-    inputs: Vec<read::Input>,
+    mut inputs: Vec<read::Input>,
     errors: &[read::ReadError],
     healthy: Vec<read::Input>,
     rules: &model::Rules,
     detail: explain::Detail,
 ) -> explain::Report {
+    for (input, line) in model::without_dump(&inputs) {
+        let message = "this table of threads is of none of the dumps: it is left out".into();
+        inputs[input].warnings.push(read::Warning { line, message });
+    }
     let read = inputs.iter().map(explain::InputReport::from);
     let reports = read.chain(errors.iter().map(explain::InputReport::from)).collect();
     let healthy = model::incidents_by(rules, healthy);

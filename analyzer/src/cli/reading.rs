@@ -37,6 +37,16 @@ pub(super) fn read_these(paths: &[PathBuf], reading: &Reading, progress: &Progre
     let (mut inputs, errors) =
         read_paths_within(&reading.limits(), paths, reading.format.as_deref());
     let mut remarks: Vec<String> = errors.iter().map(ReadError::to_string).collect();
+    let mut is_dump = inputs.iter().map(|input| !input.dumps.is_empty());
+    if !is_dump.any(|is_dump| is_dump) {
+        let tables = inputs.iter().filter(|input| !input.usages.is_empty());
+        remarks.extend(tables.map(|input| {
+            format!(
+                "{}: threads' CPU time, and no dump beside it that says where they are",
+                input.path
+            )
+        }));
+    }
     if let Some(folder) = &reading.symbols {
         progress.say("looking for names");
         remarks.extend(name_frames(&mut inputs, folder));

@@ -18,7 +18,8 @@ where nobody looked at the registers.
 ## Evidence
 
 CPU time between the dumps, and time in the run queue, where these are counted; what a thread used
-beside the busiest one; otherwise that it was runnable in every dump. Where looks at the registers
+beside the busiest one; otherwise that it was runnable in every dump. Of one dump: what `top -H`
+beside it shows of a thread's share. Where looks at the registers
 hardly ever showed a state twice, it seems to progress, and that is said; a loop that only counts
 would look like that as well.
 
@@ -27,7 +28,7 @@ in most samples, and its share.
 
 ## Limits
 
-Needs two dumps, or a profile. Never more than low: that a thread works is no fault.
+Needs two dumps, a profile, or a table of `top -H`. Never more than low: that a thread works is no fault.
 
 ## What to do
 

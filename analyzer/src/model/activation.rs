@@ -61,19 +61,28 @@ impl Activation {
     /// The functions that matter for a report: the innermost common one and its callers, without
     /// the runtime's frames that every thread begins with.
     pub fn frames(&self, incident: &Incident) -> Vec<String> {
-        let calls: Vec<&Call> = self.calls.iter().map(|&call| incident.call(call)).collect();
-        let root = calls.iter().rposition(|call| call.origin != Origin::Runtime);
-        let told = &calls[..root.map_or(calls.len(), |root| root + 1).min(FRAMES_TOLD)];
-        let named = told.iter().filter(|call| !call.is_nameless());
-        let named: Vec<String> = named.map(|call| call.function.clone()).collect();
-        match named.is_empty() {
-            true => told.iter().map(|call| call.function.clone()).collect(),
-            false => named,
-        }
+        told(self.calls.iter().map(|&call| incident.call(call)).collect())
+    }
+}
+
+/// The calls that matter for a report, of all.
+fn told(calls: Vec<&Call>) -> Vec<String> {
+    let root = calls.iter().rposition(|call| call.origin != Origin::Runtime);
+    let told = &calls[..root.map_or(calls.len(), |root| root + 1).min(FRAMES_TOLD)];
+    let named = told.iter().filter(|call| !call.is_nameless());
+    let named: Vec<String> = named.map(|call| call.function.clone()).collect();
+    match named.is_empty() {
+        true => told.iter().map(|call| call.function.clone()).collect(),
+        false => named,
     }
 }
 
 impl Incident {
+    /// The functions of a member that matter for a report, where there is but one dump.
+    pub fn frames_in(&self, member: MemberId, dump: usize) -> Vec<String> {
+        told(self.calls(member, dump).collect())
+    }
+
     /// The deepest calls in which a member was throughout all dumps that show its stack; none
     /// when fewer than two do, or when they have nothing in common.
     pub fn same_activation(&self, member: MemberId) -> Option<Activation> {

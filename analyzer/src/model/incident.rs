@@ -21,6 +21,7 @@ use super::owner::{self, Stacks};
 use super::rule::{self, FrameOf, Rules};
 use super::samples::Samples;
 use super::statement::beneath_raising;
+use super::usage::{self, Shares};
 use super::wait_for::WaitForGraph;
 use crate::read::Input;
 
@@ -43,6 +44,8 @@ pub struct Incident {
     before: Option<Box<Incident>>,
     /// Every thread of control that was seen, once.
     pub members: Vec<Member>,
+    /// For each dump: what a table beside it says of its threads' shares of a CPU.
+    pub(super) shares: Vec<Shares>,
     calls: Vec<Call>,
     /// For each call: what the rules of idleness say of it.
     marks: Vec<Marks>,
@@ -277,6 +280,7 @@ pub fn incidents(inputs: Vec<Input>) -> Vec<Incident> {
 pub fn incidents_by(rules: &Rules, inputs: Vec<Input>) -> Vec<Incident> {
     let mut incidents: Vec<Incident> = Vec::new();
     let mut profiles = Vec::new();
+    let mut usages = Vec::new();
     for (index, input) in inputs.into_iter().enumerate() {
         for dump in input.dumps {
             let of_process =
@@ -289,18 +293,22 @@ pub fn incidents_by(rules: &Rules, inputs: Vec<Input>) -> Vec<Incident> {
             incidents[place].inputs.push(index);
         }
         profiles.extend(input.profiles.into_iter().map(|profile| (index, profile)));
+        usages.extend(input.usages.into_iter().map(|usage| (index, usage)));
     }
     for (index, profile) in profiles {
         let beside = incidents.iter_mut().find(|incident| is_of(&profile, incident));
         match beside {
             Some(incident) if profile.before => {
-                incident.before = Some(Box::new(finish(0, alone(index, profile))));
+                incident.before = Some(Box::new(finish(rules, 0, alone(index, profile))));
             }
             Some(incident) => incident.profile = Some(profile),
             None => incidents.push(alone(index, profile)),
         }
     }
-    (1..).zip(incidents).map(|(number, incident)| finish(rules, number, incident)).collect()
+    let numbered = (1..).zip(incidents);
+    let mut incidents: Vec<_> = numbered.map(|(number, one)| finish(rules, number, one)).collect();
+    usage::join(&mut incidents, &usages);
+    incidents
 }
 
 /// Whether a profile was taken before the dumps of an incident, or beside those of one that has
@@ -337,6 +345,7 @@ fn finish(rules: &Rules, number: usize, mut incident: Incident) -> Incident {
     let mut dumps: Vec<Option<Dump>> = incident.dumps.drain(..).map(Some).collect();
     incident.dumps = order.iter().filter_map(|&at| dumps[at].take()).collect();
     incident.inputs = order.iter().map(|&at| incident.inputs[at]).collect();
+    incident.shares = vec![Shares::new(); incident.dumps.len()];
     if let Some(newest) = incident.dumps.last() {
         incident.process = newest.process.clone();
     }

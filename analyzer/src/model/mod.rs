@@ -25,6 +25,7 @@
 //! statement    what a runtime's own words mean
 //! samples      where the samples of a profile fell
 //! stacked      stacks folded, for pictures of them
+//! usage        tables of threads' CPU time, joined with the dumps beside them
 //! merge        one profile made of several, and of dumps
 //! kin          which dumps are of one process
 //! known        who is who from dump to dump
@@ -64,6 +65,7 @@ pub(crate) mod scene;
 mod stacked;
 mod statement;
 mod task;
+mod usage;
 mod wait_for;
 
 pub use activation::Activation;
@@ -86,4 +88,5 @@ pub use rule::{
 pub use samples::{Inside, Place, Samples};
 pub use statement::Statement;
 pub use task::TaskWait;
+pub(crate) use usage::without_dump;
 pub use wait_for::{Cycle, Edge, WaitForGraph};

@@ -3,10 +3,12 @@
 //! A format is recognised by content, never by a file's name. [`FORMATS`] is the list; a new
 //! format is one file and one line here.
 
+mod art;
 mod by_line;
 mod container;
 mod encoding;
 mod eu_stack;
+mod firefox;
 mod folded;
 mod foreign;
 mod gdb;
@@ -15,10 +17,14 @@ mod go_profile;
 mod goroutines;
 mod hotspot;
 mod intern;
+mod jrockit;
+mod jvm;
 mod kept;
 mod limits;
 mod lldb;
 mod native;
+mod node;
+mod openj9;
 mod other;
 mod paths;
 mod perf_script;
@@ -29,9 +35,12 @@ mod py_spy;
 mod race_report;
 mod rust_panic;
 mod sigquit;
+mod speedscope;
 mod stream;
 mod text;
+mod top;
 mod transport;
+mod visualvm;
 
 use std::{fmt, io};
 
@@ -43,6 +52,7 @@ pub use sigquit_dump::Warning;
 use sigquit_dump::{Dump, Profile};
 use stream::Division;
 pub use text::{Line, Lines, Text};
+pub use top::{ThreadUsage, Usage};
 
 /// One input that was read: a file, standard input, or a member of a folder.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -55,6 +65,8 @@ pub struct Input {
     pub dumps: Vec<Dump>,
     /// The profiles in it.
     pub profiles: Vec<Profile>,
+    /// The tables in it that tell of threads' CPU time.
+    pub usages: Vec<Usage>,
     /// What was not understood, by line.
     pub warnings: Vec<Warning>,
 }
@@ -103,6 +115,8 @@ pub enum Read {
     Whole(fn(&Text) -> (Vec<Dump>, Vec<Warning>)),
     /// The same, where there may be profiles too.
     Samples(fn(&Text) -> DumpsAndProfiles),
+    /// No dump, but what belongs to one: tables of threads' CPU time.
+    Usages(fn(&Text) -> Vec<Usage>),
     /// Piece by piece: what a text of any length needs is what it holds that is distinct.
     Pieces {
         /// With what a block of lines begins that can be read without those before it. Pieces
@@ -129,6 +143,7 @@ impl Read {
                 let (dumps, _, warnings) = read(text);
                 (dumps, warnings)
             }
+            Read::Usages(_) => (Vec::new(), Vec::new()),
             Read::Pieces { reader, .. } => reader().finish(text),
         }
     }
@@ -155,6 +170,10 @@ fn too_many_threads(line: u64, most: usize) -> Warning {
 /// Every format, the most exact recogniser first.
 pub const FORMATS: &[Format] = &[
     sigquit::FORMAT,
+    openj9::FORMAT,
+    art::FORMAT,
+    jrockit::FORMAT,
+    visualvm::FORMAT,
     hotspot::FORMAT,
     hotspot::json::FORMAT,
     hotspot::to_file::FORMAT,
@@ -168,9 +187,13 @@ pub const FORMATS: &[Format] = &[
     lldb::FORMAT,
     rust_panic::FORMAT,
     py_spy::FORMAT,
+    node::FORMAT,
     pprof::FORMAT,
+    speedscope::FORMAT,
+    firefox::FORMAT,
     perf_script::FORMAT,
     folded::FORMAT,
+    top::FORMAT,
 ];
 
 /// So much of an input is looked at to know what it is. Larger ones may be read piece by piece.
@@ -206,9 +229,12 @@ fn read_source(
         return Err(error(None, format!("cannot be read: {failure}")));
     }
     let mut skipped = None;
+    let usages;
     let (format, (dumps, mut warnings)) = loop {
         match plan(&pieces, forced, limits) {
             Plan::Stream(format, marks, reader) => {
+                let beginning = Text::of_piece(pieces.bytes(), pieces.lines(), *limits);
+                usages = top::usages(&beginning);
                 let division = Division { marks, length: PIECE, limits };
                 break (format, stream::stream(reader, &mut pieces, division));
             }
@@ -232,17 +258,20 @@ fn read_source(
                     warnings.extend(left_out(&pieces, limits));
                     return samples(path, format, (dumps, profiles, warnings));
                 }
-                break (format, format.read.read(&text));
+                usages = top::usages(&text);
+                let (dumps, mut warnings) = format.read.read(&text);
+                warnings.extend(text.foreign());
+                break (format, (dumps, warnings));
             }
         }
     };
-    if dumps.is_empty() {
+    if dumps.is_empty() && usages.is_empty() {
         let message = format!("no dump in it: expected {}", format.looks_like);
         return Err(error(warnings.first().map(|warning| warning.line), message));
     }
     warnings.extend(left_out(&pieces, limits));
     let path = path.to_owned();
-    Ok(Input { path, format: format.name, dumps, profiles: Vec::new(), warnings })
+    Ok(Input { path, format: format.name, dumps, profiles: Vec::new(), usages, warnings })
 }
 
 /// An input that may hold profiles.
@@ -257,7 +286,7 @@ fn samples(
         let message = format!("no dump and no samples in it: {why}");
         return Err(ReadError { path, line: None, message });
     }
-    Ok(Input { path, format: format.name, dumps, profiles, warnings })
+    Ok(Input { path, format: format.name, dumps, profiles, usages: Vec::new(), warnings })
 }
 
 /// How to go on with an input.
@@ -282,7 +311,7 @@ fn plan(pieces: &Pieces, forced: Option<&'static Format>, limits: &Limits) -> Pl
     match forced.or_else(|| recognize(&text)) {
         Some(format) => match format.read {
             Read::Pieces { marks, reader } => Plan::Stream(format, marks, reader),
-            Read::Whole(_) | Read::Samples(_) => Plan::Whole,
+            Read::Whole(_) | Read::Samples(_) | Read::Usages(_) => Plan::Whole,
         },
         None if is_one_thing(bytes) => Plan::Whole,
         None => Plan::Skip(no_dump(&text)),

@@ -30,9 +30,6 @@ fn by_line(line: &str) -> Option<&'static str> {
         ("threadcreate profile: ", "it is a Go profile of thread creation"),
         ("--- contention:", "it is a Go profile of contention"),
         ("--- mutex:", "it is a Go profile of mutexes"),
-        ("0SECTION", "it is an OpenJ9 javacore, which is not read yet"),
-        ("DALVIK THREADS", "it is a thread dump of Android, which is not read yet"),
-        ("===== FULL THREAD DUMP", "it is a thread dump of JRockit, which is not read yet"),
         (" num     #instances", "it is a JVM's class histogram"),
     ];
     let known = BEGINNINGS.iter().find(|(beginning, _)| line.starts_with(beginning));
@@ -51,7 +48,6 @@ mod tests {
     fn what_is_not_read_is_named() {
         assert!(said(b"goroutine profile: total 32\n16 @ 0x48cb6a\n").contains("debug=2"));
         assert!(said(b"\x7FELF\x02").contains("core file"));
-        assert!(said(b"0SECTION TITLE\n").contains("javacore"));
         assert!(said(b"").contains("empty"));
         assert_eq!(said(b"hello\n"), "");
     }

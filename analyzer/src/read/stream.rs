@@ -28,23 +28,47 @@ pub(super) fn stream(
 ) -> (Vec<Dump>, Vec<Warning>) {
     let has_two_cores = thread::available_parallelism().is_ok_and(|cores| cores.get() > 1);
     let read = has_two_cores.then(|| on_two_cores(reader, pieces, division)).flatten();
-    let read = read.unwrap_or_else(|| on_one_core(reader(), pieces, division));
+    let read = read.unwrap_or_else(|| on_one_core(Reading::begin(reader), pieces, division));
     read.finish(&Text::of_piece(pieces.bytes(), pieces.lines(), *division.limits))
+}
+
+/// A reader under way.
+struct Reading {
+    reader: Box<dyn Piecewise>,
+    /// Where the first letters are that are not UTF-8.
+    foreign: Option<Warning>,
+}
+
+impl Reading {
+    fn begin(reader: fn() -> Box<dyn Piecewise>) -> Reading {
+        Reading { reader: reader(), foreign: None }
+    }
+
+    fn piece(&mut self, piece: &Text<'_>) {
+        self.foreign = self.foreign.take().or_else(|| piece.foreign());
+        self.reader.piece(piece);
+    }
+
+    fn finish(self, last: &Text<'_>) -> (Vec<Dump>, Vec<Warning>) {
+        let (dumps, mut warnings) = self.reader.finish(last);
+        warnings.extend(self.foreign.or_else(|| last.foreign()));
+        (dumps, warnings)
+    }
 }
 
 /// Reads all but the last piece.
 fn on_one_core(
-    mut reader: Box<dyn Piecewise>,
+    mut reading: Reading,
     pieces: &mut Pieces,
     Division { marks, length, limits }: Division,
-) -> Box<dyn Piecewise> {
+) -> Reading {
     while !pieces.has_ended() {
         let end = pieces.end_of_blocks(marks);
-        reader.piece(&Text::of_piece(&pieces.bytes()[..end], pieces.lines(), *limits));
+        reading.piece(&Text::of_piece(&pieces.bytes()[..end], pieces.lines(), *limits));
         pieces.take(end);
         pieces.fill(length);
     }
-    reader
+    reading
 }
 
 /// The same, understanding on a thread of its own; none when the system has no thread.
@@ -52,17 +76,17 @@ fn on_two_cores(
     reader: fn() -> Box<dyn Piecewise>,
     pieces: &mut Pieces,
     Division { marks, length, limits }: Division,
-) -> Option<Box<dyn Piecewise>> {
+) -> Option<Reading> {
     let (send, divided) = sync_channel::<(Vec<u8>, u64)>(AHEAD);
     let (give_back, spare) = sync_channel::<Vec<u8>>(AHEAD);
     let understand = move || {
-        let mut reader = reader();
+        let mut reading = Reading::begin(reader);
         for (bytes, before) in divided {
-            reader.piece(&Text::of_piece(&bytes, before, *limits));
+            reading.piece(&Text::of_piece(&bytes, before, *limits));
             // Where there is memory enough already, it goes.
             let _ = give_back.try_send(bytes);
         }
-        reader
+        reading
     };
     thread::scope(|scope| {
         let understanding = thread::Builder::new().spawn_scoped(scope, understand).ok()?;
@@ -101,7 +125,8 @@ mod tests {
                 };
                 let whole = reader().finish(&Text::of_piece(&bytes, 0, Limits::default()));
                 let division = Division { marks, length: 3000, limits: &Limits::default() };
-                let one = |pieces: &mut Pieces| on_one_core(reader(), pieces, division);
+                let one =
+                    |pieces: &mut Pieces| on_one_core(Reading::begin(reader), pieces, division);
                 let two = |pieces: &mut Pieces| on_two_cores(reader, pieces, division).unwrap();
                 assert_eq!(in_pieces(&bytes, one), whole, "{}", input.path);
                 assert_eq!(in_pieces(&bytes, two), whole, "{}", input.path);
@@ -113,11 +138,11 @@ mod tests {
 
     fn in_pieces(
         mut bytes: &[u8],
-        read: impl Fn(&mut Pieces) -> Box<dyn Piecewise>,
+        read: impl Fn(&mut Pieces) -> Reading,
     ) -> (Vec<Dump>, Vec<Warning>) {
         let mut pieces = Pieces::new(&mut bytes);
         pieces.fill(3000);
-        let reader = read(&mut pieces);
-        reader.finish(&Text::of_piece(pieces.bytes(), pieces.lines(), Limits::default()))
+        let reading = read(&mut pieces);
+        reading.finish(&Text::of_piece(pieces.bytes(), pieces.lines(), Limits::default()))
     }
 }

@@ -2,9 +2,9 @@
 
 use std::borrow::Cow;
 
-use super::encoding::decode;
+use super::encoding::{Foreign, decode};
 use super::limits::Limits;
-use super::transport;
+use super::{Warning, transport};
 
 /// An input as text.
 #[derive(Clone, Debug, Default)]
@@ -16,6 +16,7 @@ pub struct Text<'a> {
     /// How many lines of the file stand before it.
     before: u64,
     limits: Limits,
+    foreign: Option<Foreign>,
 }
 
 /// One line of an input.
@@ -36,13 +37,23 @@ impl<'a> Text<'a> {
 
     /// Decodes a piece of a file before which so many lines stand, and leaves it as it is.
     pub(super) fn of_piece(bytes: &'a [u8], before: u64, limits: Limits) -> Text<'a> {
-        Text { bytes, text: decode(bytes), numbers: None, before, limits }
+        let (text, foreign) = decode(bytes);
+        Text { bytes, text, numbers: None, before, limits, foreign }
     }
 
     /// What was taken out of a text: lines that stand elsewhere in the file than their order
     /// says.
     pub(super) fn unwrapped(&self, text: String, numbers: Vec<u64>) -> Text<'a> {
         Text { text: Cow::Owned(text), numbers: Some(numbers), ..*self }
+    }
+
+    /// Tells when its bytes are no UTF-8.
+    pub(super) fn foreign(&self) -> Option<Warning> {
+        let Foreign { taken_for, at } = self.foreign?;
+        let line =
+            self.before + memchr::memchr_iter(b'\n', self.bytes.get(..at)?).count() as u64 + 1;
+        let message = format!("bytes that are no UTF-8, from here on: taken for {taken_for}");
+        Some(Warning { line, message })
     }
 
     /// How much of it is to be read.
@@ -69,7 +80,7 @@ impl<'a> Text<'a> {
             None => bytes.len(),
         };
         let text = Cow::Borrowed(&self.text[..end]);
-        Text { bytes: self.bytes, text, numbers: None, before: self.before, limits: self.limits }
+        Text { text, numbers: None, bytes: self.bytes, ..*self }
     }
 
     /// Its lines.

@@ -16,6 +16,8 @@ pub(in crate::detect) enum Hot {
     Beside(CpuUse),
     /// It was runnable in every dump; the source counts no CPU time.
     Runnable,
+    /// There is one dump, and a table beside it in which it used this share of a CPU.
+    Share(f64),
 }
 
 impl Hot {
@@ -28,19 +30,23 @@ impl Hot {
     pub fn used(self) -> Option<CpuUse> {
         match self {
             Hot::Wanted(used) | Hot::Beside(used) => Some(used),
-            Hot::Runnable => None,
+            Hot::Runnable | Hot::Share(_) => None,
         }
     }
 }
 
-/// Whether a member is hot. One dump never tells.
+/// Whether a member is hot. One dump never tells, without a table of CPU time beside it.
 pub(super) fn hot(incident: &Incident, cpu: &Cpu, member: MemberId) -> Option<Hot> {
     let seen: Vec<usize> =
         (0..incident.dumps.len()).filter(|&dump| incident.thread(member, dump).is_some()).collect();
     let still_there = seen.last() == incident.dumps.len().checked_sub(1).as_ref();
     let is_helper = |&dump: &usize| incident.thread(member, dump).is_some_and(|t| t.runtime_helper);
-    if seen.len() < 2 || !still_there || seen.iter().any(is_helper) || cpu.carries_another(member) {
+    if !still_there || seen.iter().any(is_helper) || cpu.carries_another(member) {
         return None;
+    }
+    if let [dump] = seen[..] {
+        let share = incident.cpu_share(member, dump).filter(|_| incident.dumps.len() == 1)?;
+        return (share >= WANTED_EACH).then_some(Hot::Share(share));
     }
     let uses = cpu.uses(member);
     match cpu.whole_use(member) {
@@ -48,8 +54,10 @@ pub(super) fn hot(incident: &Incident, cpu: &Cpu, member: MemberId) -> Option<Ho
             let comparable = whole.wanted().is_none() && is_runnable(incident, member, &seen);
             (comparable && is_beside(&uses)).then_some(Hot::Beside(whole))
         }),
-        None => (is_runnable(incident, member, &seen) && is_computing(incident, member, &seen))
-            .then_some(Hot::Runnable),
+        None => (is_runnable(incident, member, &seen)
+            && is_computing(incident, member, &seen)
+            && !is_seen_idle(incident, member, &seen))
+        .then_some(Hot::Runnable),
     }
 }
 
@@ -80,6 +88,14 @@ fn is_runnable(incident: &Incident, member: MemberId, dumps: &[usize]) -> bool {
         let state = incident.thread(member, dump).map(|thread| thread.state);
         matches!(state, Some(ThreadState::Running | ThreadState::Runnable))
     })
+}
+
+/// A table beside one of the dumps shows it next to no CPU time.
+fn is_seen_idle(incident: &Incident, member: MemberId, dumps: &[usize]) -> bool {
+    dumps
+        .iter()
+        .filter_map(|&dump| incident.cpu_share(member, dump))
+        .any(|share| share < LEAST_SHARE)
 }
 
 /// A runtime calls threads runnable that wait in foreign code other than a yield, and the thread that writes the

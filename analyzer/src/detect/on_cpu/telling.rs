@@ -21,7 +21,7 @@ pub(in crate::detect) fn evidence(incident: &Incident, members: &[&Candidate]) -
 fn fact(incident: &Incident, candidate: &Candidate) -> Evidence {
     let used = candidate.hot.used();
     let parts = [
-        stayed(incident, candidate),
+        stayed(incident, candidate).or_else(|| seen_in(incident, candidate)),
         used_cpu(candidate.hot),
         looked_at(candidate.progress),
         sampled(incident, candidate),
@@ -31,7 +31,10 @@ fn fact(incident: &Incident, candidate: &Candidate) -> Evidence {
         text: format!("{}: {}", who(incident, candidate.member), parts.join("; ")),
         dump: None,
         member: Some(candidate.member),
-        value: used.map(|used| used.wanted().unwrap_or(used.share())),
+        value: match candidate.hot {
+            Hot::Share(share) => Some(share),
+            _ => used.map(|used| used.wanted().unwrap_or(used.share())),
+        },
     }
 }
 
@@ -44,6 +47,14 @@ fn stayed(incident: &Incident, candidate: &Candidate) -> Option<String> {
     let whole = if activation.whole { ", stack unchanged" } else { "" };
     let dumps = in_all(activation.above.len());
     Some(format!("in {} in {dumps}{whole}", short(&call.function)))
+}
+
+/// Of one dump: where it is.
+fn seen_in(incident: &Incident, candidate: &Candidate) -> Option<String> {
+    matches!(candidate.hot, Hot::Share(_)).then_some(())?;
+    let place = incident.application_calls(candidate.member, 0).next();
+    let place = place.or_else(|| incident.calls(candidate.member, 0).next())?;
+    Some(format!("in {}", short(&place.function)))
 }
 
 fn used_cpu(hot: Hot) -> Option<String> {
@@ -63,6 +74,9 @@ fn used_cpu(hot: Hot) -> Option<String> {
             format!("used {cpu} of CPU in {over}, {share:.0} % of what the busiest got")
         }
         Hot::Runnable => "runnable in each; CPU time is not counted".into(),
+        Hot::Share(share) => {
+            format!("{:.0} % of a CPU in the table beside the dump", 100.0 * share)
+        }
     })
 }
 
@@ -100,8 +114,13 @@ fn sampled(incident: &Incident, candidate: &Candidate) -> Option<String> {
 pub(in crate::detect) fn frames(incident: &Incident, members: &[&Candidate]) -> Vec<String> {
     let stacks: Vec<Vec<String>> = members
         .iter()
-        .filter_map(|candidate| candidate.activation.as_ref())
-        .map(|activation| activation.frames(incident))
+        .map(|candidate| match &candidate.activation {
+            Some(activation) => activation.frames(incident),
+            None if matches!(candidate.hot, Hot::Share(_)) => {
+                incident.frames_in(candidate.member, 0)
+            }
+            None => Vec::new(),
+        })
         .collect();
     let depth = stacks.iter().map(Vec::len).max().unwrap_or(0);
     let mut frames: Vec<String> = Vec::new();

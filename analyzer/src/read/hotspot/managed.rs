@@ -20,7 +20,7 @@ use super::{frame, known, thread};
 
 /// A dump while its threads are read. `'t` is the text of their frames.
 #[derive(Debug)]
-pub(super) struct Managed<'t> {
+pub(in crate::read) struct Managed<'t> {
     pub dump: Dump,
     interned: Interned<&'t str>,
     locks: Locks,
@@ -30,7 +30,7 @@ pub(super) struct Managed<'t> {
 
 /// A thread that is being read.
 #[derive(Debug, Default)]
-pub(super) struct Open<'t> {
+pub(in crate::read) struct Open<'t> {
     /// All that is said of it beside its stack.
     pub thread: Thread,
     /// `java.base/java.lang.Thread.run(Thread.java:840)`, innermost first.
@@ -136,14 +136,14 @@ const LOCKING: &[(&str, LockKind, WaitFor)] = &[
 ];
 
 /// `java.lang.Object@7852e922`; the hash stands for the address.
-pub(super) fn object(text: &str) -> Option<Object<'_>> {
+pub(in crate::read) fn object(text: &str) -> Option<Object<'_>> {
     let (class, hash) = text.rsplit_once('@')?;
     let address = u64::from_str_radix(hash, 16).ok()?;
     Some(Object { address, class })
 }
 
 /// `2026-11-22T21:04:00.197545858Z`
-pub(super) fn time(text: &str) -> Option<sigquit_dump::Nanos> {
+pub(in crate::read) fn time(text: &str) -> Option<sigquit_dump::Nanos> {
     let time = humantime::parse_rfc3339(text.trim()).ok()?;
     let since = time.duration_since(std::time::UNIX_EPOCH).ok()?;
     u64::try_from(since.as_nanos()).ok().map(sigquit_dump::Nanos)

@@ -4,7 +4,7 @@ use super::super::text::split_once;
 
 /// One annotation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Mark<'t> {
+pub(in crate::read) enum Mark<'t> {
     /// The frame entered the monitor. Not always ownership: see
     /// [`settle`](super::locks::Locks::settle).
     Locked(Object<'t>),
@@ -26,7 +26,7 @@ pub(super) enum Mark<'t> {
 
 /// `<0x0000000742762398> (a bank.kestrel.TransferDesk$Account)`
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Object<'t> {
+pub(in crate::read) struct Object<'t> {
     pub address: u64,
     pub class: &'t str,
 }
@@ -46,7 +46,7 @@ pub(super) struct Object<'t> {
 ///     - <0x000000069ec1a368> (a java.util.concurrent.locks.ReentrantLock$NonfairSync)
 ///     - None
 /// ```
-pub(super) fn read(body: &str) -> Option<(Mark<'_>, &str)> {
+pub(in crate::read) fn read(body: &str) -> Option<(Mark<'_>, &str)> {
     let body = body.strip_prefix("- ")?.trim_start();
     if let Some(class) = body.strip_prefix("waiting on the Class initialization monitor for ") {
         return Some((Mark::ClassInitialisation(class.trim()), ""));
@@ -82,7 +82,7 @@ fn object(text: &str) -> Option<(Option<Object<'_>>, &str)> {
 }
 
 /// `0x0000000742762398`, or `182ef000` in 1.4.
-pub(super) fn address(text: &str) -> Option<u64> {
+pub(in crate::read) fn address(text: &str) -> Option<u64> {
     u64::from_str_radix(text.strip_prefix("0x").unwrap_or(text), 16).ok()
 }
 

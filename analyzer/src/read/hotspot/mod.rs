@@ -32,11 +32,11 @@ mod heap;
 pub(super) mod json;
 mod known;
 mod locks;
-mod managed;
-mod mark;
+pub(super) mod managed;
+pub(super) mod mark;
 mod thread;
 pub(super) mod thread_info;
-mod title;
+pub(super) mod title;
 pub(super) mod to_file;
 
 use std::borrow::Cow;

@@ -75,7 +75,7 @@ fn version(body: &str) -> Option<String> {
 }
 
 /// `2026-11-22 21:04:32`: local time, read as if it were UTC.
-fn time(body: &str) -> Option<Nanos> {
+pub(in crate::read) fn time(body: &str) -> Option<Nanos> {
     let bytes = body.as_bytes();
     let shape = |place: usize, byte: u8| match place {
         4 | 7 => byte == b'-',
