@@ -123,7 +123,8 @@ mod tests {
                 let Read::Pieces { marks, reader } = named(input.format).unwrap().read else {
                     panic!("{}", input.format)
                 };
-                let whole = reader().finish(&Text::of_piece(&bytes, 0, Limits::default()));
+                let whole =
+                    Reading::begin(reader).finish(&Text::of_piece(&bytes, 0, Limits::default()));
                 let division = Division { marks, length: 3000, limits: &Limits::default() };
                 let one =
                     |pieces: &mut Pieces| on_one_core(Reading::begin(reader), pieces, division);
