@@ -1,10 +1,10 @@
 //! Tasks that wait for async locks throughout, where nothing tells which locks these are: what
-//! `lock-contention` says of them. Those that wait for a semaphore's permit are left out: that so
+//! `lock-contention` says of them, and `deadlock` where no other task is in sight. Those that wait for a semaphore's permit are left out: that so
 //! many go on at a time and the others wait is what a semaphore is for.
 
 use sigquit_dump::{Kind, Nanos, ThreadState};
 
-use super::{Evidence, Finding, Grade, Severity, lock_contention, phrase};
+use super::{Evidence, Finding, Grade, Severity, deadlock, lock_contention, phrase};
 use crate::model::{Incident, MemberId, TaskWait};
 
 /// Waiting for a lock so long is no turn-taking.
@@ -36,6 +36,12 @@ pub(super) fn queue(incident: &Incident) -> Option<Finding> {
     };
     let tasks = || incident.shown(newest).filter(|&id| incident.member(id).kind == Kind::Task);
     let running: Vec<MemberId> = tasks().filter(|&id| runs(id)).collect();
+    // Then whoever holds the locks is one of them, as far as tasks are known.
+    let alone = tasks().count() == members.len();
+    let (detector, holders) = match alone {
+        true => (deadlock::DETECTOR.name, "no other task is in sight that could hold them"),
+        false => (lock_contention::DETECTOR.name, "owner unknown"),
+    };
     let (severity, suspects) = match running.is_empty() {
         true => (Severity::Medium, "no task that runs can hold them".to_owned()),
         false => (Severity::Low, format!("{} may hold them", phrase::those(incident, &running))),
@@ -56,12 +62,12 @@ pub(super) fn queue(incident: &Incident) -> Option<Finding> {
         }
     });
     Some(Finding {
-        detector: lock_contention::DETECTOR.name,
+        detector,
         severity,
         grade: Grade::Repeat,
         confidence: Grade::Repeat.cap() - 0.1,
         headline: format!(
-            "{number} wait for async locks in all of {dumps}, and nobody polled them; owner unknown"
+            "{number} wait for async locks in all of {dumps}, and nobody polled them; {holders}"
         ),
         detail: format!(
             "Which locks these are is not in the dumps; {suspects}. Tasks that each hold what another \
@@ -101,6 +107,19 @@ mod tests {
         dump.task(1, "a", LOCKED);
         dump.task(2, "b", LOCKED);
         dump.task(3, "c", WAITS);
+    }
+
+    #[test]
+    fn where_no_other_task_is_in_sight_they_wait_for_each_other() {
+        let all = |dump: &mut Moment, _| {
+            dump.task(1, "a", LOCKED);
+            dump.task(2, "b", LOCKED);
+        };
+        assert_eq!(found(2, all).map(|found| found.detector), Some("deadlock"));
+        assert_eq!(
+            found(2, |dump, _| two_wait(dump)).map(|found| found.detector),
+            Some("lock-contention")
+        );
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use sigquit_dump::{Notice, OwnerSource};
 
 use super::cycle::{SeenCycle, cycles};
-use super::{Detector, Evidence, Finding, Grade, Severity, phrase};
+use super::{Detector, Evidence, Finding, Grade, Severity, async_lock, forsaken, phrase};
 use crate::model::{Incident, MemberId, Statement};
 
 pub(super) const DETECTOR: Detector =
@@ -25,12 +25,20 @@ and no cause.
 - A cycle in the wait-for graph whose owners the runtime or the lock itself names: proof.
 - A cycle with an owner that was inferred, from machine code or from where the threads stand: as
   good as the number of dumps that show it. One dump is a hint.
+- No circle, and nobody left to end it: all threads but those that wait for a thread's end wait for
+  locks of unknown owners, so that the owners are among them. One dump is a hint, two that show each
+  in the same call are more.
+- The same of tasks that wait for async locks in two dumps, are not polled meanwhile, and are all the
+  tasks there are. A task that is not tracked may hold such a lock, so this is medium.
+- Two dumps in which nothing moves: everyone waits for others (at a barrier, for a count, for a
+  result) or is idle, and nobody listens to what is outside.
 
 ## Limits
 
 - A cycle that a later dump shows dissolved is not reported: threads are not caught at one moment.
 - Conditions, channels and semaphores have no owner; a circle through them is not seen, except
-  where the runtime reports it.
+  where the runtime reports it or where nothing in the process moves.
+- One thread that waits for a latch or a future is not told from one that keeps the process alive.
 - A lock whose owner is unknown ends the chain. `jstack -l` names the owners of
   `java.util.concurrent` locks; an agent in the process infers those of Rust's mutexes.
 
@@ -44,8 +52,13 @@ timeout and give the first one back.
 
 fn detect(incident: &Incident) -> Vec<Finding> {
     let circles = cycles(incident);
-    let circles = circles.iter().filter(|cycle| cycle.members.len() > 1);
-    circles.map(|cycle| finding(incident, cycle)).chain(everyone_asleep(incident)).collect()
+    // Who is in a circle, even in one of his own, is told by that.
+    let locked_out = || circles.is_empty().then(|| forsaken::locked_out(incident)).flatten();
+    let without_circle = forsaken::everyone(incident).into_iter().chain(locked_out());
+    let of_several = circles.iter().filter(|cycle| cycle.members.len() > 1);
+    let found = of_several.map(|cycle| finding(incident, cycle)).chain(everyone_asleep(incident));
+    let of_tasks = async_lock::queue(incident).filter(|found| found.detector == DETECTOR.name);
+    found.chain(without_circle).chain(of_tasks).collect()
 }
 
 fn finding(incident: &Incident, cycle: &SeenCycle) -> Finding {

@@ -2,7 +2,7 @@
 
 use sigquit_dump::{Lock, OwnerSource};
 
-use super::{Detector, Evidence, Finding, async_lock, phrase, queue_length};
+use super::{Detector, Evidence, Finding, async_lock, forsaken, phrase, queue_length};
 use crate::model::{Activity, Contention, Incident, MemberId};
 
 pub(super) const DETECTOR: Detector =
@@ -44,9 +44,16 @@ take what is needed, unlock, then work. Where the work itself is short and frequ
 ";
 
 fn detect(incident: &Incident) -> Vec<Finding> {
+    // Which of the locks each waits for is not known then, and no queue stands before one of them.
+    let locked_out = forsaken::locked_out(incident).is_some();
+    let is_guess = |contention: &&Contention| {
+        contention.lock(incident).address.is_none() && contention.owners().is_empty()
+    };
     let known = incident.contentions();
-    let known = known.iter().filter_map(|contention| finding(incident, contention));
-    known.chain(async_lock::queue(incident)).collect()
+    let known = known.iter().filter(|contention| !(locked_out && is_guess(contention)));
+    let known = known.filter_map(|contention| finding(incident, contention));
+    let of_tasks = async_lock::queue(incident).filter(|found| found.detector == DETECTOR.name);
+    known.chain(of_tasks).collect()
 }
 
 fn finding(incident: &Incident, contention: &Contention) -> Option<Finding> {
@@ -114,6 +121,8 @@ fn detail(incident: &Incident, contention: &Contention, waiters: &[usize]) -> St
             detail.push("One owner was seen in all that time.".into());
         }
         [_] => {}
+        // Nobody is known again: each may be another, or one.
+        owners if owners.iter().all(|&id| incident.member(id).id.is_empty()) => {}
         owners => detail.push(format!(
             "{} owners were seen: {}.",
             owners.len(),

@@ -17,6 +17,7 @@ mod data_race;
 mod deadlock;
 mod downstream_stall;
 mod finding;
+mod forsaken;
 mod gc_pressure;
 mod io_stall;
 mod lock_contention;

@@ -58,7 +58,8 @@ queue behind them.
 - The thread is among the known owners of the lock for which it waits: proof.
 - Inferred: a writer has come past all other writers and waits for readers to leave; everyone in
   sight whose code uses the lock waits for it; and the writer was called from another function
-  of the type that uses the lock. One dump is a hint, the same in several is more. In a JVM: the only
+  of the type that uses the lock. Several that do the same are each in all others' way. One dump is
+  a hint, the same in several is more. In a JVM: the only
   writer, while all others wait behind it or are idle, in every dump.
 
 ## Limits

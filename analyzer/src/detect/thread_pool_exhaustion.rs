@@ -1,5 +1,7 @@
 //! Work that waits while no worker is idle.
 
+use sigquit_dump::ThreadState;
+
 use super::{Detector, Evidence, Finding, Grade, Severity, phrase, queue_length};
 use crate::model::{Incident, MemberId, QueueUse};
 
@@ -21,9 +23,10 @@ have (a lock, a pooled connection, the result of another task).
   waits at its other end. The workers are inferred from how members are named and where they began;
   where none are in sight this is low: a full queue may do no more than hold back those who fill it.
 - All workers of a pool, four at least, inside of tasks, most of them waiting for a lock, a pooled
-  resource or another task's result, in every dump. High where all of them wait for tasks, nothing
+  resource or another task's result, in every dump. Where nothing in the process moves, waiting for
+  a latch or a barrier counts as well; a wait for a result that ends by itself is low. High where all of them wait for tasks, nothing
   moves between the dumps, and nobody else is in a task: the pool waits for itself. That is seen of
-  a pool of any size.
+  a pool of any size. High, too, where nothing moves and nobody listens to what is outside.
 
 ## Limits
 
@@ -56,7 +59,13 @@ fn full_queue(incident: &Incident, queue: &str, sights: &[QueueUse]) -> Option<F
     let submitters = &sights[newest].submitters;
     let workers = incident.takers(&sights[newest], newest);
     // A queue whose workers are not in sight may just hold back those who fill it, as it should.
-    let severity = if workers.is_empty() { Severity::Low } else { severity };
+    // Where nothing in the process moves, nobody is there who empties it.
+    let held_back = workers.is_empty() && !incident.stands_still();
+    let severity = match workers.is_empty() {
+        true if held_back => Severity::Low,
+        true => severity.min(Severity::Medium),
+        false => severity,
+    };
     let who = phrase::count(incident, submitters);
     let verb = if submitters.len() == 1 { "waits" } else { "wait" };
     Some(Finding {
@@ -120,27 +129,45 @@ fn blocked_pools(incident: &Incident) -> Vec<Finding> {
     findings
 }
 
-/// Whether all workers are in tasks, and nine of ten wait for what others have.
+/// Whether all workers are in tasks, and nine of ten wait for what others have. That one waits for
+/// others to arrive is a step of many a computation, unless nothing moves.
 fn is_blocked(incident: &Incident, workers: &[MemberId], dump: usize) -> bool {
     let in_task = |&&worker: &&MemberId| {
         incident.runs_task(worker, dump) && incident.idle(worker, dump).is_none()
     };
-    let waits = |&&worker: &&MemberId| incident.waits_for_others(worker, dump);
+    let waits = |&&worker: &&MemberId| waits(incident, worker, dump);
     workers.iter().filter(in_task).count() == workers.len()
         && workers.iter().filter(waits).count() * 5 >= workers.len() * 4
 }
 
+fn waits(incident: &Incident, worker: MemberId, dump: usize) -> bool {
+    incident.waits_for_others(worker, dump)
+        || incident.meets(worker, dump) && incident.stands_still()
+}
+
+/// Whether a member waits for a result or for others, and only for a time that it chose.
+fn ends_by_itself(incident: &Incident, worker: MemberId, dump: usize) -> bool {
+    let thread = incident.thread(worker, dump);
+    thread.is_some_and(|thread| thread.state == ThreadState::TimedWaiting)
+        && incident.awaits_result(worker, dump)
+}
+
 fn blocked_pool(incident: &Incident, name: &str, workers: Vec<MemberId>, starves: bool) -> Finding {
     let dump = incident.dumps.len() - 1;
-    let waits = |&worker: &MemberId| incident.waits_for_others(worker, dump);
+    let waits = |&worker: &MemberId| waits(incident, worker, dump);
     let blocked: Vec<MemberId> = workers.iter().copied().filter(waits).collect();
     let several = incident.dumps.len() > 1;
+    let timed = blocked.iter().all(|&worker| ends_by_itself(incident, worker, dump));
     let grade = if several { Grade::Repeat } else { Grade::Pattern };
     let text = match workers.len() {
         1 => "the only worker waits for the result of a task".to_owned(),
         all => format!(
-            "{} of the {all} workers wait for a lock, a connection or a result",
-            blocked.len()
+            "{} of the {all} workers wait for {}",
+            blocked.len(),
+            match blocked.iter().all(|&worker| incident.waits_for_others(worker, dump)) {
+                true => "a lock, a connection or a result",
+                false => "others to come or to be done",
+            }
         ),
     };
     let headline = match (starves, workers.len()) {
@@ -154,7 +181,11 @@ fn blocked_pool(incident: &Incident, name: &str, workers: Vec<MemberId>, starves
     };
     Finding {
         detector: DETECTOR.name,
-        severity: if starves { Severity::High } else { Severity::Medium },
+        severity: match (starves, timed) {
+            (true, _) => Severity::High,
+            (false, true) => Severity::Low,
+            (false, false) => Severity::Medium,
+        },
         grade,
         confidence: match (starves, several) {
             (true, _) => 0.8,
@@ -189,8 +220,16 @@ fn blocked_pool(incident: &Incident, name: &str, workers: Vec<MemberId>, starves
 
 /// Whether all workers wait throughout, each in one call, for tasks that only a worker can do, and
 /// nobody anywhere is in a task but they: an idle worker of another pool would have taken a task
-/// of its own.
+/// of its own. Or they wait for any result or for others to come, nothing in the process moves, and
+/// nobody listens to what is outside: then only a worker could bring it.
 fn starves_itself(incident: &Incident, workers: &[MemberId]) -> bool {
+    let last = incident.dumps.len() - 1;
+    if incident.stands_still()
+        && !incident.listens(last)
+        && workers.iter().all(|&id| incident.meets(id, last))
+    {
+        return true;
+    }
     let stays = |&worker: &MemberId| {
         incident.in_all_dumps(worker)
             && incident.same_activation(worker).is_some_and(|activation| activation.whole)
@@ -237,7 +276,7 @@ fn waiting_evidence(waiting: &[usize], what: &str) -> Vec<Evidence> {
 mod tests {
     use super::*;
     use crate::model::scene::{Draw, Moment, Scene};
-    use sigquit_dump::{LockKind, Runtime, ThreadState, WaitFor};
+    use sigquit_dump::{LockKind, Runtime, WaitFor};
 
     const PUSHING: [&str; 4] = [
         "syscall",

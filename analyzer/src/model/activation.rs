@@ -172,7 +172,8 @@ impl Incident {
         places.drain(..begin);
     }
 
-    fn creator(&self, member: MemberId, dump: usize) -> Option<&Call> {
+    /// The function that created a member, where the source says.
+    pub(super) fn creator(&self, member: MemberId, dump: usize) -> Option<&Call> {
         let stack = self.thread(member, dump)?.created_by?;
         self.calls_of_stack(dump, stack).first().map(|&(call, _)| self.call(call))
     }

@@ -178,7 +178,24 @@ impl Incident {
                 later.waiters.iter().filter(|one| known.binary_search(one).is_ok()).count();
             stayed * 2 > later.waiters.len().min(known.len())
         };
-        alike && (one.address.is_some() && one.address == other.address || moves && same_waiters())
+        let same_place = one.address.is_some() && one.address == other.address;
+        let nameless = one.address.is_none() && self.are_nameless_at_one_place(earlier, later);
+        alike && (same_place || moves && same_waiters() || nameless)
+    }
+
+    /// A source that counts goroutines and numbers none shows nobody twice. Then those who wait in
+    /// one function for a lock of one kind wait for one lock.
+    fn are_nameless_at_one_place(&self, earlier: &Sight, later: &Sight) -> bool {
+        let nameless = |sight: &Sight| {
+            let mut members = sight.waiters.iter().map(|&id| self.member(id));
+            members.all(|member| member.id.is_empty() && member.name.is_empty())
+        };
+        let place = |sight: &Sight| {
+            let waiter = *sight.waiters.first()?;
+            let call = self.application_calls(waiter, sight.dump).next()?;
+            Some(call.function.clone())
+        };
+        nameless(earlier) && nameless(later) && place(earlier) == place(later)
     }
 }
 

@@ -53,13 +53,18 @@ impl Incident {
             Activity::Lock => true,
             Activity::Event => {
                 idle::borrows(self.marks(member, dump)).is_some()
-                    || self.marks(member, dump).any(|marks| marks.awaits_result)
+                    || self.awaits_result(member, dump)
             }
             _ => false,
         }
     }
 
-    /// The same, and for room in a queue of work.
+    /// Whether a member is in a function that waits for the result of work that others do.
+    pub fn awaits_result(&self, member: MemberId, dump: usize) -> bool {
+        self.marks(member, dump).any(|marks| marks.awaits_result)
+    }
+
+    /// The same as [`Incident::waits_for_others`], and for room in a queue of work.
     pub fn queues(&self, member: MemberId, dump: usize) -> bool {
         self.waits_for_others(member, dump) || self.submits(member, dump).is_some()
     }

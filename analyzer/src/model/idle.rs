@@ -16,6 +16,7 @@ use super::collector;
 use super::peer;
 use super::pool;
 use super::rule::{Ruled, Rules, ThreadIs};
+use super::standstill;
 
 /// Why a thread counts as idle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -73,6 +74,8 @@ pub(crate) struct Marks {
     pub(super) lends: bool,
     /// It waits for the result of work that others do.
     pub(super) awaits_result: bool,
+    /// It waits for others to arrive or to be done.
+    pub(super) meets: bool,
     /// It asks a peer and waits for its answer.
     pub(super) client: bool,
     /// Its name says that it asks somebody.
@@ -92,6 +95,7 @@ impl Marks {
             submits: pool::is_submit(&call.function),
             lends: pool::lends(&call.function),
             awaits_result: pool::is_result(&call.function),
+            meets: standstill::is_meeting(&call.function),
             application: call.origin == Origin::Application,
             client: peer::is_client(&call.function),
             asks: peer::asks(&call.function),

@@ -1,6 +1,7 @@
 //! The incident: the dumps of one process in time order.
 
 use std::collections::HashMap;
+use std::sync::OnceLock;
 
 use foldhash::fast::RandomState;
 use sigquit_dump::{
@@ -58,6 +59,8 @@ pub struct Incident {
     wait_for: Vec<WaitForGraph>,
     /// For each dump: who is idle.
     idle: Vec<Idleness>,
+    /// Whether nothing moves; several detectors ask.
+    pub(super) still: OnceLock<bool>,
 }
 
 /// Who is idle in one dump: asked for often, so found once.

@@ -29,6 +29,7 @@
 //! merge        one profile made of several, and of dumps
 //! kin          which dumps are of one process
 //! known        who is who from dump to dump
+//! standstill   whether nothing moves, and who waits for others meanwhile
 //! crew         workers of one pool, and queues that are full
 //! incident     the dumps of one process, and the questions that they answer
 //! ```
@@ -63,6 +64,7 @@ mod samples;
 #[cfg(test)]
 pub(crate) mod scene;
 mod stacked;
+mod standstill;
 mod statement;
 mod task;
 mod usage;

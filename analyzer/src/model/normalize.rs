@@ -23,11 +23,23 @@ pub(crate) fn normalize(runtime: Runtime, function: &str) -> String {
 /// -> `core::ops::FnOnce::call_once`.
 fn native(function: &str) -> String {
     let function = without_hash(function.trim());
+    let function = begun_by_cpp_thread(function).unwrap_or(function);
     let function = match function.strip_prefix('<').and_then(split_qualified_self) {
         Some((self_type, rest)) => Cow::Owned(format!("{}{rest}", implementor(self_type))),
         None => Cow::Borrowed(function),
     };
     without_closures(&without_brackets(&function, '<', '>'))
+}
+
+/// `std::thread::_State_impl<std::thread::_Invoker<std::tuple<serve()::{lambda()#1}> > >::_M_run()`
+/// -> `serve()::{lambda()#1}`: where a thread begins with a closure, the compiler often leaves
+/// nothing else of it.
+fn begun_by_cpp_thread(function: &str) -> Option<&str> {
+    let begun =
+        function.strip_prefix("std::thread::_State_impl<std::thread::_Invoker<std::tuple<")?;
+    let end = begun.rfind("> > >::_M_run(")?;
+    let begun = &begun[..end];
+    begun.contains("::{lambda(").then_some(begun)
 }
 
 /// `core::fmt::write::h0123456789abcdef` -> `core::fmt::write`

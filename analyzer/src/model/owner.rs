@@ -90,10 +90,8 @@ pub(crate) fn infer(dump: &mut Dump, stacks: Stacks) {
         Runtime::Rust | Runtime::Unknown => BTreeMap::new(),
     };
     for queue in &queues {
-        if let (false, Some(writer)) =
-            (owners.contains_key(&queue.lock), in_its_own_way(dump, stacks, queue))
-        {
-            owners.insert(queue.lock, vec![writer]);
+        if !owners.contains_key(&queue.lock) {
+            owners.insert(queue.lock, in_its_own_way(dump, stacks, queue));
         }
     }
     for (lock, threads) in owners {
@@ -269,8 +267,9 @@ const LOCKS_FOR_WRITING: &[&str] =
     &["sync.(*RWMutex).Lock", "*.ReentrantReadWriteLock$WriteLock.lock*"];
 const BEHIND_OTHER_WRITERS: &[&str] = &["*sync.(*Mutex).*"];
 
-/// The waiter that holds the lock itself, as far as everyone in sight tells.
-fn in_its_own_way(dump: &Dump, stacks: Stacks, queue: &Queue) -> Option<usize> {
+/// The waiter that holds the lock itself, as far as everyone in sight tells. A read-write lock may
+/// be held for reading by several who all want to write.
+fn in_its_own_way(dump: &Dump, stacks: Stacks, queue: &Queue) -> Vec<usize> {
     let users: HashSet<&str> =
         queue.gates.iter().map(|gate| gate.user).filter(|user| !user.is_empty()).collect();
     let uses = |call: &&Call| users.contains(FunctionName::of(&call.function).owner);
@@ -280,12 +279,12 @@ fn in_its_own_way(dump: &Dump, stacks: Stacks, queue: &Queue) -> Option<usize> {
     };
     let once_only = matches!(queue.kind, LockKind::RwLock | LockKind::Mutex);
     if !once_only {
-        return None;
+        return Vec::new();
     }
     let is_use: Vec<bool> = stacks.calls.iter().map(|call| uses(&call)).collect();
     let has_use = stacks.with(&is_use);
     if others().any(|(_, thread)| of_stack(&has_use, thread) == Some(&true)) {
-        return None;
+        return Vec::new();
     }
     // A lock that its user knows by a field of another type: then nobody at all may be about.
     let runtime = dump.process.runtime;
@@ -300,9 +299,11 @@ fn in_its_own_way(dump: &Dump, stacks: Stacks, queue: &Queue) -> Option<usize> {
         let comes_first = queue.kind == LockKind::Mutex || is_first_writer(stacks.of(thread));
         wants_alone(thread) && comes_first && (functions.len() > 1 || alone)
     };
-    let mut candidates = queue.waiters.iter().filter(holds_it);
-    let candidate = candidates.next()?;
-    candidates.next().is_none().then_some(*candidate)
+    let mut candidates: Vec<usize> = queue.waiters.iter().filter(holds_it).copied().collect();
+    if candidates.len() > 1 && queue.kind != LockKind::RwLock {
+        candidates.clear();
+    }
+    candidates
 }
 
 fn wants_alone(thread: &Thread) -> bool {
@@ -361,6 +362,27 @@ mod tests {
 
     fn incident(draw: impl FnOnce(&mut Moment)) -> Incident {
         Scene::of(Runtime::Go).dump(0, draw).incident()
+    }
+
+    #[test]
+    fn two_readers_that_both_want_to_write_are_in_each_others_way() {
+        const UPGRADE: [&str; 3] = [
+            "std::sys::sync::rwlock::futex::RwLock::write_contended",
+            "shop::Prices::store:23",
+            "shop::Prices::refresh:17",
+        ];
+        let draw = |dump: &mut Moment, others: &[&str]| {
+            let lock = dump.lock(LockKind::RwLock, 0x10);
+            for name in ["east", "west"] {
+                dump.thread(name, &UPGRADE).waits(lock, WaitFor::Exclusive);
+            }
+            dump.thread("other", others);
+        };
+        let incident = |others: &[&str]| {
+            Scene::of(Runtime::Rust).dump(0, |dump| draw(dump, others)).incident()
+        };
+        assert_eq!(owners(&incident(&["main::run:4"]), "east"), ["east", "west"]);
+        assert!(owners(&incident(&["shop::Prices::first:9"]), "east").is_empty());
     }
 
     /// The owners of the lock for which the thread of that name waits.

@@ -17,6 +17,7 @@ const CLIENTS: &[&str] = &[
     "com.mysql.*",
     "feign.*",
     "io.grpc.stub.ClientCalls.*",
+    "java.net.Inet*AddressImpl.lookup*",
     "java.net.HttpURLConnection.getResponseCode",
     "jdk.internal.net.http.HttpClientImpl.send",
     "okhttp3.*Call.execute",
