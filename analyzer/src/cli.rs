@@ -178,7 +178,9 @@ fn run_dump(
     };
     remark.iter().for_each(|remark| say(err, remark));
     match dump.saying.redact {
-        true => say(err, "the dumps are where this process keeps them: --redact leaves out the folder"),
+        true => {
+            say(err, "the dumps are where this process keeps them: --redact leaves out the folder")
+        }
         false => say(err, &format!("the dumps are in {}", folder.display())),
     }
     read_and_analyze(&Reading::of(folder), &dump.saying, surroundings, out, err)

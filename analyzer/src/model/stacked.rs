@@ -93,8 +93,7 @@ mod tests {
             let frames = functions.iter();
             let frames = frames.map(|name| building.frame(Frame::named(Symbol::function(*name))));
             let frames: Vec<_> = frames.collect();
-            let (stack, thread) =
-                (building.stack(frames.into()), building.thread(Some(id), name));
+            let (stack, thread) = (building.stack(frames.into()), building.thread(Some(id), name));
             building.sample(Sample { thread, task: None, stack, weight, time: Nanos(0) });
         }
         let input = Input { profiles: vec![building.profile], ..Input::default() };

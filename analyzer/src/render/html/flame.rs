@@ -264,11 +264,8 @@ mod tests {
     #[test]
     fn frames_lie_beneath_their_callers_and_are_as_wide_as_their_samples() {
         let view = flame(vec![stack("main;sum", 3), stack("main;</title> 7 8", 1)], None);
-        let mut frames: Vec<_> = view
-            .frames
-            .iter()
-            .map(|f| (f.y / LEVEL, &*f.name, &*f.width, &*f.figures))
-            .collect();
+        let mut frames: Vec<_> =
+            view.frames.iter().map(|f| (f.y / LEVEL, &*f.name, &*f.width, &*f.figures)).collect();
         frames.sort_unstable();
         assert_eq!(
             frames,
