@@ -29,8 +29,6 @@ use reading::{read_all, read_these, rules};
 use surroundings::Surroundings;
 
 use crate::explain::Report;
-use crate::model::Rules;
-use crate::read::{Input, ReadError};
 use crate::redact::Redaction;
 use crate::render::{self, TextOptions};
 use crate::{analyze_with, detect, model};
@@ -145,13 +143,23 @@ fn read_and_analyze(
         }
     };
     let progress = Progress::start(surroundings.stderr_is_terminal, "reading");
-    let read = read_all(reading, &progress);
-    let healthy = read_these(&saying.baseline, reading, &progress);
+    let mut read = read_all(reading, &progress);
+    let mut healthy = read_these(&saying.baseline, reading, &progress);
     let understood = read.holds_a_dump() && (saying.baseline.is_empty() || healthy.holds_a_dump());
     progress.say("analysing");
-    let report = report_on(saying, &rules, read.inputs, read.errors, healthy.inputs);
+    let mut redaction = saying.redact.then(Redaction::default);
+    if let Some(redaction) = &mut redaction {
+        read.redact(redaction);
+        healthy.redact(redaction);
+    }
+    let sentences: Vec<String> = read.sentences().chain(healthy.sentences()).collect();
+    let detail = saying.output.detail();
+    let mut report = analyze_with(read.inputs, &read.errors, healthy.inputs, &rules, detail);
+    if let Some(redaction) = &mut redaction {
+        redaction.redact_report(&mut report);
+    }
     drop(progress);
-    read.remarks.iter().chain(&healthy.remarks).for_each(|remark| say(err, remark));
+    sentences.iter().for_each(|sentence| say(err, sentence));
     if !understood {
         return WRONG;
     }
@@ -178,27 +186,13 @@ fn run_dump(
         }
     };
     remark.iter().for_each(|remark| say(err, remark));
-    say(err, &format!("the dumps are in {}", folder.display()));
+    match dump.saying.redact {
+        true => {
+            say(err, "the dumps are where this process keeps them: --redact leaves out the folder")
+        }
+        false => say(err, &format!("the dumps are in {}", folder.display())),
+    }
     read_and_analyze(&Reading::of(folder), &dump.saying, surroundings, out, err)
-}
-
-fn report_on(
-    saying: &Saying,
-    rules: &Rules,
-    mut inputs: Vec<Input>,
-    mut errors: Vec<ReadError>,
-    mut healthy: Vec<Input>,
-) -> Report {
-    let mut redaction = saying.redact.then(Redaction::default);
-    if let Some(redaction) = &mut redaction {
-        redaction.redact_inputs(&mut inputs, &mut errors);
-        redaction.redact_inputs(&mut healthy, &mut []);
-    }
-    let mut report = analyze_with(inputs, &errors, healthy, rules, saying.output.detail());
-    if let Some(redaction) = &mut redaction {
-        redaction.redact_report(&mut report);
-    }
-    report
 }
 
 fn run_show(
@@ -210,7 +204,7 @@ fn run_show(
     let progress = Progress::start(surroundings.stderr_is_terminal, "reading");
     let read = read_all(&show.reading, &progress);
     drop(progress);
-    read.remarks.iter().for_each(|remark| say(err, remark));
+    read.sentences().for_each(|sentence| say(err, &sentence));
     if !read.holds_a_dump() {
         return WRONG;
     }

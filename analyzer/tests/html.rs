@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 use browser::Browser;
 use sigquit_analyzer::cli;
 use sigquit_dump::{
-    Dump, Frame, Location, Lock, LockKind, Notice, Owner, OwnerSource, Process, Runtime, Symbol,
-    Thread, ThreadState, Wait, WaitFor,
+    Clock, Delivery, Dump, Frame, Location, Lock, LockKind, Nanos, Notice, Owner, OwnerSource,
+    Process, Profile, ProfileBuilder, Runtime, Sample, Symbol, Thread, ThreadState, Wait, WaitFor,
 };
 
 /// A report, and the folder that holds it.
@@ -24,16 +24,17 @@ struct Report {
 impl Report {
     /// What the command writes of what lies under a path.
     fn of(input: &Path) -> Report {
+        Report::with(input, &[])
+    }
+
+    /// The same with more arguments.
+    fn with(input: &Path, more: &[OsString]) -> Report {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("report.html");
-        let arguments: [OsString; 6] = [
-            "sigquit".into(),
-            "analyze".into(),
-            "--output=html".into(),
-            "-o".into(),
-            path.clone().into(),
-            input.into(),
-        ];
+        let mut arguments: Vec<OsString> =
+            vec!["sigquit".into(), "analyze".into(), "--output=html".into(), "-o".into()];
+        arguments.extend([path.clone().into(), input.into()]);
+        arguments.extend_from_slice(more);
         let (mut out, mut err) = (Vec::new(), Vec::new());
         let status = cli::run(arguments, &mut out, &mut err);
         assert_eq!(status, 0, "{}", String::from_utf8_lossy(&err));
@@ -247,6 +248,127 @@ fn nothing_that_an_input_holds_is_run() {
     let addresses = "[...document.querySelectorAll('a')].every((one) => \
                      one.getAttribute('href').startsWith('#'))";
     assert_eq!(browser.evaluate(addresses), true);
+    is_quiet(&browser);
+}
+
+/// A profile: of each line a thread, the functions on its stack from the root on, and a weight.
+fn profile(lines: &[(&str, &[&str], u64)], rate: u32) -> Vec<u8> {
+    let delivery = Delivery { rate: Some(rate), lost: 3, ..Delivery::default() };
+    let (clock, engine) = (Clock::Cpu, "perf".to_owned());
+    let mut building =
+        ProfileBuilder::new(Profile { delivery, clock, engine, ..Profile::default() });
+    building.profile.dump.process = Process { runtime: Runtime::Rust, ..Process::default() };
+    for (number, (thread, functions, weight)) in (1..).zip(lines) {
+        let frames = functions.iter().rev();
+        let frames = frames.map(|name| building.frame(Frame::named(Symbol::function(*name))));
+        let frames: Vec<_> = frames.collect();
+        let (stack, thread) =
+            (building.stack(frames.into()), building.thread(Some(number), thread));
+        let (weight, time) = (*weight, Nanos(0));
+        building.sample(Sample { thread, task: None, stack, weight, time });
+    }
+    let mut bytes = Vec::new();
+    sigquit_dump::write_profile(&building.profile, &mut bytes).expect("a buffer");
+    bytes
+}
+
+/// The report of a profile beside that of a healthy time.
+fn compared(during: &[u8], healthy: &[u8], more: &[&str]) -> Report {
+    let folder = tempfile::tempdir().expect("a folder");
+    let [input, baseline] = ["during", "healthy"].map(|name| folder.path().join(name));
+    fs::write(&input, during).expect("a file");
+    fs::write(&baseline, healthy).expect("a file");
+    let mut arguments = vec!["--baseline".into(), baseline.into()];
+    arguments.extend(more.iter().map(Into::into));
+    Report::with(&input, &arguments)
+}
+
+#[test]
+fn samples_are_drawn_and_compared_and_walked_through() {
+    let stack = ["shop::main", "shop::serve", "shop::Map::get"];
+    let during = profile(&[("serve-1", &stack, 60), ("serve-2", &stack[..2], 40)], 99);
+    let healthy = profile(&[("serve-1", &stack, 1), ("serve-2", &stack[..2], 9)], 19);
+    let report = compared(&during, &healthy, &[]);
+    let html = report.text();
+    for words in [
+        "<h2>Where CPU time goes</h2>",
+        "99 Hz of CPU time by perf, 100 samples, 3 lost",
+        "<h2>Where CPU time goes, compared with the baseline</h2>",
+        "the baseline: 19 Hz of CPU time by perf, 10 samples, 3 lost",
+        "shop::Map::get\n60 samples, 60.00%; +50.00%",
+    ] {
+        assert!(html.contains(words), "{words}");
+    }
+    assert!(!html.contains("onload") && !html.contains("xlink"), "nothing of inferno's script");
+    let Some(mut browser) = Browser::open(&report.path) else { return };
+    let frame = |name: &str| {
+        format!(
+            "[...document.querySelectorAll('.flame g')].find((one) => \
+             one.querySelector('title').textContent.startsWith('{name}'))"
+        )
+    };
+    let get = frame("shop::Map::get");
+    assert_eq!(
+        browser.evaluate(&format!("{get}.querySelector('rect').width.baseVal.valueAsString")),
+        "60%"
+    );
+    browser.evaluate(&format!("{get}.dispatchEvent(new MouseEvent('click', {{ bubbles: true }}))"));
+    assert_eq!(
+        browser.evaluate(&format!("{get}.querySelector('rect').width.baseVal.valueAsString")),
+        "100%"
+    );
+    assert_eq!(browser.evaluate(&format!("document.activeElement === {get}")), true);
+    browser.press("ArrowUp");
+    assert!(browser.text(".pointed").starts_with("shop::serve: 100 samples"));
+    browser.press("Escape");
+    browser.press("Escape");
+    assert_eq!(
+        browser.evaluate(&format!("{get}.querySelector('rect').getAttribute('width')")),
+        "60%"
+    );
+    browser.evaluate(
+        "const text = document.querySelector('.flame input'); text.value = 'MAP'; \
+         text.dispatchEvent(new Event('input', { bubbles: true }))",
+    );
+    assert_eq!(browser.text(".flame output"), "60.0% of all is in 1 frames");
+    is_quiet(&browser);
+}
+
+#[test]
+fn names_in_samples_are_neither_run_nor_told_when_redacted() {
+    let stacks: Vec<[&str; 2]> = HOSTILE.iter().map(|text| ["shop::main", text]).collect();
+    let lines: Vec<(&str, &[&str], u64)> =
+        HOSTILE.iter().zip(&stacks).map(|(text, stack)| (*text, &stack[..], 5)).collect();
+    let report = compared(&profile(&lines, 99), &profile(&lines[..3], 99), &[]);
+    if let Some(mut browser) = Browser::open(&report.path) {
+        browser.evaluate(
+            "document.querySelectorAll('.flame g').forEach((one) => { one.focus(); \
+             one.dispatchEvent(new MouseEvent('click', { bubbles: true })); })",
+        );
+        assert_eq!(browser.evaluate("typeof window.executed"), "undefined");
+        assert!(
+            browser.evaluate("document.querySelectorAll('.flame g').length").as_u64() > Some(30)
+        );
+        let brought = "document.querySelectorAll('img, iframe, a:not([href^=\"#\"])').length";
+        assert_eq!(browser.evaluate(brought), 0);
+        is_quiet(&browser);
+    }
+    let secret = profile(&[("alice", &["shop::main"], 1)], 99);
+    assert!(compared(&secret, &secret, &[]).text().contains("alice"));
+    assert!(!compared(&secret, &secret, &["--redact"]).text().contains("alice"));
+}
+
+#[test]
+fn the_cause_stands_first_and_who_uses_a_cpu_is_strong_in_the_strip() {
+    let report = Report::of_fixture("sigquit/order-service");
+    let Some(mut browser) = Browser::open(&report.path) else { return };
+    assert!(browser.text("#row-0").contains("ChainedMap"), "{}", browser.text("#row-0"));
+    let words = "document.querySelector('#row-0').ariaLabel";
+    let words = browser.evaluate(words).as_str().expect("text").to_owned();
+    assert!(words.contains("running, or ready to, ") && words.contains("of a CPU"), "{words}");
+    let strength =
+        "document.querySelector('#row-0 .cell:last-child').style.getPropertyValue('--strength')";
+    assert_ne!(browser.evaluate(strength), "45%");
     is_quiet(&browser);
 }
 

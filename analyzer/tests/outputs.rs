@@ -146,6 +146,30 @@ fn what_is_redacted_is_in_no_output() {
 }
 
 #[test]
+fn what_is_redacted_is_not_on_standard_error_either() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (name, bytes) in [("dump", secret_dump()), ("SECRET-notes", b"no dump".to_vec())] {
+        fs::write(folder.path().join(name), bytes).expect("a file");
+    }
+    let symbols = folder.path().join("SECRET-builds");
+    fs::create_dir(&symbols).expect("a folder");
+    let inputs = ["dump", "SECRET-notes", "SECRET-missing"].map(|name| folder.path().join(name));
+    let told = |redact: &[&str]| {
+        let mut arguments: Vec<OsString> = vec!["sigquit".into(), "analyze".into()];
+        arguments.extend(["--symbols".into(), symbols.clone().into()]);
+        arguments.extend(redact.iter().map(Into::into));
+        arguments.extend(inputs.iter().map(Into::into));
+        let (mut out, mut err) = (Vec::new(), Vec::new());
+        assert_eq!(cli::run(arguments, &mut out, &mut err), 0);
+        String::from_utf8(err).expect("text")
+    };
+    assert_eq!(told(&[]).matches("SECRET-").count(), 2);
+    let redacted = told(&["--redact"]);
+    assert_eq!(redacted.lines().count(), 2, "{redacted}");
+    assert!(!redacted.contains("SECRET") && !redacted.contains('/'), "{redacted}");
+}
+
+#[test]
 fn redaction_changes_no_finding() {
     for case in
         ["sigquit/order-service", "hotspot/pool-slow-peer", "go/slow-owner", "gdb/slow-owner"]

@@ -25,7 +25,7 @@ pub(super) fn run_clusters(
     };
     let progress = Progress::start(surroundings.stderr_is_terminal, "reading");
     let read = read_all(&asked.reading, &progress);
-    read.remarks.iter().for_each(|remark| say(err, remark));
+    read.sentences().for_each(|sentence| say(err, &sentence));
     if !read.holds_a_dump() {
         return WRONG;
     }

@@ -77,7 +77,7 @@ fn profile(reading: &Reading, surroundings: &Surroundings, err: &mut dyn Write) 
     let progress = Progress::start(surroundings.stderr_is_terminal, "reading");
     let read = read_all(reading, &progress);
     drop(progress);
-    read.remarks.iter().for_each(|remark| say(err, remark));
+    read.sentences().for_each(|sentence| say(err, &sentence));
     for input in &read.inputs {
         for warning in &input.warnings {
             say(err, &format!("{}:{}: {}", input.path, warning.line, warning.message));

@@ -42,9 +42,10 @@ pub(super) fn run_tui(browse: &Browse, surroundings: &Surroundings, err: &mut dy
     let healthy = read_these(&browse.baseline, &browse.reading, &progress);
     let understood = read.holds_a_dump() && (browse.baseline.is_empty() || healthy.holds_a_dump());
     progress.say("analysing");
+    let sentences: Vec<String> = read.sentences().chain(healthy.sentences()).collect();
     let report = analyze_with(read.inputs, &read.errors, healthy.inputs, &rules, Detail::Pictures);
     drop(progress);
-    read.remarks.iter().chain(&healthy.remarks).for_each(|remark| say(err, remark));
+    sentences.iter().for_each(|sentence| say(err, sentence));
     if !understood {
         return WRONG;
     }

@@ -90,9 +90,7 @@ pub(crate) fn infer(dump: &mut Dump, stacks: Stacks) {
         Runtime::Rust | Runtime::Unknown => BTreeMap::new(),
     };
     for queue in &queues {
-        if !owners.contains_key(&queue.lock) {
-            owners.insert(queue.lock, in_its_own_way(dump, stacks, queue));
-        }
+        owners.entry(queue.lock).or_insert_with(|| in_its_own_way(dump, stacks, queue));
     }
     for (lock, threads) in owners {
         threads.into_iter().for_each(|thread| own(dump, lock, thread));

@@ -30,8 +30,14 @@ impl Redaction {
         inputs.iter_mut().for_each(|input| self.redact_input(input));
         for error in errors {
             error.path = self.stand_in("input", &error.path);
-            error.message = text::without_quotes(&error.message);
+            let message = text::without_quotes(&error.message);
+            error.message = self.redact_text(&message);
         }
+    }
+
+    /// Puts the stand-in of an input in the place of a path.
+    pub fn redact_path(&mut self, path: &mut String) {
+        *path = self.stand_in("input", path);
     }
 
     /// Takes addresses and folders out of what is said.
