@@ -39,7 +39,10 @@ fn is_forsaken(incident: &Incident, id: MemberId, dump: usize) -> bool {
         thread.is_some_and(|thread| thread.state_text.starts_with(SENDS))
     };
     let waits = match incident.idle(id, dump) {
-        None => incident.meets(id, dump) || sends() && !incident.queues(id, dump),
+        None if incident.queues(id, dump) => {
+            incident.awaits_result(id, dump) && incident.meets(id, dump)
+        }
+        None => incident.meets(id, dump) || sends(),
         Some(Idle::Supervisor) => incident.meets_nobody(id, dump),
         Some(_) => false,
     };

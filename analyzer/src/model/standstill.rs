@@ -10,7 +10,7 @@ use sigquit_dump::{Kind, LockKind, Runtime, ThreadState};
 
 use super::activity::Activity;
 use super::call::{Call, Origin};
-use super::idle::Idle;
+use super::idle::{self, Idle};
 use super::incident::{Incident, MemberId};
 use super::pattern::matches_any;
 
@@ -71,7 +71,7 @@ impl Incident {
     }
 
     /// Whether a member waits, for as long as it takes, for others of the program to arrive, to be
-    /// done or to hand over a result.
+    /// done or to hand over a result. Who borrows from a pool waits for what comes back to it.
     pub fn meets(&self, id: MemberId, dump: usize) -> bool {
         let timed = |state| state == ThreadState::TimedWaiting;
         let calls = self.calls(id, dump).zip(self.marks(id, dump));
@@ -79,6 +79,7 @@ impl Incident {
         self.activity(id, dump) == Activity::Event
             && self.thread(id, dump).is_some_and(|thread| !timed(thread.state))
             && inner.any(|(_, marks)| marks.meets || marks.awaits_result)
+            && idle::borrows(self.marks(id, dump)).is_none()
     }
 
     /// Whether a goroutine waits for others and none is there that any function on its stack has
