@@ -91,7 +91,7 @@ const cpuWords = (used) => (used === 0 ? "less than 10% of a CPU" : `${used * 10
 
 /// How strong a cell's colour is, in percent: full where nobody's CPU time is told.
 function strength(process, used) {
-  return process.hasCpu ? Math.min(100, 45 + Math.max(0, used) * 10) : 100;
+  return process.hasCpu ? Math.min(100, 50 + Math.max(0, used) * 6) : 100;
 }
 
 /// All rows as a strip, each a part of a pixel or more.

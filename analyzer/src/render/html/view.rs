@@ -1,5 +1,7 @@
 //! What the template shows: texts made safe, figures in words, bars in pixels.
 
+use std::cmp::Ordering;
+
 use crate::explain::{
     ClusterReport, InputReport, MemberReport, Picture, RankedFinding, Report, Role,
 };
@@ -173,6 +175,8 @@ pub(super) struct ClusterView {
     pub now: usize,
     /// For each dump, in words.
     pub figures: String,
+    /// `+4` since the first dump.
+    pub growth: String,
     pub width: usize,
     pub bars: Vec<Bar>,
     pub signature: String,
@@ -214,6 +218,7 @@ fn cluster_view(report: &Report, index: usize, cluster: &ClusterReport) -> Clust
         idle: cluster.idle,
         now: cluster.per_dump.last().copied().unwrap_or(cluster.count),
         figures: format!("by dump: {}", figures.join(", ")),
+        growth: growth(&cluster.per_dump),
         width: cluster.per_dump.len() * BAR,
         bars: bars(&cluster.per_dump),
         signature: plain(&cluster.signature),
@@ -221,6 +226,16 @@ fn cluster_view(report: &Report, index: usize, cluster: &ClusterReport) -> Clust
         frames: cluster.frames.iter().take(FRAMES).map(|frame| plain(frame)).collect(),
         members: fold(&cluster.members, NAMES),
         is_pictured: picture_of(report, &cluster.process).is_some(),
+    }
+}
+
+/// How many more or fewer there are than at first.
+fn growth(counts: &[usize]) -> String {
+    let (Some(&first), Some(&last)) = (counts.first(), counts.last()) else { return String::new() };
+    match last.cmp(&first) {
+        Ordering::Greater => format!("+{}", last - first),
+        Ordering::Less => format!("\u{2212}{}", first - last),
+        Ordering::Equal => String::new(),
     }
 }
 
@@ -237,6 +252,12 @@ fn bars(counts: &[usize]) -> Vec<Bar> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn growth_is_told_with_its_sign() {
+        let told = [&[8, 12, 12][..], &[4, 0], &[3, 5, 3], &[]].map(growth);
+        assert_eq!(told, ["+4", "\u{2212}4", "", ""]);
+    }
 
     #[test]
     fn bars_stand_on_the_ground_and_the_largest_is_the_tallest() {
