@@ -268,7 +268,7 @@ struct ResourceUsage {
 impl ResourceUsage {
     fn cpu(&self) -> Option<Nanos> {
         let seconds = self.user_cpu_seconds? + self.kernel_cpu_seconds?;
-        (seconds >= 0.0 && seconds < 1e9).then_some(Nanos((seconds * 1e9) as u64))
+        (0.0..1e9).contains(&seconds).then_some(Nanos((seconds * 1e9) as u64))
     }
 }
 

@@ -94,10 +94,10 @@ impl Reader {
             };
             self.rows.push(Row { thread, ..Row::default() });
             return true;
-        } else if let Some(row) = self.rows.last_mut() {
-            if !(of_thread(row, body) || is_log_line(body)) {
-                self.not_understood.note(line.number);
-            }
+        } else if let Some(row) = self.rows.last_mut()
+            && !(of_thread(row, body) || is_log_line(body))
+        {
+            self.not_understood.note(line.number);
         }
         false
     }
