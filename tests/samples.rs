@@ -142,7 +142,6 @@ fn no_warning_that_should_not_be_there() {
 fn what_is_no_dump_is_an_error() {
     let Some(samples) = samples() else { return };
     let other = [
-        "top-H",
         "progress.jsonl",
         "truth.json",
         "class-histogram",
@@ -158,6 +157,19 @@ fn what_is_no_dump_is_an_error() {
         if other.iter().any(|other| name.contains(other)) {
             let bytes = fs::read(&path).expect("a sample");
             assert!(read(&name, &bytes, None).is_err(), "{name}");
+        }
+    }
+}
+
+#[test]
+fn a_table_of_top_is_read_and_is_no_dump() {
+    let Some(samples) = samples() else { return };
+    for path in files(&samples) {
+        let name = path.to_string_lossy().into_owned();
+        if name.contains("top-H") {
+            let bytes = fs::read(&path).expect("a sample");
+            let input = read(&name, &bytes, None).expect("a table");
+            assert!(input.dumps.is_empty() && !input.usages.is_empty(), "{name}");
         }
     }
 }
