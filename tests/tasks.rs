@@ -138,10 +138,10 @@ fn workers_blocked_leave_every_task_its_state_and_its_worker() {
 #[test]
 fn async_abba_shows_where_each_task_waits() {
     let incident = dumped("async-abba");
-    assert!(incident.report.findings("deadlock").is_empty(), "{}", incident.report);
     let truth = incident.truth();
-    let finding = incident.report.finding("lock-contention");
-    assert_eq!(finding["owner"], Value::Null);
+    // The dumps do not tell the locks, so that it is not proven.
+    let finding = incident.report.finding("deadlock");
+    assert_eq!(finding["severity"], "medium");
     for name in names(&truth["cycle"]) {
         assert!(is_about(finding, name), "{finding}");
     }
