@@ -29,6 +29,8 @@ pub(super) struct Perf {
     events: HashMap<i32, Vec<OwnedFd>>,
     /// How many samples each event has stood for so far, by thread and CPU.
     weighed: HashMap<(i32, i32), u64>,
+    /// Threads whose last samples may still be in the rings.
+    gone: Vec<i32>,
     /// How many more descriptors may be taken.
     descriptors: usize,
     lost: u64,
@@ -72,6 +74,7 @@ impl Perf {
             rings,
             events: HashMap::new(),
             weighed: HashMap::new(),
+            gone: Vec::new(),
             descriptors,
             lost: 0,
         })
@@ -104,13 +107,14 @@ impl Engine for Perf {
         let events = self.open_all(tid)?;
         self.descriptors -= events.len();
         self.events.insert(tid, events);
-        // The events of a thread before it that had the same number are not these.
-        self.weighed.retain(|&(of, _), _| of != tid);
         Ok(())
     }
 
     fn remove(&mut self, tid: i32) {
-        self.descriptors += self.events.remove(&tid).map_or(0, |events| events.len());
+        if let Some(events) = self.events.remove(&tid) {
+            self.descriptors += events.len();
+            self.gone.push(tid);
+        }
     }
 
     fn stop(&mut self) {
@@ -119,12 +123,17 @@ impl Engine for Perf {
     }
 
     fn drain(&mut self, take: &mut dyn FnMut(Taken<'_>)) {
-        let Perf { rings, weighed, rate, lost, .. } = self;
-        for CpuRing { cpu, ring, .. } in rings {
+        let Perf { rings, weighed, rate, lost, gone, .. } = self;
+        for CpuRing { cpu, ring, .. } in &mut *rings {
             *lost += ring.drain(&mut |taken, counted| {
                 let weighed = weighed.entry((taken.tid, *cpu)).or_default();
                 take(Taken { weight: weigh(weighed, counted, *rate), ..taken });
             });
+        }
+        for tid in gone.drain(..) {
+            for ring in &*rings {
+                weighed.remove(&(tid, ring.cpu));
+            }
         }
     }
 
