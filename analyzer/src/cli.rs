@@ -135,13 +135,7 @@ fn read_and_analyze(
     out: &mut dyn Write,
     err: &mut dyn Write,
 ) -> u8 {
-    let rules = match rules(&saying.rules) {
-        Ok(rules) => rules,
-        Err(mistake) => {
-            say(err, &mistake);
-            return WRONG;
-        }
-    };
+    let Some(rules) = rules(&saying.rules, err) else { return WRONG };
     let progress = Progress::start(surroundings.stderr_is_terminal, "reading");
     let mut read = read_all(reading, &progress);
     let mut healthy = read_these(&saying.baseline, reading, &progress);

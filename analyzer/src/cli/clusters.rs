@@ -16,13 +16,7 @@ pub(super) fn run_clusters(
     out: &mut dyn Write,
     err: &mut dyn Write,
 ) -> u8 {
-    let rules = match rules(&asked.rules) {
-        Ok(rules) => rules,
-        Err(mistake) => {
-            say(err, &mistake);
-            return WRONG;
-        }
-    };
+    let Some(rules) = rules(&asked.rules, err) else { return WRONG };
     let progress = Progress::start(surroundings.stderr_is_terminal, "reading");
     let read = read_all(&asked.reading, &progress);
     read.sentences().for_each(|sentence| say(err, &sentence));

@@ -1,11 +1,13 @@
 //! Reads what the arguments name.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use sigquit_dump::Dump;
 
 use super::arguments::Reading;
 use super::progress::Progress;
+use super::say;
 use crate::model::{RuleError, Rules};
 use crate::read::{Input, ReadError, read_paths_within, read_text};
 use crate::redact::Redaction;
@@ -82,11 +84,16 @@ fn dumps_of(input: &mut Input) -> impl Iterator<Item = &mut Dump> {
     input.dumps.iter_mut().chain(input.profiles.iter_mut().map(|profile| &mut profile.dump))
 }
 
-/// The user's own rules, of all files that the arguments name.
+/// The user's own rules; none when one is wrong, which the user is told.
+pub(super) fn rules(paths: &[PathBuf], err: &mut dyn Write) -> Option<Rules> {
+    read_rules(paths).map_err(|mistake| say(err, &mistake)).ok()
+}
+
+/// The rules of all files.
 ///
 /// # Errors
 /// The file and line that are wrong, as a sentence.
-pub(super) fn rules(paths: &[PathBuf]) -> Result<Rules, String> {
+fn read_rules(paths: &[PathBuf]) -> Result<Rules, String> {
     let mut rules = Rules::default();
     for path in paths {
         let text = read_text(path).map_err(|error| error.to_string())?;

@@ -30,13 +30,7 @@ pub(super) fn run_tui(browse: &Browse, surroundings: &Surroundings, err: &mut dy
         say(err, "tui needs a terminal; analyze and show print the same anywhere");
         return WRONG;
     }
-    let rules = match rules(&browse.rules) {
-        Ok(rules) => rules,
-        Err(mistake) => {
-            say(err, &mistake);
-            return WRONG;
-        }
-    };
+    let Some(rules) = rules(&browse.rules, err) else { return WRONG };
     let progress = Progress::start(surroundings.stderr_is_terminal, "reading");
     let read = read_all(&browse.reading, &progress);
     let healthy = read_these(&browse.baseline, &browse.reading, &progress);
