@@ -14,12 +14,13 @@
 //! ----- end 18672 -----
 //! ```
 
-use sigquit_dump::{Dump, Nanos, Process, Thread, ThreadState, Warning};
+use sigquit_dump::{Dump, Nanos, Thread, ThreadState, Warning};
 
-use super::foreign::{NotUnderstood, is_log_line};
+use super::by_line::{self, ByLine, Dumps};
+use super::foreign::is_log_line;
 use super::hotspot::title;
-use super::jvm::{self, Does, Named, Row};
-use super::{Format, Line, Read, Recognition, Text, too_many_threads};
+use super::jvm::{Building, Does, Named, Row};
+use super::{Format, Line, Lines, Read, Recognition, Text};
 
 pub(super) const FORMAT: Format = Format {
     name: "art",
@@ -40,91 +41,84 @@ fn recognize(text: &Text) -> Recognition {
 }
 
 fn read(text: &Text) -> (Vec<Dump>, Vec<Warning>) {
-    let mut reader = Reader::default();
-    let most = text.limits().threads;
-    for line in text.lines() {
-        reader.line(line);
-        if reader.threads > most {
-            reader.warnings.push(too_many_threads(line.number, most));
-            break;
-        }
-    }
-    reader.end(false);
-    (reader.dumps, reader.warnings)
+    by_line::read::<Reader>(text)
 }
 
 #[derive(Default)]
 struct Reader {
-    dumps: Vec<Dump>,
-    warnings: Vec<Warning>,
-    process: Process,
-    time: Option<Nanos>,
-    rows: Vec<Row>,
+    dumps: Dumps<Building>,
     /// Frames of machine code of the thread that is read: shown where it has no others.
     native: Vec<String>,
-    threads: usize,
-    not_understood: NotUnderstood,
     /// How many threads the list is said to have.
     announced: Option<usize>,
 }
 
-impl Reader {
-    fn line(&mut self, line: Line) {
+impl<'t> ByLine<'t> for Reader {
+    type Building = Building;
+
+    fn dumps(&mut self) -> &mut Dumps<Building> {
+        &mut self.dumps
+    }
+
+    fn line(&mut self, line: Line<'t>, _: &mut Lines<'t>) {
         let text = line.text.trim_end();
         let body = text.trim_start();
         if let Some((pid, time)) = process(body) {
-            self.end(false);
-            (self.process.pid, self.time) = (Some(pid), time);
+            self.end_dump();
+            let building = &mut self.dumps.building;
+            (building.process.pid, building.time) = (Some(pid), time);
         } else if body.starts_with("----- end ") {
-            self.end(true);
+            self.end_whole();
         } else if let Some(command) = body.strip_prefix("Cmd line: ") {
-            self.process.executable = command.split(' ').next().map(str::to_owned);
+            let executable = command.split(' ').next().map(str::to_owned);
+            self.dumps.building.process.executable = executable;
         } else if let Some(count) = body.strip_prefix("DALVIK THREADS") {
-            if !self.rows.is_empty() {
-                self.end(false);
+            if self.dumps.open.is_some() {
+                self.end_dump();
             }
             let digits = |char: char| !char.is_ascii_digit();
             self.announced = count.trim_matches(digits).parse().ok();
         } else if let Some(row) = header(text) {
-            self.close();
-            self.threads += 1;
+            self.take_native();
             let thread = Thread { line: Some(line.number), ..row.thread };
-            self.rows.push(Row { thread, ..row });
-        } else if let Some(row) = self.rows.last_mut() {
+            self.dumps.open(Row { thread, ..row });
+        } else if let Some(row) = &mut self.dumps.open {
             match body.split_once(' ').unwrap_or((body, "")) {
                 ("|", said) => facts(row, said),
                 ("at", call) if call.ends_with(')') => row.frames.push(call.replace("!(", "(")),
                 ("-", mark) => lock(row, mark),
                 ("native:", frame) => self.native.extend(native(frame)),
                 _ if is_filler(body) || is_log_line(body) => {}
-                _ => self.not_understood.note(line.number),
+                _ => self.dumps.not_understood.note(line.number),
             }
         }
     }
 
-    fn close(&mut self) {
+    /// Ends a process's threads where the runtime did not say that these are all.
+    fn end_dump(&mut self) {
+        let announced = self.announced;
+        let Some(dump) = self.end_whole() else { return };
+        let threads = dump.threads.len();
+        let Some(announced) = announced.filter(|&announced| announced > threads) else { return };
+        dump.truncated = true;
+        let line = dump.threads.last().and_then(|thread| thread.line).unwrap_or_default();
+        let message = format!("{threads} of {announced} threads: the rest is missing");
+        self.dumps.warnings.push(Warning { line, message });
+    }
+}
+
+impl Reader {
+    fn take_native(&mut self) {
         let native = std::mem::take(&mut self.native);
-        if let Some(row) = self.rows.last_mut().filter(|row| row.frames.is_empty()) {
+        if let Some(row) = self.dumps.open.as_mut().filter(|row| row.frames.is_empty()) {
             row.frames = native;
         }
     }
 
-    /// Ends a process's threads; `whole` says that the runtime did so.
-    fn end(&mut self, whole: bool) {
-        self.close();
-        let rows = std::mem::take(&mut self.rows);
-        let (process, time) = (std::mem::take(&mut self.process), self.time.take());
-        let announced = self.announced.take();
-        let Some(mut dump) = jvm::dump(process, &rows) else { return };
-        dump.time = time;
-        self.warnings.extend(std::mem::take(&mut self.not_understood).warning());
-        if let Some(announced) = announced.filter(|&announced| announced > rows.len() && !whole) {
-            dump.truncated = true;
-            let line = rows.last().and_then(|row| row.thread.line).unwrap_or_default();
-            let message = format!("{} of {announced} threads: the rest is missing", rows.len());
-            self.warnings.push(Warning { line, message });
-        }
-        self.dumps.push(dump);
+    fn end_whole(&mut self) -> Option<&mut Dump> {
+        self.take_native();
+        self.announced = None;
+        self.dumps.end()
     }
 }
 

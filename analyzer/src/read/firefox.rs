@@ -16,7 +16,7 @@ use serde::Deserialize;
 use sigquit_dump::{Clock, Nanos, Runtime, Unit, Warning};
 
 use super::goroutines::Call;
-use super::profile::{Sampling, Told};
+use super::profile::{Sampling, Told, json};
 use super::{DumpsAndProfiles, Format, Read, Recognition, Text};
 
 pub(super) const FORMAT: Format = Format {
@@ -37,12 +37,9 @@ fn recognize(text: &Text) -> Recognition {
 }
 
 fn read(text: &Text) -> DumpsAndProfiles {
-    let file: File = match serde_json::from_str(text.as_str()) {
+    let file: File = match json(text) {
         Ok(file) => file,
-        Err(why) => {
-            let message = format!("the JSON ends, or is damaged: {why}");
-            return (Vec::new(), Vec::new(), vec![Warning { line: why.line() as u64, message }]);
-        }
+        Err(warning) => return (Vec::new(), Vec::new(), vec![warning]),
     };
     let weighs_time =
         |thread: &ThreadOfJson| thread.samples.weight_type.as_deref() == Some("tracing-ms");

@@ -14,12 +14,13 @@
 //! ===== END OF THREAD DUMP ===============
 //! ```
 
-use sigquit_dump::{Dump, Nanos, Process, Thread, ThreadState, Warning};
+use sigquit_dump::{Dump, Nanos, Thread, ThreadState, Warning};
 
-use super::foreign::{NotUnderstood, is_log_line};
+use super::by_line::{self, ByLine, Dumps};
+use super::foreign::is_log_line;
 use super::hotspot::title;
-use super::jvm::{self, Does, Named, Row};
-use super::{Format, Line, Read, Recognition, Text, too_many_threads};
+use super::jvm::{Building, Does, Named, Row};
+use super::{Format, Line, Lines, Read, Recognition, Text};
 
 pub(super) const FORMAT: Format = Format {
     name: "jrockit",
@@ -41,81 +42,72 @@ fn recognize(text: &Text) -> Recognition {
 }
 
 fn read(text: &Text) -> (Vec<Dump>, Vec<Warning>) {
-    let mut reader = Reader::default();
-    let most = text.limits().threads;
-    for line in text.lines() {
-        reader.line(line);
-        if reader.threads > most {
-            reader.warnings.push(too_many_threads(line.number, most));
-            break;
-        }
-    }
-    reader.end(false);
-    (reader.dumps, reader.warnings)
+    by_line::read::<Reader>(text)
 }
 
 #[derive(Default)]
 struct Reader {
-    dumps: Vec<Dump>,
-    warnings: Vec<Warning>,
-    process: Process,
-    time: Option<Nanos>,
-    rows: Vec<Row>,
-    threads: usize,
+    dumps: Dumps<Building>,
     /// Threads are read, and not the lists of lock chains behind them.
     in_threads: bool,
-    not_understood: NotUnderstood,
+    has_dumps: bool,
 }
 
-impl Reader {
-    fn line(&mut self, line: Line) {
+impl<'t> ByLine<'t> for Reader {
+    type Building = Building;
+
+    fn dumps(&mut self) -> &mut Dumps<Building> {
+        &mut self.dumps
+    }
+
+    fn line(&mut self, line: Line<'t>, _: &mut Lines<'t>) {
         let body = line.text.trim();
         if body.starts_with(BEGINS) {
-            self.end(false);
+            self.end_dump();
             self.in_threads = true;
         } else if body.starts_with(ENDS) {
-            self.end(true);
+            self.end_whole();
         } else if body.ends_with("lock chains") {
             self.in_threads = false;
-        } else if let Some(row) = header(body).filter(|_| self.in_threads || self.dumps.is_empty())
-        {
-            self.threads += 1;
+        } else if let Some(row) = header(body).filter(|_| self.in_threads || !self.has_dumps) {
             let thread = Thread { line: Some(line.number), ..row.thread };
-            self.rows.push(Row { thread, ..row });
+            self.dumps.open(Row { thread, ..row });
             self.in_threads = true;
         } else if !self.in_threads {
             // The lock chains, or somebody's log.
-        } else if let Some(row) = self.rows.last_mut() {
+        } else if let Some(row) = &mut self.dumps.open {
             let is_known = match body.strip_prefix("at ") {
                 Some(text) => call(text).map(|call| row.frames.push(call)).is_some(),
                 None => lock(row, body),
             };
             if !(is_known || body.is_empty() || body == "-- end of trace" || is_log_line(body)) {
-                self.not_understood.note(line.number);
+                self.dumps.not_understood.note(line.number);
             }
         } else if let Some(time) = time(body) {
-            self.time = Some(time);
+            self.dumps.building.time = Some(time);
         } else if body.contains("JRockit(R)") {
-            self.process.runtime_version = Some(body.to_owned());
+            self.dumps.building.process.runtime_version = Some(body.to_owned());
         }
     }
 
-    /// Ends a dump; `whole` says that the JVM did so.
-    fn end(&mut self, whole: bool) {
-        let rows = std::mem::take(&mut self.rows);
-        let (process, time) = (std::mem::take(&mut self.process), self.time.take());
-        let chains = !self.in_threads;
+    /// Ends a dump of which the JVM did not say that it ends. What comes before the lock chains is whole.
+    fn end_dump(&mut self) {
+        let is_whole = !self.in_threads;
+        let Some(dump) = self.end_whole().filter(|_| !is_whole) else { return };
+        dump.truncated = true;
+        let line = dump.threads.last().and_then(|thread| thread.line).unwrap_or_default();
+        let threads = dump.threads.len();
+        let message = format!("the dump has no end: {threads} threads, a lower bound");
+        self.dumps.warnings.push(Warning { line, message });
+    }
+}
+
+impl Reader {
+    fn end_whole(&mut self) -> Option<&mut Dump> {
         self.in_threads = false;
-        let Some(mut dump) = jvm::dump(process, &rows) else { return };
-        dump.time = time;
-        self.warnings.extend(std::mem::take(&mut self.not_understood).warning());
-        if !(whole || chains) {
-            dump.truncated = true;
-            let line = rows.last().and_then(|row| row.thread.line).unwrap_or_default();
-            let message = format!("the dump has no end: {} threads, a lower bound", rows.len());
-            self.warnings.push(Warning { line, message });
-        }
-        self.dumps.push(dump);
+        let dump = self.dumps.end();
+        self.has_dumps |= dump.is_some();
+        dump
     }
 }
 

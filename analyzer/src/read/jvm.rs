@@ -1,7 +1,7 @@
 //! What the readers of JVMs other than HotSpot share: threads whose frames and objects are written in
 //! other ways, as HotSpot's Java code would write them.
 
-use sigquit_dump::{Dump, Process, Runtime, Thread, ThreadState, Truncation};
+use sigquit_dump::{Dump, Nanos, Process, Runtime, Thread, ThreadState, Truncation};
 
 use super::by_line::Build;
 use super::hotspot::managed::{Managed, Open};
@@ -84,8 +84,28 @@ impl Row {
     }
 }
 
-/// The dump of these threads; none without any.
-pub(super) fn dump(process: Process, rows: &[Row]) -> Option<Dump> {
+/// A dump while its threads are read.
+#[derive(Debug, Default)]
+pub(super) struct Building {
+    pub process: Process,
+    pub time: Option<Nanos>,
+    rows: Vec<Row>,
+}
+
+impl Build for Building {
+    type Open = Row;
+
+    fn add(&mut self, row: Row) {
+        self.rows.push(row);
+    }
+
+    fn finish(self) -> Dump {
+        Dump { time: self.time, ..dump(self.process, &self.rows) }
+    }
+}
+
+/// The dump of these threads.
+pub(super) fn dump(process: Process, rows: &[Row]) -> Dump {
     let mut managed = Managed::default();
     managed.dump.process = Process { runtime: Runtime::Jvm, ..process };
     for row in rows {
@@ -97,8 +117,7 @@ pub(super) fn dump(process: Process, rows: &[Row]) -> Option<Dump> {
             truncated: row.truncated,
         });
     }
-    let dump = managed.finish();
-    (!dump.threads.is_empty()).then_some(dump)
+    managed.finish()
 }
 
 /// As HotSpot's text would say it.

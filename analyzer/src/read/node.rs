@@ -45,9 +45,10 @@ fn recognize(text: &Text) -> Recognition {
 fn read(text: &Text) -> (Vec<Dump>, Vec<Warning>) {
     let whole = text.as_str();
     let (mut dumps, mut warnings) = (Vec::new(), Vec::new());
-    let mut at = 0;
+    let (mut at, mut counted, mut line) = (0, 0, 1);
     while let Some(begin) = begin_of_report(whole, at) {
-        let line = whole[..begin].bytes().filter(|&byte| byte == b'\n').count() as u64 + 1;
+        line += memchr::memchr_iter(b'\n', &whole.as_bytes()[counted..begin]).count() as u64;
+        counted = begin;
         let mut values = serde_json::Deserializer::from_str(&whole[begin..]).into_iter::<Report>();
         let (report, is_whole) = match values.next() {
             Some(Ok(report)) => (report, true),

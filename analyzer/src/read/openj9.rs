@@ -210,7 +210,10 @@ impl Reader {
         if self.heap.limit > 0 && self.heap.used > 0 {
             self.process.heap = Some(self.heap);
         }
-        let mut dump = jvm::dump(self.process.clone(), &self.rows)?;
+        let mut dump = jvm::dump(self.process.clone(), &self.rows);
+        if dump.threads.is_empty() {
+            return None;
+        }
         dump.time = self.time;
         dump.notices = self.notices();
         warnings.extend(self.not_understood.warning());

@@ -19,12 +19,13 @@
 
 use std::collections::HashSet;
 
-use sigquit_dump::{Dump, Nanos, Process, Thread, ThreadState, Warning};
+use sigquit_dump::{Dump, Thread, Warning};
 
-use super::foreign::{NotUnderstood, is_log_line};
-use super::hotspot::title;
-use super::jvm::{self, Does, Named, Row};
-use super::{Format, Line, Read, Recognition, Text, too_many_threads};
+use super::by_line::{self, ByLine, Dumps};
+use super::foreign::is_log_line;
+use super::hotspot::{thread, title};
+use super::jvm::{Building, Does, Named, Row};
+use super::{Format, Line, Lines, Read, Recognition, Text};
 
 pub(super) const FORMAT: Format = Format {
     name: "visualvm",
@@ -41,49 +42,39 @@ fn recognize(text: &Text) -> Recognition {
 }
 
 fn read(text: &Text) -> (Vec<Dump>, Vec<Warning>) {
-    let mut reader = Reader::default();
-    let most = text.limits().threads;
-    let mut threads = 0;
-    for line in text.lines() {
-        threads += usize::from(reader.line(line));
-        if threads > most {
-            reader.warnings.push(too_many_threads(line.number, most));
-            break;
-        }
-    }
-    reader.end();
-    (reader.dumps, reader.warnings)
+    by_line::read::<Reader>(text)
 }
 
 #[derive(Default)]
 struct Reader {
-    dumps: Vec<Dump>,
-    warnings: Vec<Warning>,
-    process: Process,
-    time: Option<Nanos>,
-    rows: Vec<Row>,
+    dumps: Dumps<Building>,
+    /// The numbers of the threads in this dump.
     seen: HashSet<u64>,
-    not_understood: NotUnderstood,
 }
 
-impl Reader {
-    /// Reads a line; whether it begins a thread.
-    fn line(&mut self, line: Line) -> bool {
+impl<'t> ByLine<'t> for Reader {
+    type Building = Building;
+
+    fn dumps(&mut self) -> &mut Dumps<Building> {
+        &mut self.dumps
+    }
+
+    fn line(&mut self, line: Line<'t>, _: &mut Lines<'t>) {
         let body = line.text.trim();
         if let Some(time) = title::time(body) {
-            self.end();
-            self.time = Some(time);
+            self.end_dump();
+            self.dumps.building.time = Some(time);
         } else if let Some(title) = body.strip_prefix("Full thread dump ") {
-            if !self.rows.is_empty() {
-                self.end();
+            if self.dumps.open.is_some() {
+                self.end_dump();
             }
             let version = title.split_once(" VM (").map(|(_, version)| version);
             let version = version.map(|version| version.trim_end_matches(':'));
             let version = version.map(|version| version.strip_suffix(')').unwrap_or(version));
-            self.process.runtime_version = version.map(str::to_owned);
+            self.dumps.building.process.runtime_version = version.map(str::to_owned);
         } else if let Some((name, number)) = header(body) {
             if !self.seen.insert(number) {
-                self.end();
+                self.end_dump();
                 self.seen.insert(number);
             }
             let thread = Thread {
@@ -92,24 +83,17 @@ impl Reader {
                 line: Some(line.number),
                 ..Thread::default()
             };
-            self.rows.push(Row { thread, ..Row::default() });
-            return true;
-        } else if let Some(row) = self.rows.last_mut()
+            self.dumps.open(Row { thread, ..Row::default() });
+        } else if let Some(row) = &mut self.dumps.open
             && !(of_thread(row, body) || is_log_line(body))
         {
-            self.not_understood.note(line.number);
+            self.dumps.not_understood.note(line.number);
         }
-        false
     }
 
-    fn end(&mut self) {
-        let rows = std::mem::take(&mut self.rows);
-        let (process, time) = (std::mem::take(&mut self.process), self.time.take());
+    fn end_dump(&mut self) {
         self.seen.clear();
-        let Some(mut dump) = jvm::dump(process, &rows) else { return };
-        dump.time = time;
-        self.warnings.extend(std::mem::take(&mut self.not_understood).warning());
-        self.dumps.push(dump);
+        self.dumps.end();
     }
 }
 
@@ -123,7 +107,7 @@ fn header(text: &str) -> Option<(&str, u64)> {
 fn of_thread(row: &mut Row, body: &str) -> bool {
     if let Some(state) = body.strip_prefix("java.lang.Thread.State: ") {
         let word = state.split(' ').next().unwrap_or_default();
-        row.state(in_words(word), word);
+        row.state(thread::state(word), word);
     } else if let Some(call) = body.strip_prefix("at ").filter(|call| call.ends_with(')')) {
         row.frames.push(call.to_owned());
     } else if let Some(mark) = body.strip_prefix("- ") {
@@ -154,18 +138,6 @@ fn lock(row: &mut Row, mark: &str) -> bool {
     row.owner = owner.or(row.owner);
     row.mark(does, named);
     true
-}
-
-fn in_words(word: &str) -> ThreadState {
-    match word {
-        "RUNNABLE" => ThreadState::Runnable,
-        "BLOCKED" => ThreadState::Blocked,
-        "WAITING" => ThreadState::Waiting,
-        "TIMED_WAITING" => ThreadState::TimedWaiting,
-        "NEW" => ThreadState::New,
-        "TERMINATED" => ThreadState::Ended,
-        _ => ThreadState::Unknown,
-    }
 }
 
 #[cfg(test)]

@@ -34,7 +34,7 @@ mod known;
 mod locks;
 pub(super) mod managed;
 pub(super) mod mark;
-mod thread;
+pub(super) mod thread;
 pub(super) mod thread_info;
 pub(super) mod title;
 pub(super) mod to_file;

@@ -113,7 +113,7 @@ pub(super) fn name_of_several_lines<'t>(
 }
 
 /// `WAITING (parking)` -> waiting
-pub(super) fn state(text: &str) -> ThreadState {
+pub(in crate::read) fn state(text: &str) -> ThreadState {
     match text.split(' ').next().unwrap_or_default() {
         "RUNNABLE" => ThreadState::Runnable,
         "BLOCKED" => ThreadState::Blocked,
