@@ -7,7 +7,8 @@ pub struct Limits {
     /// Bytes of one named file, or of all that is packed in it, unpacked.
     pub bytes: u64,
     /// Bytes of an input that has to be in memory at once: one of a format that is not read
-    /// piece by piece, or one that is carried in a log.
+    /// piece by piece, or one that is carried in a log. As many inputs as there are cores are read at
+    /// once, each within this.
     pub memory: u64,
     /// Threads, goroutines and tasks of one input.
     pub threads: usize,
