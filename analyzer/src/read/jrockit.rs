@@ -111,18 +111,22 @@ impl Reader {
     }
 }
 
-/// `"Worker 1" id=17 idx=0x50 tid=3712 prio=5 alive, blocked, native_blocked, daemon`
+/// `"Worker 1" id=17 idx=0x50 tid=3712 prio=5 alive, blocked, native_blocked, daemon`; threads that are
+/// none of Java's have `id=?`.
 fn header(text: &str) -> Option<Row> {
     let (name, rest) = text.strip_prefix('"')?.rsplit_once("\" ")?;
     let (ids, doing) = rest.strip_prefix("id=")?.split_once(" prio=")?;
     let mut ids = ids.split(' ');
-    let number = ids.next()?.parse().ok()?;
+    let number = match ids.next()? {
+        "?" => None,
+        digits => Some(digits.parse().ok()?),
+    };
     ids.next()?.strip_prefix("idx=")?;
     let os_id = ids.next()?.strip_prefix("tid=")?.parse().ok();
     let (_, doing) = doing.split_once(' ')?;
     let thread = Thread {
         name: name.to_owned(),
-        number: Some(number),
+        number,
         os_id,
         daemon: doing.ends_with("daemon"),
         runtime_helper: name.starts_with('(') && name.ends_with(')'),
@@ -228,10 +232,10 @@ Chain 1:
 
     #[test]
     fn threads_and_their_locks() {
-        let (dumps, warnings) = read_text(&DUMP.replace("id=?", "id=3"));
+        let (dumps, warnings) = read_text(DUMP);
         assert_eq!((dumps.len(), &warnings[..]), (1, &[][..]));
         let dump = &dumps[0];
-        assert_eq!(dump.threads.len(), 3);
+        assert_eq!((dump.threads.len(), dump.threads[2].number), (3, None));
         let wait = dump.threads[0].wait.as_ref().expect("a wait");
         assert_eq!(dump.lock(wait.lock).owners[0].thread, 1);
         assert_eq!(dump.threads[0].holds.len(), 1);
