@@ -33,6 +33,8 @@ pub enum Engine {
     /// - It takes some hundred megabytes while it runs, and names frames before the profile is there.
     /// - Threads are known by their names, not their numbers; samples have no times, no tasks and
     ///   no registers.
+    /// - It needs SIGPROF for itself: after [`ProcessTimer`](Engine::ProcessTimer) was used in the same
+    ///   process, which keeps that signal, it is refused.
     #[cfg(feature = "pprof")]
     Pprof,
 }
