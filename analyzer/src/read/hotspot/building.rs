@@ -96,11 +96,12 @@ impl<'t> Building<'t> {
         let (mut lines, mut rest) = (0, text);
         let open = self.open.as_mut().filter(|_| self.place == Place::Threads);
         let Some(calls) = open.map(Open::calls) else { return (0, 0) };
-        while let Some((guess, _)) = self.kept.guess()
-            && let Some(after) = rest.strip_prefix("\tat ").and_then(|at| at.strip_prefix(guess))
-            && let Some(next) = after.strip_prefix('\n')
+        while let Some(guess) = self.kept.guess()
+            && let Some(next) =
+                rest.strip_prefix("\tat ").and_then(|at| at.strip_prefix(guess.to_end))
         {
-            calls.frames.extend(self.kept.take_guess());
+            calls.frames.push(guess.id);
+            self.kept.take_guess();
             (lines, rest) = (lines + 1, next);
         }
         (lines, text.len() - rest.len())
@@ -119,7 +120,7 @@ impl<'t> Building<'t> {
         let (Some(open), Some(call)) = (&mut self.open, line.text.strip_prefix("\tat ")) else {
             return false;
         };
-        let id = self.kept.known((call, ""));
+        let id = self.kept.known(("", call));
         open.calls().frames.extend(id);
         id.is_some()
     }
@@ -193,7 +194,7 @@ impl<'t> Building<'t> {
     fn open_line(&mut self, body: &'t str) -> bool {
         let Some(open) = &mut self.open else { return false };
         if let Some(text) = frame::text(body) {
-            let id = self.kept.frame(&mut self.dump, (text, ""), || frame::read(text));
+            let id = self.kept.frame(&mut self.dump, ("", text), "", || frame::read(text));
             open.calls().frames.push(id);
         } else if let Some((mark, rest)) = mark::read(body) {
             open.mark(mark);
