@@ -113,9 +113,18 @@ impl<'t> Building<'t> {
         if self.place != Place::Threads {
             return false;
         }
-        if line.text.starts_with("\t- ") {
-            self.thread_line(line, line.text.trim());
-            return true;
+        match line.text.as_bytes() {
+            [] => return true,
+            [b'\t', b'-', b' ', ..] => {
+                let body = line.text.trim();
+                if !self.open_line(body) {
+                    self.thread_line(line, body);
+                }
+                return true;
+            }
+            // The state, and the list at the end.
+            [b' ', b' ', b' ', b'j' | b'L', ..] => return self.open_line(line.text.trim()),
+            _ => {}
         }
         let (Some(open), Some(call)) = (&mut self.open, line.text.strip_prefix("\tat ")) else {
             return false;
