@@ -28,6 +28,7 @@ struct Traits<'d> {
     words: &'d str,
     waits: Option<WaitFor>,
     runtime_helper: bool,
+    is_task: bool,
     /// What the rules say of its name.
     ruled: Option<ThreadIs>,
 }
@@ -67,6 +68,7 @@ impl<'d> Traits<'d> {
             words: &thread.state_text,
             waits: thread.wait.as_ref().map(|wait| wait.wait_for),
             runtime_helper: thread.runtime_helper,
+            is_task: thread.task.is_some(),
             ruled: rules.of_thread(runtime, thread),
         }
     }
