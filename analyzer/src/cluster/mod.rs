@@ -49,16 +49,7 @@ pub fn cluster(incident: &Incident) -> Vec<Cluster> {
     let mut functions = Functions::default();
     let mut gathered: Gathered = Gathered::default();
     for dump in 0..incident.dumps.len() {
-        let mut stacks: HashMap<Option<StackId>, usize, RandomState> = HashMap::default();
-        for (index, thread) in incident.dumps[dump].threads.iter().enumerate() {
-            let Some(member) = incident.member_of(dump, index) else { continue };
-            let stack = *stacks.entry(thread.stack).or_insert_with(|| {
-                let calls = incident.call_ids(member, dump).iter().map(|&(call, _)| call);
-                gathered.stack(functions.of_stack(incident, calls))
-            });
-            let place = Place { stack, state: StateClass::of(thread.state), kind: thread.kind };
-            gathered.add(incident, place, dump, member);
-        }
+        gathered.add(incident, dump, &mut functions);
     }
     let mut clusters: Vec<Cluster> = gathered.into_clusters(&functions);
     clusters.sort_by(|a, b| b.most().cmp(&a.most()).then_with(|| a.signature.cmp(&b.signature)));
@@ -174,14 +165,42 @@ impl Gathered {
         *self.stacks.entry(functions).or_insert(next)
     }
 
-    fn add(&mut self, incident: &Incident, place: Place, dump: usize, member: MemberId) {
+    /// Adds everyone whom a dump shows. All of a sort are in one place.
+    fn add(&mut self, incident: &Incident, dump: usize, functions: &mut Functions) {
+        let sorts = incident.sorts(dump);
+        let threads = &incident.dumps[dump].threads;
+        let mut stacks: HashMap<Option<StackId>, usize, RandomState> = HashMap::default();
+        let group = |&first: &u32| {
+            let thread = &threads[first as usize];
+            let stack = *stacks.entry(thread.stack).or_insert_with(|| {
+                let calls =
+                    thread.stack.map_or(&[][..], |stack| incident.calls_of_stack(dump, stack));
+                self.stack(functions.of_stack(incident, calls.iter().map(|&(call, _)| call)))
+            });
+            let place = Place { stack, state: StateClass::of(thread.state), kind: thread.kind };
+            self.group(place, incident.dumps.len())
+        };
+        let groups: Vec<usize> = sorts.firsts.iter().map(group).collect();
+        let mut counts = vec![0; sorts.firsts.len()];
+        let idle = incident.idle_threads(dump);
+        for ((index, &sort), idle) in sorts.of_thread.iter().enumerate().zip(idle) {
+            let Some(member) = incident.member_of(dump, index) else { continue };
+            counts[sort as usize] += 1;
+            self.groups[groups[sort as usize]].add(dump, member, idle.is_some());
+        }
+        for ((&first, &group), count) in sorts.firsts.iter().zip(&groups).zip(counts) {
+            self.groups[group].count(&threads[first as usize].state_text, count);
+        }
+    }
+
+    fn group(&mut self, place: Place, dumps: usize) -> usize {
         let next = self.groups.len();
         let group = *self.places.entry(place).or_insert(next);
         if group == next {
-            let (members, states, dumps) = (Vec::new(), Vec::new(), incident.dumps.len());
+            let (members, states) = (Vec::new(), Vec::new());
             self.groups.push(Gathering { stack: place.stack, members, states, idle: true, dumps });
         }
-        self.groups[group].add(incident, dump, member);
+        group
     }
 
     fn into_clusters(self, functions: &Functions) -> Vec<Cluster> {
@@ -198,16 +217,19 @@ impl Gathered {
 }
 
 impl Gathering {
-    fn add(&mut self, incident: &Incident, dump: usize, member: MemberId) {
+    fn add(&mut self, dump: usize, member: MemberId, idle: bool) {
         match self.members.last_mut() {
             Some((last, members)) if *last == dump => members.push(member),
             _ => self.members.push((dump, vec![member])),
         }
-        self.idle = self.idle && incident.idle(member, dump).is_some();
-        let words = incident.thread(member, dump).map_or("", |thread| &thread.state_text);
+        self.idle &= idle;
+    }
+
+    /// So many are in a state of those words.
+    fn count(&mut self, words: &str, more: usize) {
         match self.states.iter_mut().find(|(known, _)| known == words) {
-            Some((_, count)) => *count += 1,
-            None => self.states.push((words.to_owned(), 1)),
+            Some((_, count)) => *count += more,
+            None => self.states.push((words.to_owned(), more)),
         }
     }
 

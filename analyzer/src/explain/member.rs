@@ -9,7 +9,7 @@ use crate::model::{Incident, MemberId};
 
 pub(super) fn member_report(incident: &Incident, id: MemberId) -> MemberReport {
     let member = incident.member(id);
-    MemberReport { kind: member.kind, id: member.id.clone(), name: member.name.clone() }
+    MemberReport { kind: member.kind, id: member.id.to_string(), name: member.name.to_string() }
 }
 
 pub(super) fn member_reports(incident: &Incident, ids: &[MemberId]) -> Vec<MemberReport> {

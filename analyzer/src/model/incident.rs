@@ -3,11 +3,13 @@
 use std::collections::HashMap;
 use std::sync::OnceLock;
 
+use compact_str::CompactString;
 use foldhash::fast::RandomState;
 use sigquit_dump::{
     Dump, Frame, Kind, Nanos, Process, Profile, Stack, StackId, Symbol, Thread, ThreadState,
     WaitFor,
 };
+use smallvec::SmallVec;
 
 use super::activity::{self, Activity};
 use super::call::{Call, CallId, Origin};
@@ -21,6 +23,7 @@ use super::origin::origin;
 use super::owner::{self, Stacks};
 use super::rule::{self, FrameOf, Rules};
 use super::samples::Samples;
+use super::sorts::Sorts;
 use super::statement::beneath_raising;
 use super::usage::{self, Shares};
 use super::wait_for::WaitForGraph;
@@ -57,6 +60,8 @@ pub struct Incident {
     pub(super) member_of: Vec<Vec<MemberId>>,
     /// For each dump: who waits for whom.
     wait_for: Vec<WaitForGraph>,
+    /// For each dump: its threads by their sort.
+    sorts: Vec<Sorts>,
     /// For each dump: who is idle.
     idle: Vec<Idleness>,
     /// Whether nothing moves; several detectors ask.
@@ -86,11 +91,12 @@ pub struct Member {
     pub kind: Kind,
     /// Its id in reports: a JVM thread's name as printed, a goroutine's or task's number, an OS
     /// thread's tid.
-    pub id: String,
+    pub id: CompactString,
     /// Its name; may be empty.
-    pub name: String,
-    /// For each dump, its index among the dump's threads.
-    pub seen: Vec<Option<usize>>,
+    pub name: CompactString,
+    /// For each dump, its index among the dump's threads. Most incidents with many members have one
+    /// dump.
+    pub seen: SmallVec<[Option<usize>; 1]>,
 }
 
 impl Incident {
@@ -144,6 +150,16 @@ impl Incident {
     /// [`Incident::member_of`].
     pub fn wait_for(&self, dump: usize) -> &WaitForGraph {
         &self.wait_for[dump]
+    }
+
+    /// The threads of one dump by their sort.
+    pub fn sorts(&self, dump: usize) -> &Sorts {
+        &self.sorts[dump]
+    }
+
+    /// For each thread of one dump why it is idle, when it is.
+    pub fn idle_threads(&self, dump: usize) -> &[Option<Idle>] {
+        &self.idle[dump].of_thread
     }
 
     /// Why a member is idle in one dump, when it is. The idle are never evidence.
@@ -216,6 +232,11 @@ impl Incident {
         Some((thread.kind, thread.stack, thread.state, waits, thread.created_by))
     }
 
+    /// What the rules say of each call, in the order of its number.
+    pub(super) fn all_marks(&self) -> &[Marks] {
+        &self.marks
+    }
+
     /// Every call, in the order of its number.
     pub(super) fn all_calls(&self) -> &[Call] {
         &self.calls
@@ -242,7 +263,7 @@ impl Incident {
     }
 
     /// The calls on one stack of one dump.
-    pub(super) fn calls_of_stack(&self, dump: usize, stack: StackId) -> &[(CallId, u32)] {
+    pub fn calls_of_stack(&self, dump: usize, stack: StackId) -> &[(CallId, u32)] {
         let stacks = self.stacks.get(dump);
         stacks.and_then(|stacks| stacks.get(stack.0 as usize)).map_or(&[], Vec::as_slice)
     }
@@ -357,27 +378,27 @@ fn finish(rules: &Rules, number: usize, mut incident: Incident) -> Incident {
     find_members(&mut incident);
     doubt::take_back(&mut incident);
     incident.wait_for = incident.dumps.iter().map(WaitForGraph::new).collect();
+    let sorts = |dump| Sorts::of(rules, incident.process.runtime, dump);
+    incident.sorts = incident.dumps.iter().map(sorts).collect();
     incident.idle =
         (0..incident.dumps.len()).map(|dump| Idleness::of(rules, &incident, dump)).collect();
     incident
 }
 
 impl Idleness {
-    /// Many stand in one place: those who also say the same of themselves are looked at once.
+    /// One of each sort is looked at. Of a task more is known than its sort.
     fn of(rules: &Rules, incident: &Incident, dump: usize) -> Idleness {
-        let runtime = incident.process.runtime;
-        let mut known: HashMap<_, Option<Idle>, RandomState> = HashMap::default();
-        let mut find = |id: MemberId| {
-            let thread = incident.thread(id, dump)?;
-            if thread.task.is_some() {
-                return incident.find_idle(rules, id, dump);
-            }
-            let words = rules.of_thread(runtime, thread);
-            let wait = thread.wait.as_ref().map(|wait| wait.wait_for);
-            let place = (thread.stack, thread.state, thread.runtime_helper, words, wait);
-            *known.entry(place).or_insert_with(|| incident.find_idle(rules, id, dump))
-        };
-        let of_thread: Vec<_> = incident.member_of[dump].iter().map(|&id| find(id)).collect();
+        let (sorts, members) = (&incident.sorts[dump], &incident.member_of[dump]);
+        let find = |thread: usize| incident.find_idle(rules, members[thread], dump);
+        let of_sort: Vec<_> = sorts.firsts.iter().map(|&thread| find(thread as usize)).collect();
+        let threads = incident.dumps[dump].threads.iter().enumerate();
+        let of_thread: Vec<_> = threads
+            .zip(&sorts.of_thread)
+            .map(|((index, thread), &sort)| match thread.task {
+                Some(_) => find(index),
+                None => of_sort[sort as usize],
+            })
+            .collect();
         let busy = of_thread.iter().filter(|idle| idle.is_none()).count();
         Idleness { of_thread, busy }
     }

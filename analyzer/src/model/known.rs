@@ -3,9 +3,11 @@
 use std::collections::HashMap;
 use std::hash::BuildHasher;
 
+use compact_str::{CompactString, ToCompactString};
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 use sigquit_dump::{Dump, Kind, Runtime, Thread};
+use smallvec::SmallVec;
 
 use super::incident::{Incident, Member, MemberId};
 
@@ -36,32 +38,37 @@ impl KnownMembers {
         // For those who are not alone with their name and numbers: how many there were.
         let mut alike: HashMap<Identity, u32, RandomState> = HashMap::default();
         let mut of_thread = Vec::with_capacity(dump.threads.len());
+        if members.is_empty() {
+            members.reserve_exact(dump.threads.len());
+            self.apart.reserve_exact(dump.threads.len());
+            self.table.reserve(dump.threads.len(), |_| 0);
+        }
         for (index, thread) in dump.threads.iter().enumerate() {
             let mut identity = Identity::of(thread, Apart::default());
             identity.apart.only_in = identity.is_nameless().then_some(at as u32);
-            let first = self.get(dumps, members, &identity);
-            let has_namesakes = first.is_some_and(|id| members[id.0 as usize].seen[at].is_some());
-            let known = if has_namesakes {
+            let mut hash = self.hasher.hash_one(identity);
+            let mut known = self.get(dumps, members, hash, &identity);
+            if known.is_some_and(|id| members[id.0 as usize].seen[at].is_some()) {
                 let namesakes = alike.entry(identity).or_default();
                 *namesakes += 1;
                 identity.apart.namesakes = *namesakes;
-                self.get(dumps, members, &identity)
-            } else {
-                first
-            };
+                hash = self.hasher.hash_one(identity);
+                known = self.get(dumps, members, hash, &identity);
+            }
             let id = known.unwrap_or_else(|| {
                 let id = MemberId(members.len() as u32);
                 members.push(Member {
                     kind: thread.kind,
                     id: member_id(runtime, thread),
-                    name: thread.name.clone(),
-                    seen: vec![None; dumps.len()],
+                    name: CompactString::new(&thread.name),
+                    seen: SmallVec::from_elem(None, dumps.len()),
                 });
                 self.apart.push(identity.apart);
                 members[id.0 as usize].seen[at] = Some(index);
                 let (hasher, apart) = (&self.hasher, &self.apart);
-                let hash = |&id: &MemberId| hasher.hash_one(identity_of(dumps, members, apart, id));
-                self.table.insert_unique(hasher.hash_one(identity), id, hash);
+                let rehash =
+                    |&id: &MemberId| hasher.hash_one(identity_of(dumps, members, apart, id));
+                self.table.insert_unique(hash, id, rehash);
                 id
             });
             members[id.0 as usize].seen[at] = Some(index);
@@ -70,9 +77,15 @@ impl KnownMembers {
         of_thread
     }
 
-    fn get(&self, dumps: &[Dump], members: &[Member], identity: &Identity) -> Option<MemberId> {
+    fn get(
+        &self,
+        dumps: &[Dump],
+        members: &[Member],
+        hash: u64,
+        identity: &Identity,
+    ) -> Option<MemberId> {
         let is_it = |&id: &MemberId| identity_of(dumps, members, &self.apart, id) == *identity;
-        self.table.find(self.hasher.hash_one(identity), is_it).copied()
+        self.table.find(hash, is_it).copied()
     }
 }
 
@@ -120,11 +133,11 @@ impl<'d> Identity<'d> {
     }
 }
 
-fn member_id(runtime: Runtime, thread: &Thread) -> String {
+fn member_id(runtime: Runtime, thread: &Thread) -> CompactString {
     let number = match thread.kind {
         Kind::Thread if runtime == Runtime::Jvm => None,
         Kind::Thread => thread.os_id.or(thread.number),
         _ => thread.number,
     };
-    number.map_or_else(|| thread.name.clone(), |number| number.to_string())
+    number.map_or_else(|| CompactString::new(&thread.name), |number| number.to_compact_string())
 }

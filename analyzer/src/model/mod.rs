@@ -63,6 +63,7 @@ mod rule;
 mod samples;
 #[cfg(test)]
 pub(crate) mod scene;
+mod sorts;
 mod stacked;
 mod standstill;
 mod statement;
@@ -80,7 +81,7 @@ pub use crew::QueueUse;
 pub use idle::Idle;
 pub use incident::{Incident, Member, MemberId, Sort, incidents, incidents_by};
 pub use merge::{merge, profile_of_dump};
-pub use name::{FunctionName, first_word, words};
+pub use name::{FunctionName, words};
 pub use pool_use::PoolUse;
 pub(crate) use rule::is_helper_name;
 pub use rule::{
@@ -88,6 +89,7 @@ pub use rule::{
     Shown,
 };
 pub use samples::{Inside, Place, Samples};
+pub use sorts::Sorts;
 pub use statement::Statement;
 pub use task::TaskWait;
 pub(crate) use usage::without_dump;

@@ -49,9 +49,19 @@ pub fn words(identifier: &str) -> Vec<String> {
     each_word(identifier).collect()
 }
 
-/// The first of these words: most names are told by it not to be what is looked for.
-pub fn first_word(identifier: &str) -> Option<String> {
-    each_word(identifier).next()
+/// Whether the first of these words is one of some, which are lower case. Most names are told by
+/// their first letter not to be what is looked for.
+pub(super) fn begins_with_word(identifier: &str, words: &[&str]) -> bool {
+    let letter = identifier.chars().find(|letter| letter.is_alphanumeric());
+    let begin = |word: &&&str| letter.is_some_and(|letter| word.starts_with(lower(letter)));
+    let mut likely = words.iter().filter(begin).peekable();
+    likely.peek().is_some()
+        && each_word(identifier).next().is_some_and(|first| likely.any(|&word| word == first))
+}
+
+/// A letter in lower case, where that is one letter.
+fn lower(letter: char) -> char {
+    letter.to_lowercase().next().unwrap_or(letter)
 }
 
 fn each_word(identifier: &str) -> impl Iterator<Item = String> {
@@ -103,6 +113,16 @@ mod tests {
             assert_eq!(FunctionName::of(function), FunctionName { owner, type_name, method });
         }
         assert_eq!(FunctionName::of("java.util.HashMap$TreeNode.find").outer_type(), "HashMap");
+    }
+
+    #[test]
+    fn the_first_word_tells_most() {
+        for name in ["getTreeNode", "Get", "_get_tree", "GET"] {
+            assert!(begins_with_word(name, &["put", "get"]), "{name}");
+        }
+        for name in ["getter", "treeGet", "put", "", "_", "\u{df}"] {
+            assert!(!begins_with_word(name, &["get", "call"]), "{name}");
+        }
     }
 
     #[test]

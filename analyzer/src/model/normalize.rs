@@ -95,7 +95,7 @@ fn without_closures(function: &str) -> String {
 // --- JVM ---------------------------------------------------------------------------------------
 
 /// What a JVM writes between a generated class's stem and its number, and whether the stem
-/// alone is to stay.
+/// alone is to stay. Each has a `$` or says `Generated`.
 const JAVA_GENERATED: &[&str] = &[
     "$$Lambda",
     "$Proxy",
@@ -126,6 +126,10 @@ fn java(function: &str) -> String {
 
 fn without_generated_numbers(name: &str) -> String {
     let mut name = name.to_owned();
+    // Most names have neither.
+    if memchr::memchr(b'$', name.as_bytes()).is_none() && !name.contains("Generated") {
+        return name;
+    }
     for stem in JAVA_GENERATED {
         if let Some(at) = name.find(stem) {
             let from = at + stem.len();

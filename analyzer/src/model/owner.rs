@@ -18,6 +18,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use foldhash::fast::RandomState;
 use sigquit_dump::{Dump, Hold, LockId, LockKind, Owner, OwnerSource, Runtime, Thread, WaitFor};
 
 use super::call::{Call, CallId, Origin};
@@ -89,8 +90,9 @@ pub(crate) fn infer(dump: &mut Dump, stacks: Stacks) {
         Runtime::Jvm | Runtime::Go | Runtime::Native => past_the_gate(dump, stacks, &queues),
         Runtime::Rust | Runtime::Unknown => BTreeMap::new(),
     };
+    let crowd = Crowd::of(dump, stacks);
     for queue in &queues {
-        owners.entry(queue.lock).or_insert_with(|| in_its_own_way(dump, stacks, queue));
+        owners.entry(queue.lock).or_insert_with(|| in_its_own_way(dump, stacks, queue, &crowd));
     }
     for (lock, threads) in owners {
         threads.into_iter().for_each(|thread| own(dump, lock, thread));
@@ -159,13 +161,15 @@ fn has_hidden_owner(kind: LockKind) -> bool {
 /// The queues before locks of whose owner nothing is known.
 fn queues<'a>(dump: &Dump, stacks: Stacks<'a>) -> Vec<Queue<'a>> {
     let gates = stacks.gates();
-    let owned: HashSet<LockId> =
-        dump.threads.iter().flat_map(|thread| &thread.holds).map(|hold| hold.lock).collect();
+    let mut owned = vec![false; dump.locks.len()];
+    for hold in dump.threads.iter().flat_map(|thread| &thread.holds) {
+        owned.get_mut(hold.lock.0 as usize).into_iter().for_each(|owned| *owned = true);
+    }
     let mut queues: BTreeMap<LockId, Queue> = BTreeMap::new();
     for (index, thread) in dump.threads.iter().enumerate() {
         let Some(wait) = &thread.wait else { continue };
         let Some(lock) = dump.locks.get(wait.lock.0 as usize) else { continue };
-        let is_known = !lock.owners.is_empty() || owned.contains(&wait.lock);
+        let is_known = !lock.owners.is_empty() || owned[wait.lock.0 as usize];
         if !wait.wait_for.needs_owner_to_leave() || !has_hidden_owner(lock.kind) || is_known {
             continue;
         }
@@ -267,23 +271,27 @@ const BEHIND_OTHER_WRITERS: &[&str] = &["*sync.(*Mutex).*"];
 
 /// The waiter that holds the lock itself, as far as everyone in sight tells. A read-write lock may
 /// be held for reading by several who all want to write.
-fn in_its_own_way(dump: &Dump, stacks: Stacks, queue: &Queue) -> Vec<usize> {
-    let users: HashSet<&str> =
+fn in_its_own_way(dump: &Dump, stacks: Stacks, queue: &Queue, crowd: &Crowd) -> Vec<usize> {
+    let users: HashSet<&str, RandomState> =
         queue.gates.iter().map(|gate| gate.user).filter(|user| !user.is_empty()).collect();
     let uses = |call: &&Call| users.contains(FunctionName::of(&call.function).owner);
-    let others = || {
-        let threads = dump.threads.iter().enumerate();
-        threads.filter(|(index, _)| queue.waiters.binary_search(index).is_err())
-    };
     let once_only = matches!(queue.kind, LockKind::RwLock | LockKind::Mutex);
     if !once_only {
         return Vec::new();
     }
-    let is_use: Vec<bool> = stacks.calls.iter().map(|call| uses(&call)).collect();
+    let is_use: Vec<bool> = crowd.users.iter().map(|user| users.contains(user)).collect();
     let has_use = stacks.with(&is_use);
-    if others().any(|(_, thread)| of_stack(&has_use, thread) == Some(&true)) {
+    let mut others = crowd.on_stack.clone();
+    for stack in queue.waiters.iter().filter_map(|&waiter| dump.threads[waiter].stack) {
+        others.get_mut(stack.0 as usize).into_iter().for_each(|others| *others -= 1);
+    }
+    if others.iter().zip(has_use).any(|(&others, has_use)| has_use && others > 0) {
         return Vec::new();
     }
+    let others = || {
+        let threads = dump.threads.iter().enumerate();
+        threads.filter(|(index, _)| queue.waiters.binary_search(index).is_err())
+    };
     // A lock that its user knows by a field of another type: then nobody at all may be about.
     let runtime = dump.process.runtime;
     let alone = runtime == Runtime::Jvm
@@ -302,6 +310,25 @@ fn in_its_own_way(dump: &Dump, stacks: Stacks, queue: &Queue) -> Vec<usize> {
         candidates.clear();
     }
     candidates
+}
+
+/// Everyone in sight: found once for all queues.
+struct Crowd<'a> {
+    /// How many threads are on each stack.
+    on_stack: Vec<usize>,
+    /// For each call the type, or the module, to which the function belongs.
+    users: Vec<&'a str>,
+}
+
+impl<'a> Crowd<'a> {
+    fn of(dump: &Dump, stacks: Stacks<'a>) -> Crowd<'a> {
+        let mut on_stack = vec![0; dump.stacks.len()];
+        for stack in dump.threads.iter().filter_map(|thread| thread.stack) {
+            on_stack.get_mut(stack.0 as usize).into_iter().for_each(|count| *count += 1);
+        }
+        let user = |call: &'a Call| FunctionName::of(&call.function).owner;
+        Crowd { on_stack, users: stacks.calls.iter().map(user).collect() }
+    }
 }
 
 fn wants_alone(thread: &Thread) -> bool {

@@ -1,8 +1,6 @@
 //! Patterns of function names: `*` stands for any text. All rule lists of the model are written
 //! in them.
 
-use memchr::memmem;
-
 /// Whether a name is what a pattern describes.
 ///
 /// `java.*` is a prefix, `*::lock_contended` a suffix, `*Pool.get*` a word in the middle.
@@ -24,10 +22,18 @@ fn matches_after_star(rest: &str, name: &str) -> bool {
     match rest.split_once('*') {
         None => name.ends_with(rest),
         Some((piece, rest)) => {
-            let at = memmem::find(name.as_bytes(), piece.as_bytes());
-            at.is_some_and(|at| matches_after_star(rest, &name[at + piece.len()..]))
+            let after = after_first(name, piece);
+            after.is_some_and(|name| matches_after_star(rest, name))
         }
     }
+}
+
+/// What follows a piece of a name where it stands first. Names are short: to prepare for the search
+/// costs more than to look at each place where it may begin.
+fn after_first<'n>(name: &'n str, piece: &str) -> Option<&'n str> {
+    let Some(&first) = piece.as_bytes().first() else { return Some(name) };
+    let mut places = memchr::memchr_iter(first, name.as_bytes());
+    places.find_map(|at| name.get(at..)?.strip_prefix(piece))
 }
 
 /// A text in which each `*` stands for what the same `*` of a pattern stands for in a name.

@@ -2,7 +2,7 @@
 //! when there is none, which show that one is in use, which hand work to a queue and wait when it
 //! is full, which wait for the result of such work.
 
-use super::name::{FunctionName, first_word, words};
+use super::name::{FunctionName, begins_with_word, words};
 use super::pattern::matches_any;
 
 /// Pools that everyone knows, by their own functions.
@@ -162,7 +162,7 @@ pub(crate) fn runs_tasks(function: &str) -> bool {
 fn is_of_queue(function: &str, verbs: &[&str]) -> bool {
     let name = FunctionName::of(function);
     let is = |list: &[&str], word: &String| list.contains(&word.as_str());
-    first_word(name.method).is_some_and(|word| is(verbs, &word))
+    begins_with_word(name.method, verbs)
         && words(name.type_name).iter().any(|word| is(TAKE_WORK, word))
 }
 
@@ -180,10 +180,8 @@ pub(crate) fn waits_for_permit(function: &str) -> bool {
 /// `Db.getConnection`. Then the permit that it waits for stands for what it lends.
 pub(crate) fn lends(function: &str) -> bool {
     let method = FunctionName::of(function).method;
-    let Some(verb) = first_word(method) else { return false };
-    let is = |list: &[&str], word: &String| list.contains(&word.as_str());
-    let lent = || words(method).iter().skip(1).any(|word| is(LENT, word));
-    is(LENDS, &verb) || is(LENDS_BY_NAME, &verb) && lent()
+    let lent = || words(method).iter().skip(1).any(|word| LENT.contains(&word.as_str()));
+    begins_with_word(method, LENDS) || begins_with_word(method, LENDS_BY_NAME) && lent()
 }
 
 /// Whether a normalized function belongs to a pooled resource in use.
@@ -195,7 +193,7 @@ pub(crate) fn is_use(function: &str) -> bool {
 fn is_borrow_by_words(function: &str) -> bool {
     let name = FunctionName::of(function);
     let is = |list: &[&str], word: &String| list.contains(&word.as_str());
-    if !first_word(name.method).is_some_and(|word| is(BORROW_VERBS, &word)) {
+    if !begins_with_word(name.method, BORROW_VERBS) {
         return false;
     }
     let of_what = words(name.type_name);

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use sigquit_dump::{Lock, LockId, LockKind};
 
 use super::call::{Call, CallId, Origin};
-use super::idle;
+use super::idle::{self, Marks};
 use super::incident::{Incident, MemberId};
 use super::name::FunctionName;
 use super::pool;
@@ -70,7 +70,8 @@ impl Incident {
 
     /// Those that stacks show, but for the borrowers of `told`.
     fn shown_pools(&self, told: &[(String, Vec<PoolUse>)]) -> Vec<(String, Vec<PoolUse>)> {
-        let roles: Vec<Role> = self.all_calls().iter().map(Role::of).collect();
+        let calls = self.all_calls().iter().zip(self.all_marks());
+        let roles: Vec<Role> = calls.map(|(call, marks)| Role::of(call, marks)).collect();
         let dumps = self.dumps.len();
         let mut pools: BTreeMap<&str, Vec<PoolUse>> = BTreeMap::new();
         let mut gates: HashMap<&str, Vec<Gate>> = HashMap::new();
@@ -171,9 +172,9 @@ struct Role {
 }
 
 impl Role {
-    fn of(call: &Call) -> Role {
+    fn of(call: &Call, marks: &Marks) -> Role {
         Role {
-            borrows: pool::is_borrow(&call.function),
+            borrows: marks.borrows,
             uses: pool::is_use(&call.function),
             application: call.origin == Origin::Application,
         }

@@ -10,6 +10,7 @@
 use std::collections::{HashMap, VecDeque};
 
 use sigquit_dump::{Dump, LockId, Owner, OwnerSource};
+use smallvec::SmallVec;
 
 /// Who waits for whom, in one dump. Threads are indexes into its `threads`.
 #[derive(Clone, Debug, Default)]
@@ -18,10 +19,10 @@ pub struct WaitForGraph {
     wants: Vec<Option<LockId>>,
     /// For each lock: who waits for its owners to leave.
     waiters: Vec<Vec<u32>>,
-    /// For each lock: who owns it.
-    owners: Vec<Vec<Owner>>,
-    /// For each thread: the locks that it owns.
-    owned: Vec<Vec<LockId>>,
+    /// For each lock: who owns it. One does, as a rule.
+    owners: Vec<SmallVec<[Owner; 1]>>,
+    /// For each thread: the locks that it owns. Few, as a rule.
+    owned: Vec<SmallVec<[LockId; 2]>>,
 }
 
 /// A cycle: everyone in it waits for the next, the last for the first.
@@ -58,8 +59,8 @@ impl WaitForGraph {
         let mut graph = WaitForGraph {
             wants: vec![None; dump.threads.len()],
             waiters: vec![Vec::new(); dump.locks.len()],
-            owners: vec![Vec::new(); dump.locks.len()],
-            owned: vec![Vec::new(); dump.threads.len()],
+            owners: vec![SmallVec::new(); dump.locks.len()],
+            owned: vec![SmallVec::new(); dump.threads.len()],
         };
         graph.add_owners(dump);
         graph.add_waits(dump);

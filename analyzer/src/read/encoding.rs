@@ -32,12 +32,12 @@ pub(super) fn decode(bytes: &[u8]) -> (Cow<'_, str>, Option<Foreign>) {
     }
 }
 
-/// Most texts are valid, which is checked ten times faster than mended.
+/// Most texts are valid, which is checked a hundred times faster than mended.
 fn utf8(bytes: &[u8], is_marked: bool) -> (Cow<'_, str>, Option<Foreign>) {
-    let at = match str::from_utf8(bytes) {
-        Ok(text) => return (Cow::Borrowed(text), None),
-        Err(error) => error.valid_up_to(),
-    };
+    if let Ok(text) = simdutf8::basic::from_utf8(bytes) {
+        return (Cow::Borrowed(text), None);
+    }
+    let at = str::from_utf8(bytes).map_or_else(|error| error.valid_up_to(), str::len);
     let (text, taken_for) = match Letters::of(bytes) {
         _ if is_marked || !bytes[..at].is_ascii() || memchr::memchr(0, bytes).is_some() => {
             (String::from_utf8_lossy(bytes), "damaged UTF-8, with a mark in their place")

@@ -13,20 +13,42 @@ pub(super) struct Kept {
     /// Places in `met`.
     frames: HashTable<u32>,
     met: Vec<Met>,
+    /// The texts of all that was met, one after the other: what came one after the other is
+    /// compared one after the other.
+    texts: String,
     /// The frame that was met last in the stack that is being read.
     last: Option<u32>,
     stacks: HashTable<StackId>,
 }
 
+/// A frame, and where its texts lie: the first, the second, and what came after it on its line.
 #[derive(Debug)]
 struct Met {
-    texts: (Box<str>, Box<str>),
+    begin: usize,
+    first: u32,
+    second: u32,
+    after: u32,
     id: FrameId,
     /// What came after it when it was met last: most likely it comes again.
     next: Option<u32>,
+    /// The stack of which it was the last frame.
+    stack: Option<StackId>,
 }
 
-type Texts<'t> = (&'t str, &'t str);
+pub(super) type Texts<'t> = (&'t str, &'t str);
+
+/// What most likely comes next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Guess<'k> {
+    pub id: FrameId,
+    /// The first of its texts.
+    pub first: &'k str,
+    /// The second one.
+    pub second: &'k str,
+    /// The second one, and what stood between it and the next line when it was read first, with
+    /// the end of the line.
+    pub to_end: &'k str,
+}
 
 impl Kept {
     /// Another stack begins.
@@ -34,17 +56,17 @@ impl Kept {
         self.last = None;
     }
 
-    /// The texts of the frame that came next when the last one was met before: to compare with
-    /// is faster than to look for.
-    pub fn guess(&self) -> Option<Texts<'_>> {
+    /// The frame that came next when the last one was met before: to compare with is faster than to
+    /// look for.
+    pub fn guess(&self) -> Option<Guess<'_>> {
         let met = &self.met[self.next()? as usize];
-        Some((&met.texts.0, &met.texts.1))
+        let (first, second, to_end) = met.texts(&self.texts);
+        Some(Guess { id: met.id, first, second, to_end })
     }
 
-    /// The guess was right: its frame.
-    pub fn take_guess(&mut self) -> Option<FrameId> {
+    /// The guess was right.
+    pub fn take_guess(&mut self) {
         self.last = self.next();
-        Some(self.met[self.last? as usize].id)
     }
 
     fn next(&self) -> Option<u32> {
@@ -60,30 +82,41 @@ impl Kept {
         Some(self.met[place as usize].id)
     }
 
+    /// The frame of those texts, when it was met; it is on no stack.
+    pub fn known_alone(&self, texts: Texts) -> Option<FrameId> {
+        self.find(texts).map(|place| self.met[place as usize].id)
+    }
+
     fn find(&self, texts: Texts) -> Option<u32> {
-        let is = |&place: &u32| self.met[place as usize].is(texts);
+        let is = |&place: &u32| self.met[place as usize].is(&self.texts, texts);
         self.frames.find(hash(&self.hasher, texts), is).copied()
     }
 
-    /// The frame of those texts; a new one is read only when they are.
+    /// The frame of those texts; a new one is read only when they are. `after` is what stands
+    /// between them and the end of their line.
     pub fn frame(
         &mut self,
         dump: &mut Dump,
         texts: Texts,
+        after: &str,
         read: impl FnOnce() -> Frame,
     ) -> FrameId {
         if let Some(place) = self.find(texts) {
             return self.met[place as usize].id;
         }
         let id = dump.intern_frame(read());
-        let Kept { hasher, frames, met, .. } = self;
+        let Kept { hasher, frames, met, texts: all, .. } = self;
         let place = met.len() as u32;
-        met.push(Met { texts: (texts.0.into(), texts.1.into()), id, next: None });
-        let rehash = |&place: &u32| {
-            let (first, second) = &met[place as usize].texts;
-            hash(hasher, (first, second))
-        };
-        frames.insert_unique(hash(hasher, texts), place, rehash);
+        // Texts that are longer than this can say of themselves are not met again.
+        if let Some(new) = Met::new(all.len(), texts, after, id) {
+            [texts.0, texts.1, after, "\n"].iter().for_each(|text| all.push_str(text));
+            met.push(new);
+            let rehash = |&place: &u32| {
+                let (first, second, _) = met[place as usize].texts(all);
+                hash(hasher, (first, second))
+            };
+            frames.insert_unique(hash(hasher, texts), place, rehash);
+        }
         id
     }
 
@@ -94,24 +127,48 @@ impl Kept {
         frames: &[FrameId],
         truncated: Option<Truncation>,
     ) -> StackId {
-        let Kept { hasher, stacks, .. } = self;
-        let hash = |frames: &[FrameId]| hasher.hash_one(frames);
         let is = |id: &StackId| {
             let stack = &dump.stacks[id.0 as usize];
             stack.frames == frames && stack.truncated == truncated
         };
-        if let Some(&known) = stacks.find(hash(frames), is) {
+        let last = self.last.map(|last| &mut self.met[last as usize].stack);
+        if let Some(Some(known)) = last.as_ref().map(|stack| stack.filter(is)) {
             return known;
         }
-        let id = dump.intern_stack(Stack { truncated, ..Stack::from(frames.to_vec()) });
-        stacks.insert_unique(hash(frames), id, |id| hash(&dump.stacks[id.0 as usize].frames));
+        let hash = |frames: &[FrameId]| self.hasher.hash_one(frames);
+        let id = match self.stacks.find(hash(frames), is) {
+            Some(&known) => known,
+            None => {
+                let id = dump.intern_stack(Stack { truncated, ..Stack::from(frames.to_vec()) });
+                let rehash = |id: &StackId| hash(&dump.stacks[id.0 as usize].frames);
+                self.stacks.insert_unique(hash(frames), id, rehash);
+                id
+            }
+        };
+        last.into_iter().for_each(|stack| *stack = Some(id));
         id
     }
 }
 
 impl Met {
-    fn is(&self, texts: Texts) -> bool {
-        *self.texts.0 == *texts.0 && *self.texts.1 == *texts.1
+    fn new(begin: usize, (first, second): Texts, after: &str, id: FrameId) -> Option<Met> {
+        let length = |text: &str| u32::try_from(text.len()).ok();
+        let (first, second) = (length(first)?, length(second)?);
+        let after = length(after)?.checked_add(1)?;
+        Some(Met { begin, first, second, after, id, next: None, stack: None })
+    }
+
+    /// The first text, the second, and the second with what came after it.
+    fn texts<'k>(&self, all: &'k str) -> (&'k str, &'k str, &'k str) {
+        let second = self.begin + self.first as usize;
+        let after = second + self.second as usize;
+        let end = after + self.after as usize;
+        (&all[self.begin..second], &all[second..after], &all[second..end])
+    }
+
+    fn is(&self, all: &str, texts: Texts) -> bool {
+        let (first, second, _) = self.texts(all);
+        (first, second) == texts
     }
 }
 
@@ -131,11 +188,13 @@ mod tests {
     #[test]
     fn each_frame_and_each_stack_is_kept_once() {
         let (mut dump, mut kept) = (Dump::default(), Kept::default());
-        let mut frame =
-            |texts: Texts| kept.frame(&mut dump, texts, || Frame::named(Symbol::function(texts.0)));
+        let mut frame = |texts: Texts| {
+            kept.frame(&mut dump, texts, "", || Frame::named(Symbol::function(texts.0)))
+        };
         let (a, b) = (frame(("a", "1")), frame(("b", "1")));
         assert_eq!((frame(("a", "1")), frame(("a", "2"))), (a, FrameId(2)));
         assert_eq!((kept.known(("b", "1")), kept.known(("b", ""))), (Some(b), None));
+        assert_eq!((kept.known_alone(("a", "1")), kept.known_alone(("a1", ""))), (Some(a), None));
         let whole = kept.stack(&mut dump, &[a, b], None);
         let cut = kept.stack(&mut dump, &[a, b], Some(Truncation::Elided));
         assert_ne!(whole, cut);
@@ -147,17 +206,20 @@ mod tests {
     fn what_came_next_is_guessed() {
         let (mut dump, mut kept) = (Dump::default(), Kept::default());
         for text in ["a", "b", "c"] {
-            kept.frame(&mut dump, (text, ""), || Frame::named(Symbol::function(text)));
+            kept.frame(&mut dump, (text, "1"), "+", || Frame::named(Symbol::function(text)));
         }
-        for (second, guess) in [("b", None), ("c", Some(("b", ""))), ("b", Some(("c", "")))] {
+        for (second, guess) in [("b", None), ("c", Some("b")), ("b", Some("c"))] {
             kept.begin();
             assert_eq!(kept.guess(), None);
-            assert_eq!(kept.known(("a", "")), Some(FrameId(0)));
-            assert_eq!(kept.guess(), guess);
-            kept.known((second, ""));
+            assert_eq!(kept.known(("a", "1")), Some(FrameId(0)));
+            assert_eq!(kept.guess().map(|guess| guess.first), guess);
+            kept.known((second, "1"));
         }
         kept.begin();
-        kept.known(("a", ""));
-        assert_eq!((kept.take_guess(), kept.take_guess()), (Some(FrameId(1)), None));
+        kept.known(("a", "1"));
+        let guess = Guess { id: FrameId(1), first: "b", second: "1", to_end: "1+\n" };
+        assert_eq!(kept.guess(), Some(guess));
+        kept.take_guess();
+        assert_eq!(kept.guess(), None);
     }
 }

@@ -232,9 +232,8 @@ fn read_source(
     let usages;
     let (format, (dumps, mut warnings)) = loop {
         match plan(&pieces, forced, limits) {
-            Plan::Stream(format, marks, reader) => {
-                let beginning = Text::of_piece(pieces.bytes(), pieces.lines(), *limits);
-                usages = top::usages(&beginning);
+            Plan::Stream { format, marks, reader, usages: found } => {
+                usages = found;
                 let division = Division { marks, length: PIECE, limits };
                 break (format, stream::stream(reader, &mut pieces, division));
             }
@@ -292,7 +291,13 @@ fn samples(
 /// How to go on with an input.
 enum Plan {
     /// Read it piece by piece.
-    Stream(&'static Format, &'static [&'static str], fn() -> Box<dyn Piecewise>),
+    Stream {
+        format: &'static Format,
+        marks: &'static [&'static str],
+        reader: fn() -> Box<dyn Piecewise>,
+        /// What its beginning tells of CPU time.
+        usages: Vec<Usage>,
+    },
     /// Nothing in what is there is of a dump; what it is instead.
     Skip(String),
     /// Read it as a whole.
@@ -310,7 +315,9 @@ fn plan(pieces: &Pieces, forced: Option<&'static Format>, limits: &Limits) -> Pl
     }
     match forced.or_else(|| recognize(&text)) {
         Some(format) => match format.read {
-            Read::Pieces { marks, reader } => Plan::Stream(format, marks, reader),
+            Read::Pieces { marks, reader } => {
+                Plan::Stream { format, marks, reader, usages: top::usages(&text) }
+            }
             Read::Whole(_) | Read::Samples(_) | Read::Usages(_) => Plan::Whole,
         },
         None if is_one_thing(bytes) => Plan::Whole,

@@ -193,6 +193,8 @@ impl List {
 struct FrameMatcher {
     runtime: Option<Runtime>,
     globs: Vec<Glob<FrameField>>,
+    /// With what the function has to begin: there are hundreds of rules, and thousands of functions.
+    initial: Option<u8>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -207,6 +209,8 @@ enum FrameField {
 struct ThreadMatcher {
     runtime: Option<Runtime>,
     globs: Vec<Glob<ThreadField>>,
+    /// With what the name has to begin: there may be a million threads.
+    initial: Option<u8>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -223,7 +227,14 @@ struct Glob<F> {
     unlike: bool,
 }
 
-impl<F> Glob<F> {
+impl<F: PartialEq> Glob<F> {
+    /// With what a field has to begin for all globs to fit, where they say so.
+    fn initial(globs: &[Glob<F>], field: F) -> Option<u8> {
+        let said = globs.iter().filter(|glob| glob.field == field && !glob.unlike);
+        let mut letters = said.filter_map(|glob| glob.pattern.bytes().next());
+        letters.find(|&letter| letter != b'*')
+    }
+
     /// Whether one of these texts is like the pattern, or, where it has to be unlike, none.
     fn fits_any<const N: usize>(&self, texts: [Option<&str>; N]) -> bool {
         let mut texts = texts.into_iter().flatten();
@@ -232,8 +243,17 @@ impl<F> Glob<F> {
 }
 
 impl FrameMatcher {
+    fn new(runtime: Option<Runtime>, globs: Vec<Glob<FrameField>>) -> FrameMatcher {
+        let initial = Glob::initial(&globs, FrameField::Function);
+        FrameMatcher { runtime, globs, initial }
+    }
+
     fn fits(&self, runtime: Runtime, frame: FrameOf) -> bool {
-        self.runtime.is_none_or(|wanted| wanted == runtime)
+        let begins = |initial| {
+            begins(frame.function, initial) || frame.was.is_some_and(|was| begins(was, initial))
+        };
+        self.initial.is_none_or(begins)
+            && self.runtime.is_none_or(|wanted| wanted == runtime)
             && self.globs.iter().all(|glob| match glob.field {
                 FrameField::Function => glob.fits_any([Some(frame.function), frame.was]),
                 FrameField::File => glob.fits_any(path(frame.file)),
@@ -254,9 +274,19 @@ fn path(path: Option<&str>) -> [Option<&str>; 2] {
     [path, path.and_then(|path| path.rsplit('/').next())]
 }
 
+fn begins(text: &str, initial: u8) -> bool {
+    text.as_bytes().first() == Some(&initial)
+}
+
 impl ThreadMatcher {
+    fn new(runtime: Option<Runtime>, globs: Vec<Glob<ThreadField>>) -> ThreadMatcher {
+        let initial = Glob::initial(&globs, ThreadField::Name);
+        ThreadMatcher { runtime, globs, initial }
+    }
+
     fn fits(&self, runtime: Runtime, thread: &Thread) -> bool {
-        self.runtime.is_none_or(|wanted| wanted == runtime)
+        self.initial.is_none_or(|initial| begins(&thread.name, initial))
+            && self.runtime.is_none_or(|wanted| wanted == runtime)
             && self.globs.iter().all(|glob| match glob.field {
                 ThreadField::Name => glob.fits_any([Some(&thread.name)]),
                 ThreadField::State => glob.fits_any([Some(&thread.state_text)]),
@@ -321,6 +351,23 @@ mod tests {
         let name = own.renamed(Runtime::Jvm, frame("shop.Cart_v12.run"));
         assert_eq!(name.as_deref(), Some("shop.Cart.run"));
         assert_eq!(own.renamed(Runtime::Jvm, frame("shop.Cart.run")), None);
+    }
+
+    #[test]
+    fn a_thread_is_told_by_its_name_or_its_state() {
+        let of = |rules: &Rules, name: &str, state: &str| {
+            let (name, state_text) = (name.to_owned(), state.to_owned());
+            rules.of_thread(Runtime::Native, &Thread { name, state_text, ..Thread::default() })
+        };
+        let own = rules("thread:\"metrics *\" idle=timer\nthread:*-\u{e9} -idle");
+        assert_eq!(of(&own, "metrics 1", ""), Some(ThreadIs::Idle(Idle::Timer)));
+        assert_eq!(of(&own, "a-\u{e9}", ""), Some(ThreadIs::Busy));
+        let by_state = rules("!thread:a state:S idle=worker");
+        assert_eq!(of(&by_state, "b", "S"), Some(ThreadIs::Idle(Idle::Worker)));
+        assert_eq!(of(&by_state, "", "S"), Some(ThreadIs::Idle(Idle::Worker)));
+        assert_eq!(of(&by_state, "a", "S"), None);
+        assert_eq!(of(&Rules::default(), "iou-wrk-1", ""), Some(ThreadIs::Idle(Idle::Helper)));
+        assert_eq!(of(&Rules::default(), "x", ""), None);
     }
 
     #[test]

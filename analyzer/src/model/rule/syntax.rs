@@ -198,7 +198,7 @@ impl About {
     }
 
     fn says_of_frames(&self, action: Action, list: &mut List) -> Result<(), String> {
-        let matcher = FrameMatcher { runtime: self.runtime, globs: self.frames.clone() };
+        let matcher = FrameMatcher::new(self.runtime, self.frames.clone());
         match action {
             Action::Origin(origin) => list.origins.push((matcher, origin)),
             Action::Idle(idle) => list.idle.push((matcher, Some(idle))),
@@ -225,7 +225,7 @@ impl About {
                     .into());
             }
         };
-        let matcher = ThreadMatcher { runtime: self.runtime, globs: self.threads.clone() };
+        let matcher = ThreadMatcher::new(self.runtime, self.threads.clone());
         list.threads.push((matcher, is));
         Ok(())
     }

@@ -10,6 +10,7 @@ use sigquit_dump::{
 use super::super::Line;
 use super::super::foreign::{NotUnderstood, is_log_line};
 use super::super::kept::Kept;
+use super::creation::Creation;
 use super::frame::{self, Call};
 use super::header::{self, Header};
 use super::locks::Locks;
@@ -23,8 +24,8 @@ use super::wait;
 pub(super) struct Building<'t> {
     dump: Dump,
     kept: Kept,
-    /// For each frame, whether its function is the library's.
-    of_library: Vec<bool>,
+    /// For each frame what else is known of it.
+    known: Vec<Known>,
     locks: Locks,
     numbers: HashMap<u64, u32, RandomState>,
     sayings: Vec<Saying>,
@@ -38,6 +39,15 @@ pub(super) struct Building<'t> {
     /// The input was cut where nothing shows it.
     cut: bool,
     not_understood: NotUnderstood,
+}
+
+/// What is known of a frame beside what the dump says of it.
+#[derive(Debug)]
+struct Known {
+    /// Its function is the library's.
+    of_library: bool,
+    /// The creator that was printed after it last.
+    creation: Option<Box<Creation>>,
 }
 
 /// A goroutine, or the runtime's own stack, that is being read.
@@ -76,7 +86,7 @@ impl Default for Building<'_> {
         Building {
             dump: Dump { process, ..Dump::default() },
             kept: Kept::default(),
-            of_library: Vec::new(),
+            known: Vec::new(),
             locks: Locks::default(),
             numbers: HashMap::default(),
             sayings: Vec::new(),
@@ -128,51 +138,86 @@ impl<'t> Building<'t> {
         self.open = Some(Open { line, header, frames, may_wait, ..Open::default() });
     }
 
-    /// Takes the frames with which a text goes on as one that was read before did: most of a
-    /// large dump is such lines. Tells how many lines these are, and how long.
-    pub fn guessed_frames(&mut self, text: &'t str) -> (usize, usize) {
+    /// Takes the lines with which a text goes on as one that was read before did: most of a large
+    /// dump is such lines. Tells how many these are, and how long.
+    pub fn guessed_lines(&mut self, text: &'t str) -> (usize, usize) {
+        if !self.takes_known_frames() {
+            return (0, 0);
+        }
         let (mut lines, mut length) = (0, 0);
-        while self.takes_known_frames()
-            && let Some((function, place)) = self.kept.guess()
-            && let Some((call, more)) = frame::begins(&text[length..], function, place)
-        {
-            let id = self.kept.take_guess();
-            self.push_known(id, call);
+        while let Some(more) = self.guessed_frame(&text[length..]) {
             (lines, length) = (lines + 2, length + more);
+        }
+        if let Some(more) = self.guessed_creator(&text[length..]) {
+            (lines, length) = (lines + 2, length + more);
+        }
+        if let Some(open) = &mut self.open
+            && text[length..].starts_with('\n')
+        {
+            open.over = true;
+            (lines, length) = (lines + 1, length + 1);
         }
         (lines, length)
     }
 
+    /// Takes a frame, and tells how long its lines are.
+    fn guessed_frame(&mut self, text: &'t str) -> Option<usize> {
+        let Building { kept, known, locks, open: Some(open), .. } = self else { return None };
+        let guess = kept.guess()?;
+        let of_library = known.get(guess.id.0 as usize)?.of_library;
+        let noted = locks.hands.noted();
+        let note = |text: &str| locks.hands.note(text, open.frames.len(), of_library);
+        match frame::begins(text, guess, note) {
+            Some((call, length)) => {
+                open.push(guess.id, call);
+                kept.take_guess();
+                Some(length)
+            }
+            None => {
+                locks.hands.keep(noted);
+                None
+            }
+        }
+    }
+
+    fn guessed_creator(&mut self, text: &str) -> Option<usize> {
+        let open = self.open.as_mut()?;
+        let root = self.known.get(open.frames.last()?.0 as usize)?;
+        let creation = root.creation.as_ref()?;
+        let (parent, length) = creation.begins(text)?;
+        (open.creator, open.parent) = (Some(creation.creator), parent);
+        Some(length)
+    }
+
     /// Takes two lines that are a frame that was met before. False when they may be anything else.
     pub fn known_frame(&mut self, first: &'t str, second: &str) -> bool {
-        if !self.takes_known_frames() {
-            return false;
-        }
         let Some(place) = frame::place_of_known(second) else { return false };
         let Some(call) = frame::split(first) else {
-            return self.known_creator(first, place);
+            return self.known_creator(first, second, place);
         };
         let id = self.kept.known((call.function, place));
-        self.push_known(id, call)
-    }
-
-    fn takes_known_frames(&self) -> bool {
-        let ready = |open: &Open| !(open.over || open.ancestors || open.pending.is_some());
-        self.race.is_none() && self.open.as_ref().is_some_and(ready)
-    }
-
-    fn push_known(&mut self, id: Option<FrameId>, call: Call<'t>) -> bool {
         let (Some(id), Some(open)) = (id, &mut self.open) else { return false };
-        let of_library = self.of_library.get(id.0 as usize).copied().unwrap_or(true);
+        let of_library = self.known.get(id.0 as usize).is_none_or(|known| known.of_library);
         self.locks.hands.note(call.arguments, open.frames.len(), of_library);
         open.push(id, call);
         true
     }
 
-    fn known_creator(&mut self, first: &str, place: &str) -> bool {
+    /// Whether lines may be frames that were met before.
+    pub fn takes_known_frames(&self) -> bool {
+        let ready = |open: &Open| !(open.over || open.ancestors || open.pending.is_some());
+        self.race.is_none() && self.open.as_ref().is_some_and(ready)
+    }
+
+    fn known_creator(&mut self, first: &str, second: &str, place: &str) -> bool {
         let Some((function, parent)) = frame::created_by(first) else { return false };
-        let Some(id) = self.kept.known((function, place)) else { return false };
-        self.open.iter_mut().for_each(|open| (open.creator, open.parent) = (Some(id), parent));
+        let Some(creator) = self.kept.known_alone((function, place)) else { return false };
+        let Some(open) = &mut self.open else { return false };
+        (open.creator, open.parent) = (Some(creator), parent);
+        let root = open.frames.last().and_then(|root| self.known.get_mut(root.0 as usize));
+        if let Some(root) = root {
+            root.creation = Some(Box::new(Creation::new(first, second, parent, creator)));
+        }
         true
     }
 
@@ -224,20 +269,20 @@ impl<'t> Building<'t> {
     fn frame_line(&mut self, body: &'t str) -> bool {
         let Some(open) = &mut self.open else { return false };
         if let Some(place) = frame::place(body).filter(|_| open.pending.is_some()) {
-            self.push_pending(place);
+            self.push_pending(place, frame::after_place(body, place));
         } else if frame::is_elided(body) {
             open.elided = true;
         } else if let Some((function, parent)) = frame::created_by(body) {
-            self.push_pending("");
+            self.push_pending("", "");
             if let Some(open) = self.open.as_mut().filter(|open| !open.ancestors) {
                 open.parent = parent;
                 open.pending = Some(Pending::Creator(function));
             }
         } else if let Some(call) = frame::call(body) {
-            self.push_pending("");
+            self.push_pending("", "");
             self.open.iter_mut().for_each(|open| open.pending = Some(Pending::Call(call)));
         } else if body.starts_with("[originating from goroutine") {
-            self.push_pending("");
+            self.push_pending("", "");
             self.open.iter_mut().for_each(|open| open.ancestors = true);
         } else {
             return body.starts_with("goroutine running on other thread");
@@ -246,7 +291,7 @@ impl<'t> Building<'t> {
     }
 
     /// Adds the call whose place has come, or will not come.
-    fn push_pending(&mut self, place: &'t str) {
+    fn push_pending(&mut self, place: &str, after: &str) {
         let Some(open) = &mut self.open else { return };
         let Some(pending) = open.pending.take().filter(|_| !open.ancestors) else { return };
         let (function, inlined) = match pending {
@@ -254,14 +299,15 @@ impl<'t> Building<'t> {
             Pending::Creator(function) => (function, false),
         };
         let read = || frame::frame(function, place, inlined);
-        let id = self.kept.frame(&mut self.dump, (function, place), read);
-        for frame in &self.dump.frames[self.of_library.len()..] {
+        let id = self.kept.frame(&mut self.dump, (function, place), after, read);
+        for frame in &self.dump.frames[self.known.len()..] {
             let function = frame.symbols.first().map_or("", |symbol| &symbol.function);
-            self.of_library.push(objects::is_of_library(function));
+            let of_library = objects::is_of_library(function);
+            self.known.push(Known { of_library, creation: None });
         }
         match pending {
             Pending::Call(call) => {
-                let of_library = self.of_library[id.0 as usize];
+                let of_library = self.known[id.0 as usize].of_library;
                 self.locks.hands.note(call.arguments, open.frames.len(), of_library);
                 open.push(id, call);
             }
@@ -279,7 +325,7 @@ impl<'t> Building<'t> {
     /// Adds what was being read to the dump.
     fn close(&mut self) {
         self.close_race();
-        self.push_pending("");
+        self.push_pending("", "");
         let Some(open) = self.open.take() else { return };
         match &open.header {
             Some(header) => match self.numbers.get(&header.number).copied() {
@@ -374,12 +420,12 @@ impl<'t> Building<'t> {
         if self.open.is_some() {
             self.close();
         }
-        let Building { dump, kept, of_library, locks, numbers, sayings, race, spare, .. } = self;
+        let Building { dump, kept, known, locks, numbers, sayings, race, spare, .. } = self;
         let Building { by_thread, cut, not_understood, .. } = self;
         Building {
             dump,
             kept,
-            of_library,
+            known,
             locks,
             numbers,
             sayings,

@@ -25,7 +25,7 @@ pub(super) struct Header<'t> {
 /// Reads a header.
 pub(super) fn read(text: &str) -> Option<Header<'_>> {
     let rest = text.strip_prefix("goroutine ")?;
-    let digits = rest.find(|char: char| !char.is_ascii_digit())?;
+    let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
     let number = rest[..digits].parse().ok()?;
     let inside = rest[digits..].trim_end().strip_suffix(':')?;
     let (threads, inside) = inside.split_once('[')?;

@@ -9,6 +9,7 @@ use sigquit_dump::{
 };
 
 use super::objects::{self, Hands};
+use super::sieve::Sieve;
 use super::wait::Wanted;
 
 /// What the goroutines of one dump want and have in hand, until all of them are known.
@@ -89,9 +90,10 @@ impl Locks {
             return;
         }
         let mut candidates: HashMap<LockId, Vec<(u32, u32)>> = HashMap::new();
+        let sieve = Sieve::of(seekers.keys().copied());
         for (thread, shown) in (0..).zip(self.hands.shown()) {
-            let sought: HashSet<LockId> =
-                shown.filter_map(|at| seekers.get(&at)).flatten().copied().collect();
+            let sought = shown.filter(|&at| sieve.passes(at)).filter_map(|at| seekers.get(&at));
+            let sought: HashSet<LockId> = sought.flatten().copied().collect();
             for id in sought {
                 let depth = callers.past_lock(dump, thread, id);
                 candidates.entry(id).or_default().extend(depth.map(|depth| (thread, depth)));

@@ -18,12 +18,14 @@
 //! ```
 
 mod building;
+mod creation;
 mod frame;
 mod header;
 mod locks;
 mod objects;
 mod race;
 mod saying;
+mod sieve;
 mod wait;
 
 use sigquit_dump::{Dump, Warning};
@@ -97,18 +99,20 @@ impl Reader {
         self.bytes += text.as_str().len();
         let mut lines = text.lines();
         while !self.full {
-            let (known, length) = building.guessed_frames(lines.rest());
+            let (known, length) = building.guessed_lines(lines.rest());
             if known > 0 {
                 self.last = lines.pass(known, length);
             }
             let Some(line) = lines.next() else { break };
-            let mut ahead = lines.clone();
-            if let Some(second) = ahead.next()
-                && building.known_frame(line.text, second.text)
-            {
-                self.last = second.number;
-                lines = ahead;
-                continue;
+            if building.takes_known_frames() {
+                let mut ahead = lines.clone();
+                if let Some(second) = ahead.next()
+                    && building.known_frame(line.text, second.text)
+                {
+                    self.last = second.number;
+                    lines = ahead;
+                    continue;
+                }
             }
             let printed = line.text.trim_end();
             let header = header::read(printed);

@@ -18,6 +18,7 @@ use foldhash::fast::RandomState;
 use sigquit_dump::{Dump, FrameId, LockId, LockKind, Stack};
 
 use super::frame;
+use super::sieve::Sieve;
 
 /// What the goroutines of a dump have in hand: the arguments of their calls that are certain. Most
 /// of what is kept of a large dump is this, so each takes one word.
@@ -42,6 +43,7 @@ const MOST: usize = 96;
 
 /// Smaller figures are no addresses.
 const LOWEST: u64 = 1 << 16;
+const DIGITS_OF_LOWEST: usize = 5;
 
 impl Argument {
     fn address(self) -> u64 {
@@ -65,20 +67,30 @@ impl Argument {
 }
 
 impl Hands {
-    /// Notes the arguments of a call of the goroutine that is being read.
-    pub fn note(&mut self, arguments: &str, depth: usize, of_library: bool) {
+    /// Notes the arguments of a call of the goroutine that is being read, with which a text begins,
+    /// and tells where they end.
+    pub fn note(&mut self, text: &str, depth: usize, of_library: bool) -> usize {
         let begin = self.ends.last().copied().unwrap_or(0);
-        if depth > 0xFF || self.arguments.len() - begin > MOST {
-            return;
-        }
+        let has_room = depth <= 0xFF && self.arguments.len() - begin <= MOST;
         let place = (depth as u64) << 48 | if of_library { OF_LIBRARY } else { 0 };
-        for (value, first) in frame::certain(arguments) {
-            let told = first || !of_library && value >= LOWEST;
-            if told && value <= ADDRESS {
-                let first = if first { FIRST } else { 0 };
+        let least = if of_library || !has_room { usize::MAX } else { DIGITS_OF_LOWEST };
+        frame::certain(text, least, |value, is_first| {
+            let told = is_first || value >= LOWEST;
+            if has_room && told && value <= ADDRESS {
+                let first = if is_first { FIRST } else { 0 };
                 self.arguments.push(Argument(value | place | first));
             }
-        }
+        })
+    }
+
+    /// How many arguments were noted.
+    pub fn noted(&self) -> usize {
+        self.arguments.len()
+    }
+
+    /// Forgets all but so many.
+    pub fn keep(&mut self, noted: usize) {
+        self.arguments.truncate(noted);
     }
 
     /// The goroutine that was being read is the dump's next.
@@ -240,7 +252,7 @@ impl<'t> InHand<'t> {
             (sought.collect(), calls)
         };
         let stacks: Vec<(Vec<(&str, usize)>, Calls)> = dump.stacks.iter().map(of_stack).collect();
-        let maybe = Sieve::of(&objects);
+        let sieve = Sieve::of(objects.iter().copied());
         let mut in_hand = InHand {
             by_receiver: HashMap::new(),
             unknown: HashMap::new(),
@@ -265,7 +277,7 @@ impl<'t> InHand<'t> {
             }
             let own = arguments.iter().filter(|argument| argument.is_own());
             let own = own.map(|argument| argument.address());
-            for address in own.filter(|&at| maybe.holds(at) && objects.contains(&at)) {
+            for address in own.filter(|&at| sieve.passes(at) && objects.contains(&at)) {
                 add(in_hand.by_argument.entry(address).or_default(), index);
             }
         }
@@ -312,30 +324,6 @@ impl Sought<'_> {
         let mut others = threads.filter(|thread| self.waiters.binary_search(thread).is_err());
         let one = *others.next()?;
         others.all(|&other| other == one).then_some(one)
-    }
-}
-
-/// Tells of most addresses, with one bit, that they are not among those that are sought.
-struct Sieve([u64; 64]);
-
-impl Sieve {
-    fn of(addresses: &HashSet<u64, RandomState>) -> Sieve {
-        let mut bits = [0; 64];
-        for &address in addresses {
-            let (word, bit) = Sieve::place(address);
-            bits[word] |= bit;
-        }
-        Sieve(bits)
-    }
-
-    fn holds(&self, address: u64) -> bool {
-        let (word, bit) = Sieve::place(address);
-        self.0[word] & bit != 0
-    }
-
-    fn place(address: u64) -> (usize, u64) {
-        let mixed = address.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        ((mixed >> 58) as usize, 1 << (mixed >> 52 & 63))
     }
 }
 

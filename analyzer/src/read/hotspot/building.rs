@@ -96,11 +96,12 @@ impl<'t> Building<'t> {
         let (mut lines, mut rest) = (0, text);
         let open = self.open.as_mut().filter(|_| self.place == Place::Threads);
         let Some(calls) = open.map(Open::calls) else { return (0, 0) };
-        while let Some((guess, _)) = self.kept.guess()
-            && let Some(after) = rest.strip_prefix("\tat ").and_then(|at| at.strip_prefix(guess))
-            && let Some(next) = after.strip_prefix('\n')
+        while let Some(guess) = self.kept.guess()
+            && let Some(next) =
+                rest.strip_prefix("\tat ").and_then(|at| at.strip_prefix(guess.to_end))
         {
-            calls.frames.extend(self.kept.take_guess());
+            calls.frames.push(guess.id);
+            self.kept.take_guess();
             (lines, rest) = (lines + 1, next);
         }
         (lines, text.len() - rest.len())
@@ -112,14 +113,23 @@ impl<'t> Building<'t> {
         if self.place != Place::Threads {
             return false;
         }
-        if line.text.starts_with("\t- ") {
-            self.thread_line(line, line.text.trim());
-            return true;
+        match line.text.as_bytes() {
+            [] => return true,
+            [b'\t', b'-', b' ', ..] => {
+                let body = line.text.trim();
+                if !self.open_line(body) {
+                    self.thread_line(line, body);
+                }
+                return true;
+            }
+            // The state, and the list at the end.
+            [b' ', b' ', b' ', b'j' | b'L', ..] => return self.open_line(line.text.trim()),
+            _ => {}
         }
         let (Some(open), Some(call)) = (&mut self.open, line.text.strip_prefix("\tat ")) else {
             return false;
         };
-        let id = self.kept.known((call, ""));
+        let id = self.kept.known(("", call));
         open.calls().frames.extend(id);
         id.is_some()
     }
@@ -193,7 +203,7 @@ impl<'t> Building<'t> {
     fn open_line(&mut self, body: &'t str) -> bool {
         let Some(open) = &mut self.open else { return false };
         if let Some(text) = frame::text(body) {
-            let id = self.kept.frame(&mut self.dump, (text, ""), || frame::read(text));
+            let id = self.kept.frame(&mut self.dump, ("", text), "", || frame::read(text));
             open.calls().frames.push(id);
         } else if let Some((mark, rest)) = mark::read(body) {
             open.mark(mark);
