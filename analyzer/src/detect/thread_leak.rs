@@ -18,7 +18,8 @@ message that nobody sends, for a receiver that is gone, for work that does not c
 
 ## Evidence
 
-- The runtime's own word: goroutines that its garbage collector found to be beyond reach are proof.
+- The runtime's own word: goroutines that its garbage collector found to be beyond reach are proof, and so are those
+  at a channel that was never made (`nil chan`): low for fewer than ten of these, as one may block so on purpose.
 - Growth: more of one kind, in one place, in each of five dumps at least than in the one before, by
   twenty or more, and none of them has ended.
 - A mass: a thousand of one kind in one place that have waited for ten minutes.
@@ -26,7 +27,9 @@ message that nobody sends, for a receiver that is gone, for work that does not c
   does. Medium where two dumps or more show them and none went on; low in one dump. Medium for a
   hundred as well, where each dump shows more of them than the one before.
 - Ten that wait in one place for others to arrive, to be done, or to receive, in two dumps in which
-  nothing in the process moves. Something from outside may still wake them, so medium.
+  nothing in the process moves: nobody comes, goes or uses CPU time. Something from outside may still wake them, so
+  medium; low where a timer is pending and CPU times do not say that they stand, or where a goroutine in a channel
+  may be the one who receives.
 
 What they have in common is who created them, or what they began with, and the function in which they
 wait. Medium; low for a pool's workers without work, for members of which connections come along, and
@@ -61,6 +64,10 @@ const LONG: Nanos = Nanos(600_000_000_000);
 const SENDS: &str = "chan send";
 /// How Go says of a goroutine that no live one can wake it.
 const LEAKED: &str = "(leaked)";
+/// How Go says that a goroutine waits at no channel at all.
+const NIL: &str = "(nil chan)";
+/// So many do not block on purpose.
+const NOT_MEANT: usize = 10;
 
 fn detect(incident: &Incident) -> Vec<Finding> {
     let kinds = kinds(incident);
@@ -105,6 +112,7 @@ fn may_leak(incident: &Incident, id: MemberId, dump: usize) -> bool {
     incident.thread(id, dump).is_some_and(|thread| {
         let alone = thread.waiting_since >= Some(LONG)
             || thread.state_text.contains(LEAKED)
+            || thread.state_text.contains(NIL)
             || thread.state_text.starts_with(SENDS);
         let tells = alone || incident.dumps.len() >= DUMPS;
         tells && thread.kind != Kind::Task && !thread.runtime_helper
@@ -143,7 +151,9 @@ fn leak(
     let median = median_wait(incident, members, newest);
     let mass = members.len() >= MANY && median >= LONG;
     let at_rest = rests(incident, members, newest);
+    let at_no_channel = all_say(incident, members, newest, NIL);
     let (severity, grade) = match (beyond_reach, grows, mass) {
+        (true, ..) if at_no_channel && members.len() < NOT_MEANT => (Severity::Low, Grade::Proof),
         (true, ..) if members.len() >= SOME => (Severity::High, Grade::Proof),
         (true, ..) => (Severity::Medium, Grade::Proof),
         (_, true, _) if at_rest || come_with_connections(incident, &counts) => {
@@ -169,6 +179,9 @@ fn leak(
     }
     let who = phrase::count(incident, members);
     let headline = match (beyond_reach, grows) {
+        (true, _) if at_no_channel => {
+            format!("{who} in {} can never go on: the channel there was never made", likes.place)
+        }
         (true, _) => {
             format!("{who} in {} can never go on: the runtime found them beyond reach", likes.place)
         }
@@ -211,12 +224,16 @@ fn leak(
     })
 }
 
-/// Whether the runtime calls all of them leaked.
+/// Whether the runtime calls all of them leaked, or says that they wait at no channel.
 fn is_beyond_reach(incident: &Incident, members: &[MemberId], dump: usize) -> bool {
-    let leaked = |&id: &MemberId| {
-        incident.thread(id, dump).is_some_and(|thread| thread.state_text.contains(LEAKED))
+    all_say(incident, members, dump, LEAKED) || all_say(incident, members, dump, NIL)
+}
+
+fn all_say(incident: &Incident, members: &[MemberId], dump: usize, word: &str) -> bool {
+    let says = |&id: &MemberId| {
+        incident.thread(id, dump).is_some_and(|thread| thread.state_text.contains(word))
     };
-    !members.is_empty() && members.iter().all(leaked)
+    !members.is_empty() && members.iter().all(says)
 }
 
 /// Whether they are a mass that waits for a receiver, or none went on while others came.
@@ -382,6 +399,20 @@ mod tests {
         });
         let findings = detect(&scene.incident());
         assert_eq!((findings[0].grade, findings[0].severity), (Grade::Proof, Severity::Medium));
+    }
+
+    #[test]
+    fn a_channel_that_was_never_made_lets_nobody_go_on() {
+        let found = |count: u64| {
+            let scene = Scene::of(Runtime::Go).dump(0, |dump| {
+                let state = "chan receive (nil chan)";
+                (0..count).for_each(|number| goroutine(dump, number, state, &["main.follow"], 0));
+            });
+            let findings = detect(&scene.incident());
+            findings.iter().map(|found| (found.grade, found.severity)).collect::<Vec<_>>()
+        };
+        assert_eq!(found(12), [(Grade::Proof, Severity::Medium)]);
+        assert_eq!(found(1), [(Grade::Proof, Severity::Low)], "some block for ever in that way");
     }
 
     #[test]

@@ -23,10 +23,10 @@ have (a lock, a pooled connection, the result of another task).
   waits at its other end. The workers are inferred from how members are named and where they began;
   where none are in sight this is low: a full queue may do no more than hold back those who fill it.
 - All workers of a pool, four at least, inside of tasks, most of them waiting for a lock, a pooled
-  resource or another task's result, in every dump. Where nothing in the process moves, waiting for
+  resource or another task's result, or asleep before they try again (by the names of functions), in every dump. Where nothing in the process moves, waiting for
   a latch or a barrier counts as well; a wait for a result that ends by itself is low. High where all of them wait for tasks, nothing
-  moves between the dumps, and nobody else is in a task: the pool waits for itself. That is seen of
-  a pool of any size. High, too, where nothing moves and nobody listens to what is outside.
+  moves between the dumps, no timer is pending, and everyone else who is in a task waits likewise: the pool waits for
+  itself, or several for each other. That is seen of a pool of any size. High, too, where nothing moves and nobody listens to what is outside.
 
 ## Limits
 
@@ -121,7 +121,8 @@ fn blocked_pools(incident: &Incident) -> Vec<Finding> {
         if !blocked {
             continue;
         }
-        let starves = incident.dumps.len() > 1 && starves_itself(incident, &workers);
+        let several = incident.dumps.len() > 1;
+        let starves = several && !incident.awaits_time() && starves_itself(incident, &workers);
         if starves || workers.len() >= SMALLEST_POOL {
             findings.push(blocked_pool(incident, &name, workers, starves));
         }
@@ -142,6 +143,7 @@ fn is_blocked(incident: &Incident, workers: &[MemberId], dump: usize) -> bool {
 
 fn waits(incident: &Incident, worker: MemberId, dump: usize) -> bool {
     incident.waits_for_others(worker, dump)
+        || incident.tries_again(worker, dump)
         || incident.meets(worker, dump) && incident.stands_still()
 }
 
@@ -157,20 +159,31 @@ fn blocked_pool(incident: &Incident, name: &str, workers: Vec<MemberId>, starves
     let waits = |&worker: &MemberId| waits(incident, worker, dump);
     let blocked: Vec<MemberId> = workers.iter().copied().filter(waits).collect();
     let several = incident.dumps.len() > 1;
+    let again = blocked.iter().any(|&worker| incident.tries_again(worker, dump));
     let timed = blocked.iter().all(|&worker| ends_by_itself(incident, worker, dump));
     let grade = if several { Grade::Repeat } else { Grade::Pattern };
+    let at_work = |id| incident.runs_task(id, dump) && incident.idle(id, dump).is_none();
+    let others_starve =
+        starves && incident.shown(dump).any(|id| at_work(id) && !workers.contains(&id));
     let text = match workers.len() {
         1 => "the only worker waits for the result of a task".to_owned(),
         all => format!(
             "{} of the {all} workers wait for {}",
             blocked.len(),
-            match blocked.iter().all(|&worker| incident.waits_for_others(worker, dump)) {
-                true => "a lock, a connection or a result",
-                false => "others to come or to be done",
+            if again {
+                "the time to try again"
+            } else if blocked.iter().all(|&worker| incident.waits_for_others(worker, dump)) {
+                "a lock, a connection or a result"
+            } else {
+                "others to come or to be done"
             }
         ),
     };
     let headline = match (starves, workers.len()) {
+        _ if others_starve => format!(
+            "{name} and others starve each other: all their workers wait for tasks that no worker is left \
+             to run"
+        ),
         (true, 1) => format!(
             "{name} starves itself: its only worker waits for a task that no worker is left to run"
         ),
@@ -184,6 +197,7 @@ fn blocked_pool(incident: &Incident, name: &str, workers: Vec<MemberId>, starves
         severity: match (starves, timed) {
             (true, _) => Severity::High,
             (false, true) => Severity::Low,
+            (false, false) if again && !several => Severity::Low,
             (false, false) => Severity::Medium,
         },
         grade,
@@ -201,7 +215,11 @@ fn blocked_pool(incident: &Incident, name: &str, workers: Vec<MemberId>, starves
                 .and_then(|&worker| phrase::place(incident, worker, dump))
                 .unwrap_or_else(|| "a wait".into()),
         ),
-        next_step: if starves { next_step_of_starving() } else { next_step() },
+        next_step: match (starves, again) {
+            (true, _) => next_step_of_starving(),
+            (false, true) => next_step_of_trying(),
+            (false, false) => next_step(),
+        },
         frames: frames(incident, &blocked, dump),
         members: workers.clone(),
         victims: Vec::new(),
@@ -219,7 +237,7 @@ fn blocked_pool(incident: &Incident, name: &str, workers: Vec<MemberId>, starves
 }
 
 /// Whether all workers wait throughout, each in one call, for tasks that only a worker can do, and
-/// nobody anywhere is in a task but they: an idle worker of another pool would have taken a task
+/// nobody anywhere is in a task who does not: an idle worker of another pool would have taken a task
 /// of its own. Or they wait for any result or for others to come, nothing in the process moves, and
 /// nobody listens to what is outside: then only a worker could bring it.
 fn starves_itself(incident: &Incident, workers: &[MemberId]) -> bool {
@@ -230,15 +248,13 @@ fn starves_itself(incident: &Incident, workers: &[MemberId]) -> bool {
     {
         return true;
     }
-    let stays = |&worker: &MemberId| {
-        incident.in_all_dumps(worker)
-            && incident.same_activation(worker).is_some_and(|activation| activation.whole)
-    };
+    let stays = |&worker: &MemberId| incident.waits_throughout(worker);
+    let is_one_of_many = |id: &MemberId, dump| incident.waits_for_task(*id, dump) && stays(id);
     let is_starved = |dump: usize| {
         let at_work =
             |id: MemberId| incident.runs_task(id, dump) && incident.idle(id, dump).is_none();
         workers.iter().all(|&worker| incident.waits_for_task(worker, dump))
-            && !incident.shown(dump).any(|id| !workers.contains(&id) && at_work(id))
+            && !incident.shown(dump).any(|id| at_work(id) && !is_one_of_many(&id, dump))
     };
     workers.iter().all(stays) && (0..incident.dumps.len()).all(is_starved)
 }
@@ -251,6 +267,12 @@ fn frames(incident: &Incident, members: &[MemberId], dump: usize) -> Vec<String>
 fn next_step() -> String {
     "Look at what keeps the workers, not at the pool's size: the finding that this one follows \
      from, or what most of their stacks have in common."
+        .into()
+}
+
+fn next_step_of_trying() -> String {
+    "Look at what they try again: it fails each time, for all of them. Do not hold a worker while \
+     waiting: schedule the next attempt, and give up after some."
         .into()
 }
 
@@ -399,6 +421,48 @@ mod tests {
         let of_a_peer =
             waiting_for("java.util.concurrent.CompletableFuture.get", &["shop.Main.main"]);
         assert_eq!(severity(of_a_peer), Some(Severity::Medium), "a peer's answer ends that");
+    }
+
+    #[test]
+    fn pools_that_wait_for_each_other_starve_each_other() {
+        const GET: &str = "java.util.concurrent.FutureTask.get";
+        let found = |other: &[&str]| {
+            let draw = |dump: &mut Moment| {
+                for number in 0..3 {
+                    let name = format!("pool-1-thread-{number}");
+                    dump.thread(&name, &[GET, "shop.Order.run", RUN_WORKER]).is(ThreadState::Waiting);
+                    let name = format!("pool-2-thread-{number}");
+                    dump.thread(&name, other).is(ThreadState::Waiting);
+                }
+            };
+            let findings = detect(&Scene::of(Runtime::Jvm).dump(0, draw).dump(1, draw).incident());
+            let told = |found: &Finding| (found.severity, found.headline.contains("each other"));
+            findings.iter().map(told).collect::<Vec<_>>()
+        };
+        let both = found(&[GET, "shop.Stock.run", RUN_WORKER]);
+        assert_eq!(both, [(Severity::High, true); 2]);
+        let reads = found(&["sun.nio.ch.SocketDispatcher.read0", "shop.Stock.run", RUN_WORKER]);
+        assert_eq!(reads, [], "a peer's answer ends that");
+    }
+
+    #[test]
+    fn a_pool_whose_workers_all_wait_to_try_again() {
+        let stack = ["java.lang.Thread.sleep", "shop.Client.backOff:7", "shop.Order.run", RUN_WORKER];
+        let polls = ["java.lang.Thread.sleep", "shop.Client.poll:7", "shop.Order.run", RUN_WORKER];
+        let found = |stack: &[&str]| {
+            let draw = |dump: &mut Moment| {
+                for number in 0..4 {
+                    let name = format!("pool-1-thread-{number}");
+                    dump.thread(&name, stack).is(ThreadState::TimedWaiting);
+                }
+            };
+            detect(&Scene::of(Runtime::Jvm).dump(0, draw).dump(1, draw).incident())
+        };
+        let findings = found(&stack);
+        let [finding] = &findings[..] else { panic!("{findings:?}") };
+        assert_eq!(finding.severity, Severity::Medium);
+        assert!(finding.headline.contains("4 of the 4 workers wait for the time to try again"));
+        assert_eq!(found(&polls), []);
     }
 
     #[test]

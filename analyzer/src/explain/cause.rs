@@ -332,11 +332,12 @@ fn tie(
     enough(Tie::Waiters(waiting, all)).or_else(|| enough(Tie::Same(same, all)).filter(|_| repeated))
 }
 
-/// A resource that is a little short is no cause of what weighs more: it would hide it. What the
+/// A resource that is a little short is no cause of what weighs more: it would hide it; nor are threads at work of
+/// which nothing says that they work in vain. What the
 /// runtime said of one end is not why another dump shows another. And that threads get too little
 /// CPU is not why they want much.
 fn can_cause(cause: &Finding, symptom: &Finding) -> bool {
-    let of_resource = nature(cause.detector) == Nature::Pressure
+    let of_resource = matches!(nature(cause.detector), Nature::Pressure | Nature::Hot)
         || matches!(cause.detector, "downstream-stall" | "io-stall");
     let hides = of_resource && weight(cause) <= Severity::Low && weight(symptom) > Severity::Low;
     let ends_elsewhere = nature(symptom.detector) == Nature::End

@@ -87,10 +87,15 @@ pub(crate) fn activity<'a>(
     by_frames(runtime, calls).unwrap_or_else(|| by_state(thread))
 }
 
+/// What enters the kernel, whatever for: its caller tells.
+const INTO_THE_KERNEL: &[&str] =
+    &["syscall.Syscall*", "syscall.RawSyscall*", "internal/runtime/syscall*"];
+
 /// The innermost frame that a rule knows decides, up to the program's own first frame.
 fn by_frames<'a>(runtime: Runtime, calls: impl Iterator<Item = &'a Call>) -> Option<Activity> {
     let rules = rules(runtime);
-    calls.take_while(|call| call.origin != Origin::Application).find_map(|call| {
+    let calls = calls.take_while(|call| call.origin != Origin::Application);
+    calls.skip_while(|call| matches_any(INTO_THE_KERNEL, &call.function)).find_map(|call| {
         let rule = rules.iter().find(|(_, patterns)| matches_any(patterns, &call.function));
         rule.map(|&(activity, _)| activity)
     })
@@ -292,6 +297,10 @@ mod tests {
         check(Runtime::Jvm, ThreadState::TimedWaiting, &sleep, Activity::Sleeping);
         let poll = ["internal/poll.runtime_pollWait", "net.(*conn).Read", "main.fetch"];
         check(Runtime::Go, ThreadState::Waiting, &poll, Activity::Network);
+        let waits = ["syscall.Syscall6", "os.(*Process).Wait", "os/exec.(*Cmd).Wait", "main.convert"];
+        check(Runtime::Go, ThreadState::Syscall, &waits, Activity::ChildProcess);
+        let writes = ["syscall.Syscall", "syscall.write", "os.(*File).Write", "main.log"];
+        check(Runtime::Go, ThreadState::Syscall, &writes, Activity::SystemCall);
         let fsync = ["fsync", "std::fs::File::sync_all", "journal::append"];
         check(Runtime::Rust, ThreadState::Syscall, &fsync, Activity::File);
     }

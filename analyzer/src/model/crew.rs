@@ -6,7 +6,7 @@ use super::activity::Activity;
 use super::call::{Call, Origin};
 use super::idle;
 use super::incident::{Incident, MemberId};
-use super::name::FunctionName;
+use super::name::{FunctionName, words};
 use super::pool;
 
 /// What one dump shows of one queue of work.
@@ -57,6 +57,17 @@ impl Incident {
             }
             _ => false,
         }
+    }
+
+    /// Whether a member sleeps before it tries something again, by the names of functions.
+    pub fn tries_again(&self, member: MemberId, dump: usize) -> bool {
+        const AGAIN: &[&str] = &["retry", "retries", "retrying", "backoff", "reattempt"];
+        let says_so = |call: &Call| {
+            let words = words(&call.function);
+            let backs_off = words.windows(2).any(|pair| pair[0] == "back" && pair[1] == "off");
+            backs_off || words.iter().any(|word| AGAIN.contains(&word.as_str()))
+        };
+        self.activity(member, dump) == Activity::Sleeping && self.calls(member, dump).any(says_so)
     }
 
     /// Whether a member is in a function that waits for the result of work that others do.
