@@ -72,7 +72,8 @@ impl Truth {
 }
 
 fn main() {
-    for (name, cases) in recorded::sets().into_iter().chain([("generated".into(), fault::cases())]) {
+    for (name, cases) in recorded::sets().into_iter().chain([("generated".into(), fault::cases())])
+    {
         let mut scores = Scores::default();
         for mut case in cases {
             let report = analyze(std::mem::take(&mut case.inputs));

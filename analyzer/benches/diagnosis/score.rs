@@ -54,13 +54,19 @@ impl Outcome {
     fn mistakes(&self) -> Vec<String> {
         let name = &self.name;
         if self.healthy {
-            return self.alarms().map(|one| format!("{name}: false alarm {}", one.detector)).collect();
+            return self
+                .alarms()
+                .map(|one| format!("{name}: false alarm {}", one.detector))
+                .collect();
         }
         let first = self.first.as_ref().map_or("nothing", |one| one.detector);
         let missed = (!self.root_is_first())
             .then(|| format!("{name}: {first} stands first, not {}", self.root[0]));
         let untrue = self.alarms().filter(|one| !self.is_true(one.detector));
-        missed.into_iter().chain(untrue.map(|one| format!("{name}: {} is not true", one.detector))).collect()
+        missed
+            .into_iter()
+            .chain(untrue.map(|one| format!("{name}: {} is not true", one.detector)))
+            .collect()
     }
 }
 

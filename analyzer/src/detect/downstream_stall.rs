@@ -66,7 +66,8 @@ fn detect(incident: &Incident) -> Vec<Finding> {
             places.entry(&call.function).or_default().push(id);
         }
     }
-    let stalls = places.into_iter().filter_map(|(place, members)| finding(incident, place, members));
+    let stalls =
+        places.into_iter().filter_map(|(place, members)| finding(incident, place, members));
     stalls.chain(unexplained(incident)).collect()
 }
 
@@ -84,9 +85,8 @@ fn unexplained(incident: &Incident) -> Vec<Finding> {
             places.entry((awaited, place)).or_default().push(id);
         }
     }
-    let many = |members: &[MemberId]| {
-        members.len() >= SOME && members.len() * 4 >= incident.busy(newest)
-    };
+    let many =
+        |members: &[MemberId]| members.len() >= SOME && members.len() * 4 >= incident.busy(newest);
     places.retain(|_, members| many(members));
     places.into_iter().map(|((what, place), ids)| not_told(incident, what, place, ids)).collect()
 }

@@ -11,6 +11,8 @@ use crate::model::{Idle, Incident, MemberId};
 
 /// Fewer at one place are no mass.
 const MASS: usize = 10;
+/// So many workers are a pool, and told of as such.
+const FEW: usize = 4;
 /// That nobody comes is concluded from what is in sight.
 const CONFIDENCE: f64 = 0.7;
 /// How Go says that a goroutine waits for a receiver.
@@ -28,7 +30,8 @@ pub(super) fn masses(incident: &Incident) -> Vec<Finding> {
         }
     }
     places.retain(|_, members| members.len() >= MASS);
-    let is_everyone = || all_who_wait(incident, newest).is_some() && !incident.listens(newest);
+    let is_everyone =
+        || all_who_wait(incident, newest, false).is_some() && !incident.listens(newest);
     if places.is_empty() || !incident.stands_still() || is_everyone() {
         return Vec::new();
     }
@@ -100,11 +103,13 @@ fn mass(incident: &Incident, place: &str, members: Vec<MemberId>) -> Finding {
 /// wake anybody. A thread that does nothing but keep the process alive does not wait for anyone.
 pub(super) fn everyone(incident: &Incident) -> Option<Finding> {
     let newest = incident.dumps.len() - 1;
-    let members = all_who_wait(incident, newest)?;
     let listener = incident.listens(newest);
-    // Beside a listener only those are told of who are there to serve, or who send to nobody.
-    let serves = members.iter().any(|&id| incident.runs_task(id, newest))
-        || members.iter().all(|&id| sends(incident, id, newest));
+    let members = all_who_wait(incident, newest, listener)?;
+    // Beside a listener only those are told of who are there to serve, too few for a pool of which a share could
+    // be said, or who send to nobody.
+    let in_tasks = members.iter().filter(|&&id| incident.runs_task(id, newest)).count();
+    let serves =
+        (1..FEW).contains(&in_tasks) || members.iter().all(|&id| sends(incident, id, newest));
     if listener && !serves || !incident.stands_still() || listener && !masses(incident).is_empty() {
         return None;
     }
@@ -217,13 +222,16 @@ fn owner_of_a_task(
 }
 
 /// All who are not idle, where each waits for others of the program, some of them for others to come
-/// or to be done, and none as a pool's worker: that is the pool's matter.
-fn all_who_wait(incident: &Incident, dump: usize) -> Option<Vec<MemberId>> {
+/// or to be done, and, unless they are asked for, none as a
+/// pool's worker: that is the pool's matter.
+fn all_who_wait(incident: &Incident, dump: usize, workers: bool) -> Option<Vec<MemberId>> {
     let busy = |&id: &MemberId| incident.idle(id, dump).is_none();
     let waits = |&id: &MemberId| {
-        (incident.meets(id, dump) || incident.waits_for_others(id, dump) || sends(incident, id, dump))
+        (incident.meets(id, dump)
+            || incident.waits_for_others(id, dump)
+            || sends(incident, id, dump))
             && incident.asks_peer(id, dump).is_none()
-            && !incident.runs_task(id, dump)
+            && (workers || !incident.runs_task(id, dump))
     };
     let members: Vec<MemberId> = incident.shown(dump).filter(busy).collect();
     let some_meet = members.iter().any(|&id| incident.meets(id, dump))
@@ -387,6 +395,10 @@ mod tests {
                 let thread = dump.thread("", &["main.main:4"]).is(ThreadState::Waiting);
                 (thread.kind, thread.number) = (Kind::Goroutine, Some(99));
                 thread.state_text = state.into();
+                let accepts = ["internal/poll.runtime_pollWait", "internal/poll.(*FD).Accept"];
+                let thread = dump.thread("", &accepts).is(ThreadState::Waiting);
+                (thread.kind, thread.number) = (Kind::Goroutine, Some(98));
+                thread.state_text = "IO wait".into();
             };
             let incident = Scene::of(Runtime::Go).dump(0, draw).dump(1, draw).incident();
             masses(&incident).iter().map(|found| found.severity).collect::<Vec<_>>()
@@ -407,7 +419,11 @@ mod tests {
                 goroutine(7, "chan send", &["main.exchange:9"]);
                 goroutine(8, "chan send", &["main.exchange:9"]);
                 goroutine(1, state, &["main.main:9"]);
-                goroutine(5, "IO wait", &["internal/poll.(*FD).Accept", "net/http.(*Server).Serve"]);
+                goroutine(
+                    5,
+                    "IO wait",
+                    &["internal/poll.(*FD).Accept", "net/http.(*Server).Serve"],
+                );
             };
             let incident = Scene::of(Runtime::Go).dump(0, draw).dump(1, draw).incident();
             everyone(&incident).map(|found| (found.severity, found.members.len()))
@@ -430,7 +446,9 @@ mod tests {
                     dump.thread("pool-2", other);
                 }
             };
-            owns_what_its_task_needs(&Scene::of(Runtime::Jvm).dump(0, draw).dump(1, draw).incident())
+            owns_what_its_task_needs(
+                &Scene::of(Runtime::Jvm).dump(0, draw).dump(1, draw).incident(),
+            )
         };
         let findings = found(&[]);
         let [finding] = &findings[..] else { panic!("{findings:?}") };

@@ -1,6 +1,6 @@
 //! Threads and goroutines that are made and never end.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use sigquit_dump::{Kind, Nanos};
 
@@ -32,7 +32,7 @@ message that nobody sends, for a receiver that is gone, for work that does not c
   may be the one who receives.
 
 What they have in common is who created them, or what they began with, and the function in which they
-wait. Medium; low for a pool's workers without work, for members of which connections come along, and
+wait. Medium; low for a pool's workers without work, unless the pools themselves become more, for members of which connections come along, and
 for a mass that has nothing to do.
 
 ## Limits
@@ -156,6 +156,9 @@ fn leak(
         (true, ..) if at_no_channel && members.len() < NOT_MEANT => (Severity::Low, Grade::Proof),
         (true, ..) if members.len() >= SOME => (Severity::High, Grade::Proof),
         (true, ..) => (Severity::Medium, Grade::Proof),
+        (_, true, _) if at_rest && pools_grow(incident, sights) => {
+            (Severity::Medium, Grade::Repeat)
+        }
         (_, true, _) if at_rest || come_with_connections(incident, &counts) => {
             (Severity::Low, Grade::Repeat)
         }
@@ -184,6 +187,11 @@ fn leak(
         }
         (true, _) => {
             format!("{who} in {} can never go on: the runtime found them beyond reach", likes.place)
+        }
+        (_, true) if at_rest && severity > Severity::Low => {
+            format!(
+                "{who} of ever more pools never end: each pool has no work, and none is shut down"
+            )
         }
         (_, true) => format!(
             "{who} of {} never end, and more come: they wait in {}",
@@ -282,6 +290,17 @@ fn rests(incident: &Incident, members: &[MemberId], dump: usize) -> bool {
     members.iter().filter(worker).count() * 2 > members.len()
 }
 
+/// Whether it is pools that grow in number, and not one pool in size: by names that differ in the pool's number, as
+/// in `pool-17-thread-1`.
+fn pools_grow(incident: &Incident, sights: &Sights) -> bool {
+    let pools = |members: &Vec<MemberId>| {
+        let names = members.iter().map(|&id| incident.pool_of(id));
+        names.flatten().collect::<BTreeSet<&str>>().len()
+    };
+    let counts: Vec<usize> = sights.iter().map(pools).collect();
+    grows(&counts)
+}
+
 fn idle_share(incident: &Incident, members: &[MemberId], dump: usize) -> bool {
     let idle = |&&id: &&MemberId| incident.idle(id, dump).is_some();
     members.iter().filter(idle).count() * 2 > members.len()
@@ -360,9 +379,10 @@ mod tests {
     #[test]
     fn what_comes_and_goes_is_no_leak() {
         assert_eq!(found(&[1, 10, 20, 30, 40], &[60, 70, 85, 99, 120], &[], 0), []);
-        let as_before = found(&[1; 5], &[120; 5], &[], 0);
+        let as_before = found(&[1; 5], &[120; 5], &[1; 5], 0);
         let [standing] = &as_before[..] else { panic!("{as_before:?}") };
         assert!(standing.headline.contains("nobody is at work"), "they stand, and do not grow");
+        assert_eq!(found(&[1; 5], &[120; 5], &[], 0), [], "that is everyone, and a deadlock");
     }
 
     #[test]
@@ -426,11 +446,31 @@ mod tests {
         for second in 0..5 {
             scene = scene.dump(second, |dump| {
                 for number in 0..60 + 10 * second {
-                    let name = format!("pool-{number}-thread-1");
+                    let name = format!("pool-1-thread-{number}");
                     dump.thread(&name, RESTING).is(ThreadState::Waiting).number = Some(number);
                 }
             });
         }
         assert_eq!(detect(&scene.incident())[0].severity, Severity::Low);
+    }
+
+    #[test]
+    fn pools_that_are_made_and_never_shut_down() {
+        const RESTING: &[&str] =
+            &["java.util.concurrent.ThreadPoolExecutor.getTask", "java.lang.Thread.run"];
+        let found = |name: fn(u64) -> String| {
+            let mut scene = Scene::of(Runtime::Jvm);
+            for second in 0..5 {
+                scene = scene.dump(second, |dump| {
+                    for number in 0..60 + 10 * second {
+                        let thread = dump.thread(&name(number), RESTING);
+                        thread.is(ThreadState::Waiting).number = Some(number);
+                    }
+                });
+            }
+            detect(&scene.incident())[0].severity
+        };
+        assert_eq!(found(|number| format!("pool-{number}-thread-1")), Severity::Medium);
+        assert_eq!(found(|number| format!("pool-1-thread-{number}")), Severity::Low);
     }
 }

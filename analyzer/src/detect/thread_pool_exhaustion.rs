@@ -430,7 +430,8 @@ mod tests {
             let draw = |dump: &mut Moment| {
                 for number in 0..3 {
                     let name = format!("pool-1-thread-{number}");
-                    dump.thread(&name, &[GET, "shop.Order.run", RUN_WORKER]).is(ThreadState::Waiting);
+                    dump.thread(&name, &[GET, "shop.Order.run", RUN_WORKER])
+                        .is(ThreadState::Waiting);
                     let name = format!("pool-2-thread-{number}");
                     dump.thread(&name, other).is(ThreadState::Waiting);
                 }
@@ -447,7 +448,8 @@ mod tests {
 
     #[test]
     fn a_pool_whose_workers_all_wait_to_try_again() {
-        let stack = ["java.lang.Thread.sleep", "shop.Client.backOff:7", "shop.Order.run", RUN_WORKER];
+        let stack =
+            ["java.lang.Thread.sleep", "shop.Client.backOff:7", "shop.Order.run", RUN_WORKER];
         let polls = ["java.lang.Thread.sleep", "shop.Client.poll:7", "shop.Order.run", RUN_WORKER];
         let found = |stack: &[&str]| {
             let draw = |dump: &mut Moment| {

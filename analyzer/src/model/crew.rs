@@ -59,6 +59,11 @@ impl Incident {
         }
     }
 
+    /// The pool that a member belongs to, by its name: without the worker's own number.
+    pub fn pool_of(&self, member: MemberId) -> Option<&str> {
+        Some(stem(&self.member(member).name)).filter(|stem| !stem.is_empty())
+    }
+
     /// Whether a member sleeps before it tries something again, by the names of functions.
     pub fn tries_again(&self, member: MemberId, dump: usize) -> bool {
         const AGAIN: &[&str] = &["retry", "retries", "retrying", "backoff", "reattempt"];

@@ -6,8 +6,8 @@
 
 use super::activity::Activity;
 use super::call::{Call, Origin};
-use super::incident::{Incident, MemberId};
 use super::idle;
+use super::incident::{Incident, MemberId};
 use super::name::{FunctionName, first_word, words};
 use super::pattern::matches_any;
 
@@ -77,8 +77,8 @@ const ANSWERS: &[&str] = &["answer", "reply", "response", "result"];
 
 /// What those do who are asked, in a method's first word: they read requests.
 const SERVES: &[&str] = &[
-    "accept", "await", "handle", "listen", "loop", "next", "parse", "poll", "process", "read",
-    "receive", "recv", "run", "serve",
+    "accept", "answer", "dispatch", "reply", "respond", "await", "handle", "listen", "loop",
+    "next", "parse", "poll", "process", "read", "receive", "recv", "run", "serve",
 ];
 
 impl Incident {
@@ -126,7 +126,13 @@ pub(super) fn is_client(function: &str) -> bool {
 pub(super) fn asks(function: &str) -> bool {
     let words = words(FunctionName::of(function).method);
     let has = |list: &[&str]| words.iter().any(|word| list.contains(&word.as_str()));
-    has(ANSWERS) || has(ASKS) && !serves(function)
+    awaits_answer(function) || has(ASKS) && !serves(function)
+}
+
+/// Whether a function waits for an answer, by its name: `readReply` does, and `reply` makes one.
+pub(super) fn awaits_answer(function: &str) -> bool {
+    let words = words(FunctionName::of(function).method);
+    words.iter().skip(1).any(|word| ANSWERS.contains(&word.as_str()))
 }
 
 /// Whether a function is asked, by its name.
@@ -176,6 +182,7 @@ mod tests {
     fn a_server_waits_for_requests_and_others_for_nobody_outside() {
         assert_eq!(place(&[READ, "shop.Server.readRequest", "shop.Server.run"]), None);
         assert_eq!(place(&[READ, "shop.Server.serve"]), None);
+        assert_eq!(place(&[READ, "shop.Server.answer"]), None);
         assert_eq!(place(&["shop.Wire.roundTrip"]), None, "it computes");
         assert_eq!(place(&["java.lang.Thread.sleep", "shop.Wire.call"]), None);
     }

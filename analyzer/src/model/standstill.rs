@@ -10,7 +10,7 @@ use sigquit_dump::{Kind, LockKind, Nanos, Runtime, ThreadState};
 
 use super::activity::Activity;
 use super::call::{Call, Origin};
-use super::idle::{self, Idle};
+use super::idle::{self, Idle, Marks};
 use super::incident::{Incident, MemberId};
 use super::pattern::matches_any;
 
@@ -72,23 +72,27 @@ impl Incident {
             || self.waits_throughout(id)
     }
 
-    /// Whether a timer of the program waits for a time that will come: then it may wake others.
+    /// Whether a timer of the program, or a worker of a pool with tasks that are due later, waits for a time that will
+    /// come: then it may wake others.
     pub fn awaits_time(&self) -> bool {
         let newest = self.dumps.len() - 1;
         let timed = |id| {
             let thread = self.thread(id, newest);
             thread.is_some_and(|thread| thread.state == ThreadState::TimedWaiting)
         };
-        self.shown(newest).any(|id| self.idle(id, newest) == Some(Idle::Timer) && timed(id))
+        let timer = |id| match self.idle(id, newest) {
+            Some(Idle::Timer) => true,
+            Some(Idle::Worker) => self.marks(id, newest).any(Marks::is_timer),
+            _ => false,
+        };
+        self.shown(newest).any(|id| timed(id) && timer(id))
     }
 
     /// Whether counters show that a member did something between the dumps.
     pub fn ran(&self, id: MemberId) -> bool {
-        let answers = |dump| {
-            self.thread(id, dump).is_some_and(|thread| thread.stack_pointer.is_some())
-        };
-        let for_nothing =
-            if (0..self.dumps.len()).any(answers) { AN_ANSWER } else { A_BREATH };
+        let answers =
+            |dump| self.thread(id, dump).is_some_and(|thread| thread.stack_pointer.is_some());
+        let for_nothing = if (0..self.dumps.len()).any(answers) { AN_ANSWER } else { A_BREATH };
         self.cpu_used(id).is_some_and(|(used, _)| used > for_nothing)
     }
 
@@ -118,12 +122,24 @@ impl Incident {
     /// done or to hand over a result. Who borrows from a pool waits for what comes back to it.
     pub fn meets(&self, id: MemberId, dump: usize) -> bool {
         let timed = |state| state == ThreadState::TimedWaiting;
+        let own = |call: &Call| call.origin == Origin::Application;
         let calls = self.calls(id, dump).zip(self.marks(id, dump));
-        let mut inner = calls.take_while(|(call, _)| call.origin != Origin::Application);
+        let mut inner = calls.take_while(|(call, _)| !own(call));
+        let mut meets = || {
+            inner.any(|(_, marks)| marks.meets || marks.awaits_result)
+                || self.awaits_answer(id, dump)
+        };
         self.activity(id, dump) == Activity::Event
             && self.thread(id, dump).is_some_and(|thread| !timed(thread.state))
-            && inner.any(|(_, marks)| marks.meets || marks.awaits_result)
+            && meets()
             && idle::borrows(self.marks(id, dump)).is_none()
+    }
+
+    /// Whether the program's own innermost function says by its name that it waits for an answer.
+    fn awaits_answer(&self, id: MemberId, dump: usize) -> bool {
+        let calls = self.calls(id, dump).zip(self.marks(id, dump));
+        let mut own = calls.filter(|(call, _)| call.origin == Origin::Application);
+        own.next().is_some_and(|(_, marks)| marks.awaits_answer)
     }
 
     /// Whether a goroutine waits for others and none is there whom it or its own maker has made, but for those that
@@ -151,7 +167,9 @@ impl Incident {
             return that.parent == this.number || that.parent == this.parent;
         }
         self.creator(other, dump).is_some_and(|maker| {
-            self.calls(id, dump).chain(self.creator(id, dump)).any(|call| call.function == maker.function)
+            self.calls(id, dump)
+                .chain(self.creator(id, dump))
+                .any(|call| call.function == maker.function)
         })
     }
 
@@ -166,9 +184,15 @@ impl Incident {
             && self.thread(id, dump).is_some_and(|thread| waits(&thread.state_text))
     }
 
-    /// Whether somebody waits for what comes from outside, which may wake others.
+    /// Whether somebody waits for what comes from outside, which may wake others: connections, the answer of a peer,
+    /// the end of a child process.
     pub fn listens(&self, dump: usize) -> bool {
-        self.shown(dump).any(|id| self.idle(id, dump) == Some(Idle::Listener))
+        let outside =
+            |id| matches!(self.activity(id, dump), Activity::Network | Activity::ChildProcess);
+        self.shown(dump).any(|id| match self.idle(id, dump) {
+            Some(idle) => idle == Idle::Listener,
+            None => outside(id),
+        })
     }
 
     /// Those who wait for locks whose owners nobody knows, where one dump shows nobody but them,
