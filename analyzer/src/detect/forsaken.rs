@@ -2,7 +2,7 @@
 //! barrier, for a count that is not taken down, for a result, for a receiver. What `deadlock` and
 //! `thread-leak` say of waits that have no owner.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sigquit_dump::LockId;
 
@@ -155,44 +155,50 @@ pub(super) fn everyone(incident: &Incident) -> Option<Finding> {
 /// nobody is left to do the task. A worker who is idle would have taken it.
 pub(super) fn owns_what_its_task_needs(incident: &Incident) -> Vec<Finding> {
     let newest = incident.dumps.len() - 1;
+    let graph = incident.wait_for(newest);
+    let behind = |id: MemberId| -> BTreeSet<MemberId> {
+        let thread = incident.member(id).seen[newest].map(|at| at as u32);
+        let behind = thread.map_or(Vec::new(), |thread| graph.blocked_by(thread));
+        behind.iter().filter_map(|&at| incident.member_of(newest, at as usize)).collect()
+    };
     let waits = |&id: &MemberId| {
         incident.waits_for_task(id, newest) && (newest == 0 || incident.waits_throughout(id))
     };
-    let waiters: Vec<MemberId> = incident.shown(newest).filter(waits).collect();
-    let found = |id: MemberId| {
-        let thread = incident.member(id).seen[newest]? as u32;
-        let graph = incident.wait_for(newest);
-        let behind = graph.blocked_by(thread);
-        let behind: Vec<MemberId> =
-            behind.iter().filter_map(|&at| incident.member_of(newest, at as usize)).collect();
-        let in_task = |&member: &MemberId| {
-            member != id
-                && incident.runs_task(member, newest)
-                && incident.idle(member, newest).is_none()
-        };
-        let workers: Vec<MemberId> = incident.shown(newest).filter(in_task).collect();
-        let lost = |member: &MemberId| behind.contains(member);
-        let wanted = || {
-            let locks = incident.dumps[newest].locks.len() as u32;
-            let owned = |lock: &LockId| graph.owners(*lock).iter().any(|one| one.thread == thread);
-            (0..locks).map(LockId).find(|lock| owned(lock) && !graph.waiters(*lock).is_empty())
-        };
-        let all_lost = !workers.is_empty() && workers.iter().all(lost);
-        all_lost.then(|| owner_of_a_task(incident, id, workers, behind, wanted()))
+    let waiters = incident.shown(newest).filter(waits).map(|id| (id, behind(id)));
+    let owners: Vec<_> = waiters.filter(|(_, behind)| !behind.is_empty()).collect();
+    if owners.is_empty() {
+        return Vec::new();
+    }
+    let in_task =
+        |&id: &MemberId| incident.runs_task(id, newest) && incident.idle(id, newest).is_none();
+    let in_tasks: Vec<MemberId> = incident.shown(newest).filter(in_task).collect();
+    let found = |(owner, behind): (MemberId, BTreeSet<MemberId>)| {
+        let workers = in_tasks.iter().copied().filter(|&id| id != owner);
+        let workers: Vec<MemberId> = workers.collect();
+        let all_lost = !workers.is_empty() && workers.iter().all(|id| behind.contains(id));
+        all_lost.then(|| owner_of_a_task(incident, owner, workers, behind))
     };
-    waiters.into_iter().filter_map(found).collect()
+    owners.into_iter().filter_map(found).collect()
+}
+
+/// The lock of a member for which somebody waits.
+fn wanted_lock(incident: &Incident, owner: MemberId, dump: usize) -> Option<LockId> {
+    let thread = incident.member(owner).seen[dump]? as u32;
+    let graph = incident.wait_for(dump);
+    let is_owned = |lock: &LockId| graph.owners(*lock).iter().any(|one| one.thread == thread);
+    graph.wanted().find(is_owned)
 }
 
 fn owner_of_a_task(
     incident: &Incident,
     owner: MemberId,
     workers: Vec<MemberId>,
-    behind: Vec<MemberId>,
-    lock: Option<LockId>,
+    behind: BTreeSet<MemberId>,
 ) -> Finding {
     let newest = incident.dumps.len() - 1;
     let grade = if newest == 0 { Grade::Pattern } else { Grade::Repeat };
     let who = phrase::who(incident, owner);
+    let lock = wanted_lock(incident, owner, newest);
     let lock = lock.map(|lock| incident.dumps[newest].lock(lock));
     let of_what = lock.map_or_else(|| "a lock".into(), phrase::the_lock);
     let does = phrase::those(incident, &workers);

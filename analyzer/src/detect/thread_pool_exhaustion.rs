@@ -122,7 +122,7 @@ fn blocked_pools(incident: &Incident) -> Vec<Finding> {
             continue;
         }
         let several = incident.dumps.len() > 1;
-        let starves = several && !incident.awaits_time() && starves_itself(incident, &workers);
+        let starves = several && starves_itself(incident, &workers) && !incident.awaits_time();
         if starves || workers.len() >= SMALLEST_POOL {
             findings.push(blocked_pool(incident, &name, workers, starves));
         }
