@@ -1,11 +1,11 @@
 //! Many wait for the same peer outside of the process.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use sigquit_dump::Nanos;
 
 use super::{Detector, Evidence, Finding, Grade, Severity, phrase};
-use crate::model::{Activity, Incident, MemberId};
+use crate::model::{Activity, Incident, MemberId, Sort};
 
 pub(super) const DETECTOR: Detector =
     Detector { name: "downstream-stall", documentation: DOCUMENTATION, detect };
@@ -79,10 +79,12 @@ fn unexplained(incident: &Incident) -> Vec<Finding> {
         return Vec::new();
     }
     let mut places: BTreeMap<(Awaited, &str), Vec<MemberId>> = BTreeMap::new();
+    let mut known: HashMap<Sort, Option<(Awaited, &str)>> = HashMap::new();
     for id in incident.shown(newest) {
-        let Some((awaited, place)) = awaits(incident, id, newest) else { continue };
-        if incident.waits_throughout(id) {
-            places.entry((awaited, place)).or_default().push(id);
+        let Some(sort) = incident.sort(id, newest) else { continue };
+        let awaited = known.entry(sort).or_insert_with(|| awaits(incident, id, newest));
+        if let Some(place) = awaited.filter(|_| incident.waits_throughout(id)) {
+            places.entry(place).or_default().push(id);
         }
     }
     let many =
