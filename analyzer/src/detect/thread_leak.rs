@@ -32,8 +32,8 @@ message that nobody sends, for a receiver that is gone, for work that does not c
   may be the one who receives.
 
 What they have in common is who created them, or what they began with, and the function in which they
-wait. Medium; low for a pool's workers without work, unless the pools themselves become more, for members of which connections come along, and
-for a mass that has nothing to do.
+wait. Medium; low for a pool's workers without work, unless the pools themselves become more, for members
+of which connections come along, and for a mass that has nothing to do.
 
 ## Limits
 

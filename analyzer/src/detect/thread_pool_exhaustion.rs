@@ -23,10 +23,12 @@ have (a lock, a pooled connection, the result of another task).
   waits at its other end. The workers are inferred from how members are named and where they began;
   where none are in sight this is low: a full queue may do no more than hold back those who fill it.
 - All workers of a pool, four at least, inside of tasks, most of them waiting for a lock, a pooled
-  resource or another task's result, or asleep before they try again (by the names of functions), in every dump. Where nothing in the process moves, waiting for
-  a latch or a barrier counts as well; a wait for a result that ends by itself is low. High where all of them wait for tasks, nothing
-  moves between the dumps, no timer is pending, and everyone else who is in a task waits likewise: the pool waits for
-  itself, or several for each other. That is seen of a pool of any size. High, too, where nothing moves and nobody listens to what is outside.
+  resource or another task's result, or asleep before they try again (by the names of functions), in
+  every dump. Where nothing in the process moves, waiting for a latch, a barrier or a permit counts as
+  well; a wait for a result that ends by itself, or that is due later, is low.
+- High where all of them wait for tasks, nothing moves between the dumps, and everyone else who is in a
+  task waits likewise: the pool waits for itself, or several for each other. That is seen of pools of
+  any size. High, too, where nothing moves, nobody listens to what is outside and no timer is pending.
 
 ## Limits
 
@@ -122,7 +124,7 @@ fn blocked_pools(incident: &Incident) -> Vec<Finding> {
             continue;
         }
         let several = incident.dumps.len() > 1;
-        let starves = several && starves_itself(incident, &workers) && !incident.awaits_time();
+        let starves = several && starves_itself(incident, &workers);
         if starves || workers.len() >= SMALLEST_POOL {
             findings.push(blocked_pool(incident, &name, workers, starves));
         }
@@ -150,8 +152,8 @@ fn waits(incident: &Incident, worker: MemberId, dump: usize) -> bool {
 /// Whether a member waits for a result or for others, and only for a time that it chose.
 fn ends_by_itself(incident: &Incident, worker: MemberId, dump: usize) -> bool {
     let thread = incident.thread(worker, dump);
-    thread.is_some_and(|thread| thread.state == ThreadState::TimedWaiting)
-        && incident.awaits_result(worker, dump)
+    let timed = thread.is_some_and(|thread| thread.state == ThreadState::TimedWaiting);
+    timed && incident.awaits_result(worker, dump) || incident.waits_until_due(worker, dump)
 }
 
 fn blocked_pool(incident: &Incident, name: &str, workers: Vec<MemberId>, starves: bool) -> Finding {
@@ -245,6 +247,7 @@ fn starves_itself(incident: &Incident, workers: &[MemberId]) -> bool {
     if incident.stands_still()
         && !incident.listens(last)
         && workers.iter().all(|&id| incident.meets(id, last))
+        && !incident.awaits_time()
     {
         return true;
     }
@@ -444,6 +447,26 @@ mod tests {
         assert_eq!(both, [(Severity::High, true); 2]);
         let reads = found(&["sun.nio.ch.SocketDispatcher.read0", "shop.Stock.run", RUN_WORKER]);
         assert_eq!(reads, [], "a peer's answer ends that");
+    }
+
+    #[test]
+    fn a_pool_that_waits_for_what_is_due_later_is_told_of_softly() {
+        let stack = ["java.util.concurrent.FutureTask.get", "shop.Order.run", RUN_WORKER];
+        let found = |type_name: &str| {
+            let draw = |dump: &mut Moment| {
+                let lock = dump.lock(LockKind::Parker, 0x10);
+                dump.dump.locks[0].type_name = Some(type_name.into());
+                for number in 0..4 {
+                    dump.thread(&format!("pool-1-thread-{number}"), &stack)
+                        .is(ThreadState::Waiting)
+                        .waits(lock, WaitFor::Notification);
+                }
+            };
+            detect(&Scene::of(Runtime::Jvm).dump(0, draw).dump(1, draw).incident())[0].severity
+        };
+        assert_eq!(found("java.util.concurrent.FutureTask"), Severity::High);
+        let due = "java.util.concurrent.ScheduledThreadPoolExecutor$ScheduledFutureTask";
+        assert_eq!(found(due), Severity::Low);
     }
 
     #[test]

@@ -99,6 +99,16 @@ impl Incident {
     pub fn waits_for_task(&self, member: MemberId, dump: usize) -> bool {
         self.activity(member, dump) == Activity::Event
             && self.calls(member, dump).any(|call| pool::is_task_result(&call.function))
+            && !self.waits_until_due(member, dump)
+    }
+
+    /// Whether a member waits for a task that is due at some time, by the type of what it is parked for.
+    pub fn waits_until_due(&self, member: MemberId, dump: usize) -> bool {
+        const DUE: &str = "ScheduledFutureTask";
+        let wait = self.thread(member, dump).and_then(|thread| thread.wait.as_ref());
+        let lock = wait.map(|wait| self.dumps[dump].lock(wait.lock));
+        let name = lock.and_then(|lock| lock.type_name.as_deref());
+        name.is_some_and(|name| name.ends_with(DUE))
     }
 
     /// The queues for whose room somebody waits, by name, each with what every dump shows of it.

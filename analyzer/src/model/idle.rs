@@ -80,8 +80,6 @@ pub(crate) struct Marks {
     pub(super) client: bool,
     /// Its name says that it asks somebody.
     pub(super) asks: bool,
-    /// Its name says that it waits for an answer.
-    pub(super) awaits_answer: bool,
     /// Nothing but a disk makes it wait.
     pub(super) of_disk: bool,
     /// It helps the garbage collector.
@@ -101,7 +99,6 @@ impl Marks {
             application: call.origin == Origin::Application,
             client: peer::is_client(&call.function),
             asks: peer::asks(&call.function),
-            awaits_answer: peer::awaits_answer(&call.function),
             of_disk: activity::is_of_disk(&call.function),
             assists: collector::assists(&call.function),
         }
@@ -183,10 +180,8 @@ fn quiet_wait(
     if calls.clone().any(|marks| marks.ruled.request) || own().count() > QUIET_DEPTH {
         return None;
     }
-    // Who waits inside a client's call has work to do, and waits for a peer; who waits for an answer of others of the
-    // program has, too.
-    let answer = within_own(calls.clone()).any(|marks| marks.application && marks.awaits_answer);
-    if answer || plumbing(calls.clone()).any(|marks| marks.client) {
+    // Who waits inside a client's call has work to do, and waits for a peer.
+    if plumbing(calls.clone()).any(|marks| marks.client) {
         return None;
     }
     let by_words = match by_words {
@@ -269,14 +264,6 @@ mod tests {
         let fetch = ["internal/poll.runtime_pollWait", "net.(*conn).Read", "main.fetch"];
         assert_eq!(idle_of(Runtime::Go, "", "IO wait", &fetch), None);
         assert_eq!(idle_of(Runtime::Go, "", "chan send", &["main.leak"]), None);
-    }
-
-    #[test]
-    fn who_waits_for_an_answer_by_name_is_not_idle() {
-        let wait = |own| ["java.lang.Object.wait", own, "shop.Caller.run"];
-        assert_eq!(idle_of(Runtime::Jvm, "caller", "", &wait("shop.Desk.awaitReply")), None);
-        let consumer = idle_of(Runtime::Jvm, "caller", "", &wait("shop.Desk.awaitNews"));
-        assert_eq!(consumer, Some(Idle::Consumer));
     }
 
     #[test]

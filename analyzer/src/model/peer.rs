@@ -130,7 +130,7 @@ pub(super) fn asks(function: &str) -> bool {
 }
 
 /// Whether a function waits for an answer, by its name: `readReply` does, and `reply` makes one.
-pub(super) fn awaits_answer(function: &str) -> bool {
+fn awaits_answer(function: &str) -> bool {
     let words = words(FunctionName::of(function).method);
     words.iter().skip(1).any(|word| ANSWERS.contains(&word.as_str()))
 }

@@ -122,24 +122,12 @@ impl Incident {
     /// done or to hand over a result. Who borrows from a pool waits for what comes back to it.
     pub fn meets(&self, id: MemberId, dump: usize) -> bool {
         let timed = |state| state == ThreadState::TimedWaiting;
-        let own = |call: &Call| call.origin == Origin::Application;
         let calls = self.calls(id, dump).zip(self.marks(id, dump));
-        let mut inner = calls.take_while(|(call, _)| !own(call));
-        let mut meets = || {
-            inner.any(|(_, marks)| marks.meets || marks.awaits_result)
-                || self.awaits_answer(id, dump)
-        };
+        let mut inner = calls.take_while(|(call, _)| call.origin != Origin::Application);
         self.activity(id, dump) == Activity::Event
             && self.thread(id, dump).is_some_and(|thread| !timed(thread.state))
-            && meets()
+            && inner.any(|(_, marks)| marks.meets || marks.awaits_result)
             && idle::borrows(self.marks(id, dump)).is_none()
-    }
-
-    /// Whether the program's own innermost function says by its name that it waits for an answer.
-    fn awaits_answer(&self, id: MemberId, dump: usize) -> bool {
-        let calls = self.calls(id, dump).zip(self.marks(id, dump));
-        let mut own = calls.filter(|(call, _)| call.origin == Origin::Application);
-        own.next().is_some_and(|(_, marks)| marks.awaits_answer)
     }
 
     /// Whether a goroutine waits for others and none is there whom it or its own maker has made, but for those that
