@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use sigquit_dump::LockId;
+use sigquit_dump::{LockId, OwnerSource};
 
 use super::{Evidence, Finding, Grade, Severity, deadlock, phrase, thread_leak};
 use crate::model::{Idle, Incident, MemberId};
@@ -140,10 +140,16 @@ pub(super) fn everyone(incident: &Incident) -> Option<Finding> {
             phrase::number(newest + 1, "dump"),
             if listener { "" } else { ", and nobody listens to what is outside" },
         ),
-        next_step: "Keep the dumps and restart the process. Look for the party that is missing: a \
-                    thread that has died of an exception, a task that was never begun, one too many \
-                    in the count. Let it be counted down on every way out."
-            .into(),
+        next_step: format!(
+            "{} and restart the process. Look for the party that is missing: a thread that has died of an \
+             exception, a task that was never begun, one too many in the count. Let it be counted down on \
+             every way out.",
+            match listener {
+                true =>
+                    "Nothing, if what they wait for comes from outside. Otherwise keep the dumps",
+                false => "Keep the dumps",
+            }
+        ),
         frames: phrase::telling_frames(incident, members[0], newest),
         evidence: vec![standstill(incident, &members)],
         members,
@@ -181,12 +187,15 @@ pub(super) fn owns_what_its_task_needs(incident: &Incident) -> Vec<Finding> {
     owners.into_iter().filter_map(found).collect()
 }
 
-/// The lock of a member for which somebody waits.
-fn wanted_lock(incident: &Incident, owner: MemberId, dump: usize) -> Option<LockId> {
+/// The lock of a member for which somebody waits, and how it is known to be its.
+fn wanted_lock(incident: &Incident, owner: MemberId, dump: usize) -> Option<(LockId, OwnerSource)> {
     let thread = incident.member(owner).seen[dump]? as u32;
     let graph = incident.wait_for(dump);
-    let is_owned = |lock: &LockId| graph.owners(*lock).iter().any(|one| one.thread == thread);
-    graph.wanted().find(is_owned)
+    let owned = |lock: LockId| {
+        let own = graph.owners(lock).iter().find(|one| one.thread == thread)?;
+        Some((lock, own.source))
+    };
+    graph.wanted().find_map(owned)
 }
 
 fn owner_of_a_task(
@@ -198,7 +207,7 @@ fn owner_of_a_task(
     let newest = incident.dumps.len() - 1;
     let grade = if newest == 0 { Grade::Pattern } else { Grade::Repeat };
     let who = phrase::who(incident, owner);
-    let lock = wanted_lock(incident, owner, newest);
+    let (lock, source) = wanted_lock(incident, owner, newest).unzip();
     let lock = lock.map(|lock| incident.dumps[newest].lock(lock));
     let of_what = lock.map_or_else(|| "a lock".into(), phrase::the_lock);
     let does = phrase::those(incident, &workers);
@@ -220,6 +229,8 @@ fn owner_of_a_task(
             .into(),
         frames: phrase::telling_frames(incident, owner, newest),
         lock: lock.map(phrase::lock_of),
+        owner: Some(owner),
+        owner_source: source,
         evidence: vec![standstill(incident, &workers)],
         members: std::iter::once(owner).chain(workers).collect(),
         victims,

@@ -218,11 +218,21 @@ fn leak(
             likes.made_by,
             phrase::figures(&counts)
         ),
-        next_step: format!(
-            "Look at {}: who was to act at the other end of what they wait for, and why does that \
-             one not do it? Let them end with what they were made for.",
-            likes.made_by
-        ),
+        next_step: if at_no_channel {
+            format!(
+                "Make the channel of {} before it is used: one that was declared and not made lets nobody go \
+                 on.",
+                likes.place
+            )
+        } else if at_rest && severity > Severity::Low {
+            "Look at who makes the pools: make one and keep it, or shut each down when its work is done.".into()
+        } else {
+            format!(
+                "Look at {}: who was to act at the other end of what they wait for, and why does that \
+                 one not do it? Let them end with what they were made for.",
+                likes.made_by
+            )
+        },
         frames: phrase::telling_frames(incident, members[0], newest),
         evidence: Evidence::per_dump(&counts, |count| {
             format!("{count} waiting in {}", likes.place)
