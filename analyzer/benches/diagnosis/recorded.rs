@@ -25,8 +25,8 @@ pub fn sets() -> Vec<(String, Vec<Case>)> {
 }
 
 /// `hotspot/pool-slow-peer  connection-pool-exhaustion downstream-stall  +thread-pool-exhaustion`: a
-/// folder, what is wrong in any of these words, and what may follow from it. `healthy` is no word of
-/// a detector.
+/// folder, what is wrong in any of these words, and what may follow from it, with `+!` what has to. `healthy` is no
+/// word of a detector.
 fn case(fixtures: &Path, label: &str) -> Option<Case> {
     let mut words = label.split_whitespace();
     let name = words.next()?;
