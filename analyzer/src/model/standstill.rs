@@ -16,7 +16,7 @@ use super::pattern::matches_any;
 
 /// More CPU time than a thread needs to wake and go back to sleep inside one call.
 const A_BREATH: Nanos = Nanos(20_000);
-/// The same where the thread itself had to answer for each dump.
+/// The same for each dump that the thread itself had to answer.
 const AN_ANSWER: Nanos = Nanos(5_000_000);
 
 /// Waiting for others to arrive, to be done, or to give something back.
@@ -92,7 +92,11 @@ impl Incident {
     pub fn ran(&self, id: MemberId) -> bool {
         let answers =
             |dump| self.thread(id, dump).is_some_and(|thread| thread.stack_pointer.is_some());
-        let for_nothing = if (0..self.dumps.len()).any(answers) { AN_ANSWER } else { A_BREATH };
+        let between = self.dumps.len().saturating_sub(1) as u64;
+        let for_nothing = match (0..self.dumps.len()).any(answers) {
+            true => Nanos(AN_ANSWER.0 * between),
+            false => A_BREATH,
+        };
         self.cpu_used(id).is_some_and(|(used, _)| used > for_nothing)
     }
 
