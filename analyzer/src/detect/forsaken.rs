@@ -51,13 +51,15 @@ fn is_forsaken(incident: &Incident, id: MemberId, dump: usize) -> bool {
     waits && !incident.runs_task(id, dump)
 }
 
-/// Whether somebody may be on the way to wake these after all: a timer, where it is not counted that they stand;
-/// a goroutine in a channel, where they wait for a receiver.
+/// Whether all may be well, or somebody be on the way to wake these: a timer, where it is not counted that they stand;
+/// a goroutine in a channel, where they wait for a receiver. A permit may be the signal that there is work.
 fn may_go_on(incident: &Incident, members: &[MemberId]) -> bool {
     let newest = incident.dumps.len() - 1;
     let counted = members.iter().all(|&id| incident.is_known_to_stand(id));
     let sends = members.iter().any(|&id| !incident.meets(id, newest));
-    !counted && incident.awaits_time()
+    let permits = members.iter().all(|&id| incident.waits_for_permit(id, newest));
+    permits
+        || !counted && incident.awaits_time()
         || sends && incident.shown(newest).any(|id| incident.may_receive(id, newest))
 }
 
@@ -83,7 +85,7 @@ fn mass(incident: &Incident, place: &str, members: Vec<MemberId>) -> Finding {
             phrase::number(newest + 1, "dump"),
             match (may_go_on, incident.awaits_time()) {
                 (_, true) => "Only a timer, or what comes from outside,",
-                (true, false) => "One who waits in a channel, or what comes from outside,",
+                (true, false) => "One who waits as well, or what comes from outside,",
                 (false, false) => "Only what comes from outside",
             },
         ),

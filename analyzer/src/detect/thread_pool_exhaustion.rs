@@ -25,7 +25,8 @@ have (a lock, a pooled connection, the result of another task).
 - All workers of a pool, four at least, inside of tasks, most of them waiting for a lock, a pooled
   resource or another task's result, or asleep before they try again (by the names of functions), in
   every dump. Where nothing in the process moves, waiting for a latch, a barrier or a permit counts as
-  well; a wait for a result that ends by itself, or that is due later, is low.
+  well. A wait for a result that ends by itself or is due later is low, and so is one for a permit, which may
+  be the signal that there is work.
 - High where all of them wait for tasks, nothing moves between the dumps, and everyone else who is in a
   task waits likewise: the pool waits for itself, or several for each other. That is seen of pools of
   any size. High, too, where nothing moves, nobody listens to what is outside and no timer is pending.
@@ -145,15 +146,18 @@ fn is_blocked(incident: &Incident, workers: &[MemberId], dump: usize) -> bool {
 
 fn waits(incident: &Incident, worker: MemberId, dump: usize) -> bool {
     incident.waits_for_others(worker, dump)
-        || incident.tries_again(worker, dump)
+        || incident.backs_off(worker, dump)
         || incident.meets(worker, dump) && incident.stands_still()
 }
 
-/// Whether a member waits for a result or for others, and only for a time that it chose.
-fn ends_by_itself(incident: &Incident, worker: MemberId, dump: usize) -> bool {
+/// Whether a member waits for a result or for others, and only for a time that it chose; or for a permit, which may
+/// be the signal that there is work.
+fn may_be_well(incident: &Incident, worker: MemberId, dump: usize) -> bool {
     let thread = incident.thread(worker, dump);
     let timed = thread.is_some_and(|thread| thread.state == ThreadState::TimedWaiting);
-    timed && incident.awaits_result(worker, dump) || incident.waits_until_due(worker, dump)
+    timed && incident.awaits_result(worker, dump)
+        || incident.waits_until_due(worker, dump)
+        || incident.waits_for_permit(worker, dump)
 }
 
 fn blocked_pool(incident: &Incident, name: &str, workers: Vec<MemberId>, starves: bool) -> Finding {
@@ -161,8 +165,8 @@ fn blocked_pool(incident: &Incident, name: &str, workers: Vec<MemberId>, starves
     let waits = |&worker: &MemberId| waits(incident, worker, dump);
     let blocked: Vec<MemberId> = workers.iter().copied().filter(waits).collect();
     let several = incident.dumps.len() > 1;
-    let again = blocked.iter().any(|&worker| incident.tries_again(worker, dump));
-    let timed = blocked.iter().all(|&worker| ends_by_itself(incident, worker, dump));
+    let again = blocked.iter().any(|&worker| incident.backs_off(worker, dump));
+    let timed = blocked.iter().all(|&worker| may_be_well(incident, worker, dump));
     let grade = if several { Grade::Repeat } else { Grade::Pattern };
     let at_work = |id| incident.runs_task(id, dump) && incident.idle(id, dump).is_none();
     let others_starve =

@@ -75,6 +75,24 @@ impl Incident {
         self.activity(member, dump) == Activity::Sleeping && self.calls(member, dump).any(says_so)
     }
 
+    /// Whether a member sleeps in a function of the program's own that says by its name that it waits before
+    /// something is tried again. One that has such a name further out may sleep for another reason.
+    pub fn backs_off(&self, member: MemberId, dump: usize) -> bool {
+        const PAUSES: &[&str] = &["delay", "pause", "sleep", "wait"];
+        let Some(own) = self.application_calls(member, dump).next() else { return false };
+        let words = words(FunctionName::of(&own.function).method);
+        let has = |word: &str| words.iter().any(|one| one == word);
+        let backs_off = words.windows(2).any(|pair| pair[0] == "back" && pair[1] == "off");
+        let pauses = has("retry") && PAUSES.iter().any(|word| has(word));
+        self.activity(member, dump) == Activity::Sleeping && (backs_off || pauses || has("backoff"))
+    }
+
+    /// Whether a member waits for one of a semaphore's permits: it may be a limit, or a signal that there is work.
+    pub fn waits_for_permit(&self, member: MemberId, dump: usize) -> bool {
+        self.activity(member, dump) == Activity::Event
+            && self.marks(member, dump).any(|marks| marks.waits_for_permit)
+    }
+
     /// Whether a member is in a function that waits for the result of work that others do.
     pub fn awaits_result(&self, member: MemberId, dump: usize) -> bool {
         self.marks(member, dump).any(|marks| marks.awaits_result)
