@@ -25,7 +25,7 @@ have (a lock, a pooled connection, the result of another task).
 - All workers of a pool, four at least, inside of tasks, most of them waiting for a lock, a pooled
   resource or another task's result, or asleep before they try again (by the names of functions), in
   every dump. Where nothing in the process moves, waiting for a latch, a barrier or a permit counts as
-  well. A wait for a result that ends by itself or is due later is low, and so is one for a permit, which may
+  well, and is low for fewer than ten. A wait for a result that ends by itself or is due later is low, and so is one for a permit, which may
   be the signal that there is work.
 - High where all of them wait for tasks, nothing moves between the dumps, and everyone else who is in a
   task waits likewise: the pool waits for itself, or several for each other. That is seen of pools of
@@ -114,6 +114,8 @@ fn full_queue_detail(
 
 /// Fewer are no pool of which a share can be said. They may still wait for each other.
 const SMALLEST_POOL: usize = 4;
+/// Fewer that wait for others in a process at rest may be meant to.
+const MASS: usize = 10;
 
 /// The pools all of whose workers are inside tasks and wait for others, in every dump.
 fn blocked_pools(incident: &Incident) -> Vec<Finding> {
@@ -166,7 +168,11 @@ fn blocked_pool(incident: &Incident, name: &str, workers: Vec<MemberId>, starves
     let blocked: Vec<MemberId> = workers.iter().copied().filter(waits).collect();
     let several = incident.dumps.len() > 1;
     let again = blocked.iter().any(|&worker| incident.backs_off(worker, dump));
-    let timed = blocked.iter().all(|&worker| may_be_well(incident, worker, dump));
+    // Some that wait for others while nothing moves may be there to wait until the end of the process.
+    let few_at_rest = workers.len() < MASS
+        && incident.stands_still()
+        && blocked.iter().all(|&worker| incident.meets(worker, dump));
+    let well = few_at_rest || blocked.iter().all(|&worker| may_be_well(incident, worker, dump));
     let grade = if several { Grade::Repeat } else { Grade::Pattern };
     let at_work = |id| incident.runs_task(id, dump) && incident.idle(id, dump).is_none();
     let others_starve =
@@ -200,7 +206,7 @@ fn blocked_pool(incident: &Incident, name: &str, workers: Vec<MemberId>, starves
     };
     Finding {
         detector: DETECTOR.name,
-        severity: match (starves, timed) {
+        severity: match (starves, well) {
             (true, _) => Severity::High,
             (false, true) => Severity::Low,
             (false, false) if again && !several => Severity::Low,
@@ -471,6 +477,23 @@ mod tests {
         assert_eq!(found("java.util.concurrent.FutureTask"), Severity::High);
         let due = "java.util.concurrent.ScheduledThreadPoolExecutor$ScheduledFutureTask";
         assert_eq!(found(due), Severity::Low);
+    }
+
+    #[test]
+    fn few_workers_that_wait_in_a_process_at_rest_may_be_meant_to() {
+        let stack = ["java.util.concurrent.CountDownLatch.await", "shop.Host.run", RUN_WORKER];
+        let found = |workers: usize| {
+            let draw = |dump: &mut Moment| {
+                for number in 0..workers {
+                    let name = format!("pool-1-thread-{number}");
+                    dump.thread(&name, &stack).is(ThreadState::Waiting);
+                }
+                dump.thread("accept", &["sun.nio.ch.Net.accept", "shop.Web.run"]);
+            };
+            detect(&Scene::of(Runtime::Jvm).dump(0, draw).dump(1, draw).incident())[0].severity
+        };
+        assert_eq!(found(4), Severity::Low);
+        assert_eq!(found(12), Severity::Medium);
     }
 
     #[test]
