@@ -83,7 +83,7 @@ impl Incident {
         let words = words(FunctionName::of(&own.function).method);
         let has = |word: &str| words.iter().any(|one| one == word);
         let backs_off = words.windows(2).any(|pair| pair[0] == "back" && pair[1] == "off");
-        let pauses = has("retry") && PAUSES.iter().any(|word| has(word));
+        let pauses = has("retry") && PAUSES.iter().any(|&word| has(word));
         self.activity(member, dump) == Activity::Sleeping && (backs_off || pauses || has("backoff"))
     }
 
