@@ -257,6 +257,7 @@ fn starves_itself(incident: &Incident, workers: &[MemberId]) -> bool {
     if incident.stands_still()
         && !incident.listens(last)
         && workers.iter().all(|&id| incident.meets(id, last))
+        && !workers.iter().any(|&id| incident.waits_until_due(id, last))
         && !incident.awaits_time()
     {
         return true;
