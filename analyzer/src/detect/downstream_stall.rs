@@ -146,7 +146,7 @@ fn not_told(incident: &Incident, what: Awaited, place: &str, members: Vec<Member
         evidence: vec![Evidence {
             dump: Some(newest),
             value: Some(members.len() as f64),
-            ..Evidence::text(&format!("{who} in one and the same call in all of {dumps}"))
+            ..Evidence::text(format!("{who} in one and the same call in all of {dumps}"))
         }],
         members,
         ..Finding::default()
