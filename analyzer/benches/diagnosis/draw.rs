@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use sigquit_dump::{
-    Dump, Frame, Hold, Kind, Location, Lock, LockId, LockKind, Nanos, OwnerSource, Runtime, Stack,
-    Symbol, Thread, ThreadState, Wait, WaitFor,
+    Dump, Frame, Hold, Kind, Location, Lock, LockId, LockKind, Nanos, OwnerSource, Runtime, Spawn,
+    Stack, Symbol, Task, Thread, ThreadState, Trace, Wait, WaitFor,
 };
 
 /// Numbers that look random and are the same in every run: Marsaglia's xorshift (2003).
@@ -157,6 +157,22 @@ impl Drawing<'_> {
             ..Thread::default()
         });
         shown.threads.last_mut().expect("it was just added")
+    }
+
+    /// Adds a suspended task of a kind, polled once, a minute ago.
+    pub fn task(&mut self, dump: usize, name: &str, kind: &str, place: &Where) -> &mut Thread {
+        let spawn = Spawn { type_name: self.own(kind), location: None };
+        let spawn = Some(self.dumps[dump].add_spawn(spawn));
+        let thread = self.member(dump, name, place);
+        (thread.kind, thread.os_id) = (Kind::Task, None);
+        thread.task = Some(Box::new(Task {
+            spawn,
+            polls: 1,
+            since_poll: Some(Nanos::from_millis(60_000)),
+            trace: Trace::Pending,
+            ..Task::default()
+        }));
+        thread
     }
 
     pub fn lock(&mut self, dump: usize, address: u64) -> LockId {

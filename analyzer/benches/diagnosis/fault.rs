@@ -2,8 +2,8 @@
 
 use sigquit_analyzer::read::Input;
 use sigquit_dump::{
-    Dump, Heap, Memory, Nanos, Notice, NoticeKind, Pressure, RegisterSamples, Runtime, ThreadState,
-    Throttling,
+    AsyncRuntime, Dump, Heap, Lock, LockKind, Memory, Nanos, Notice, NoticeKind, Pressure,
+    RegisterSamples, Runtime, ThreadState, Throttling, Trace, Wait, WaitFor, Worker,
 };
 
 use crate::draw::{Drawing, GO, JVM, RUST, Where, Words, owns, waits};
@@ -14,7 +14,7 @@ struct Kind {
     name: &'static str,
     /// What is wrong, in the words of the detectors; nothing for what is healthy.
     root: &'static [&'static str],
-    /// What may follow from it.
+    /// What may follow from it; with `!` what has to.
     also: &'static [&'static str],
     /// Runtimes whose dumps can show it.
     runtimes: &'static [Runtime],
@@ -61,9 +61,11 @@ fn case(kind: &Kind, words: &Words, load: bool, dumps: u64, seed: u64) -> Case {
             kind.name,
             if load { " under load" } else { "" }
         ),
+        kind: kind.name.into(),
+        load: Some(load),
         inputs: vec![Input { dumps: drawing.dumps, ..Input::default() }],
         dumps: dumps as usize,
-        truth: Truth { root: owned(kind.root), also: owned(kind.also) },
+        truth: Truth::of(owned(kind.root), owned(kind.also)),
     }
 }
 
@@ -78,10 +80,11 @@ const KINDS: &[Kind] = &[
     fault("an owner that stays", &["stuck-lock-owner"], &["lock-contention"], EVERY, false, |d| {
         queue(d, false, |_| 14);
     }),
+    fault("reads, and wants to write", &["lock-upgrade"], &[], &[Runtime::Go], true, upgrade),
     fault(
         "an owner that stays and a pile that grows",
         &["stuck-lock-owner"],
-        &["lock-contention", "avalanche"],
+        &["lock-contention", "!avalanche"],
         EVERY,
         false,
         |d| queue(d, false, |dump| 12 + 8 * dump),
@@ -139,7 +142,7 @@ const KINDS: &[Kind] = &[
     fault(
         "a peer that is silent while more ask",
         &["downstream-stall"],
-        &["avalanche"],
+        &["!avalanche"],
         EVERY,
         false,
         growing_peer,
@@ -173,6 +176,22 @@ const KINDS: &[Kind] = &[
     fault("threads that never end", &["thread-leak"], &[], EVERY, false, |d| {
         leak(d, |dump| 60 + 12 * dump, 0);
     }),
+    // --- Tasks -------------------------------------------------------------------------------
+    fault("a task that nobody wakes", &["lost-waker"], &[], &[Runtime::Rust], false, |d| {
+        tasks(d, |_| 40, PEER);
+        forgotten(d);
+    }),
+    fault("tasks that never end", &["task-leak"], &[], &[Runtime::Rust], false, |d| {
+        tasks(d, |dump| 110 + 9 * dump, MESSAGE);
+    }),
+    fault(
+        "workers of a runtime in blocking calls",
+        &["runtime-blocked"],
+        &[],
+        &[Runtime::Rust],
+        true,
+        blocked_workers,
+    ),
     // --- Healthy -----------------------------------------------------------------------------
     healthy("nothing", EVERY, |_| ()),
     healthy("work that gets on", &[Runtime::Rust], |d| {
@@ -193,6 +212,9 @@ const KINDS: &[Kind] = &[
     healthy("threads that come and go", EVERY, come_and_go),
     healthy("memory that comes and goes", &[Runtime::Rust], |d| {
         process(d, |dump, at| dump.process.memory = memory(820 - 30 * (at % 2)));
+    }),
+    healthy("tasks that wait for their peers", &[Runtime::Rust], |d| {
+        tasks(d, |dump| 2000 + 30 * dump, PEER);
     }),
     healthy("a pool at work", EVERY, |d| borrowers(d, |dump| dump % 2)),
     healthy("a process on a loaded machine", &[Runtime::Rust], |d| {
@@ -258,6 +280,26 @@ fn queue(drawing: &mut Drawing, moves: bool, count: fn(usize) -> usize) {
             let own = ["Book.read", "Desk.show", "Page.render"];
             let place = stays(leaf, &own, ThreadState::Blocked);
             waits(drawing.member(dump, &format!("reader-{number}"), &place), lock);
+        }
+    }
+}
+
+/// One has a read-write lock for reading and wants it for writing; others want to read.
+fn upgrade(drawing: &mut Drawing) {
+    for dump in 0..drawing.dumps.len() {
+        let lock = drawing.dumps[dump].add_lock(Lock {
+            kind: LockKind::RwLock,
+            address: Some(0x3000),
+            ..Lock::default()
+        });
+        let leaf = ["sync.runtime_SemacquireRWMutex", "sync.(*RWMutex).Lock"];
+        let place = stays(&leaf, &["(*Prices).load", "(*Prices).find"], ThreadState::Blocked);
+        waits(drawing.member(dump, "upgrader", &place), lock);
+        for number in 0..5 {
+            let leaf = ["sync.runtime_SemacquireRWMutexR", "sync.(*RWMutex).RLock"];
+            let place = stays(&leaf, &["(*Prices).find", "Page.render"], ThreadState::Blocked);
+            let thread = drawing.member(dump, &format!("reader-{number}"), &place);
+            thread.wait = Some(Wait { lock, wait_for: WaitFor::Shared });
         }
     }
 }
@@ -551,6 +593,52 @@ fn come_and_go(drawing: &mut Drawing) {
         for number in 20 * dump..20 * dump + 60 + 8 * dump {
             let place = stays(leaf, &["Reply.wait_for", "Order.run"], ThreadState::Waiting);
             drawing.member(dump, &format!("order-{number}"), &place);
+        }
+    }
+}
+
+// --- Tasks ---------------------------------------------------------------------------------------
+
+const PEER: &[&str] = &["tokio::net::tcp::stream::TcpStream::poll_read"];
+const MESSAGE: &[&str] = &["tokio::sync::oneshot::Receiver::poll"];
+
+fn tasks(drawing: &mut Drawing, count: fn(usize) -> usize, leaf: &[&str]) {
+    for dump in 0..drawing.dumps.len() {
+        for number in 0..count(dump) {
+            let place = stays(leaf, &["order.answer"], ThreadState::Waiting);
+            drawing.task(dump, &format!("order-{number}"), "order.answer", &place);
+        }
+    }
+}
+
+fn forgotten(drawing: &mut Drawing) {
+    for dump in 0..drawing.dumps.len() {
+        let place = stays(&[], &["signal.poll"], ThreadState::Waiting);
+        let thread = drawing.task(dump, "signal", "signal.wait", &place);
+        thread.task.as_mut().expect("it is a task").trace = Trace::NoWaker;
+    }
+}
+
+/// Two workers sleep, each in a poll, and nobody polls the others.
+fn blocked_workers(drawing: &mut Drawing) {
+    tasks(drawing, |_| 60, PEER);
+    for dump in &mut drawing.dumps {
+        let workers = [8001, 8002].map(|tid| Worker { os_id: Some(tid), ..Worker::default() });
+        let runtime = AsyncRuntime { workers: workers.to_vec(), ..AsyncRuntime::default() };
+        dump.async_runtimes.push(runtime);
+        for task in dump.threads.iter_mut().filter_map(|thread| thread.task.as_mut()) {
+            task.trace = Trace::NotServed;
+        }
+    }
+    for dump in 0..drawing.dumps.len() {
+        for tid in [8001, 8002] {
+            let place = stays(&[], &[], ThreadState::Running);
+            let task = drawing.task(dump, &format!("load-{tid}"), "load.all", &place);
+            let (number, running) = (task.number, task.task.as_mut().expect("it is a task"));
+            (running.trace, running.since_poll) = (Trace::NotAsked, None);
+            let place = stays(&["std::thread::sleep"], &["load.all"], ThreadState::Waiting);
+            let worker = drawing.member(dump, &format!("tokio-worker-{tid}"), &place);
+            (worker.os_id, worker.carries) = (Some(tid), number);
         }
     }
 }

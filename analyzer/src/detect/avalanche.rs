@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use sigquit_dump::Nanos;
 
 use super::{Detector, Evidence, Finding, Grade, Severity, phrase};
-use crate::model::{Activity, Incident, MemberId, Sort, words};
+use crate::model::{Activity, Incident, MemberId, Sort};
 
 pub(super) const DETECTOR: Detector =
     Detector { name: "avalanche", documentation: DOCUMENTATION, detect };
@@ -71,21 +71,12 @@ fn detect(incident: &Incident) -> Vec<Finding> {
 fn piles_up(incident: &Incident, id: MemberId, dump: usize) -> Option<&str> {
     let waits = match incident.activity(id, dump) {
         Activity::Lock => true,
-        Activity::Sleeping => retries(incident, id, dump),
+        Activity::Sleeping => incident.tries_again(id, dump),
         _ => incident.queues(id, dump) || incident.asks_peer(id, dump).is_some(),
     };
     let own = incident.application_calls(id, dump).next();
     let place = own.or_else(|| incident.calls(id, dump).next()).filter(|_| waits)?;
     Some(&place.function)
-}
-
-fn retries(incident: &Incident, id: MemberId, dump: usize) -> bool {
-    const AGAIN: &[&str] = &["retry", "retries", "retrying", "backoff", "reattempt"];
-    incident.calls(id, dump).any(|call| {
-        let words = words(&call.function);
-        let backs_off = words.windows(2).any(|pair| pair[0] == "back" && pair[1] == "off");
-        backs_off || words.iter().any(|word| AGAIN.contains(&word.as_str()))
-    })
 }
 
 fn finding(incident: &Incident, places: &BTreeMap<&str, Vec<Vec<MemberId>>>) -> Option<Finding> {
@@ -102,7 +93,7 @@ fn finding(incident: &Incident, places: &BTreeMap<&str, Vec<Vec<MemberId>>>) -> 
     let mut largest: Vec<(&str, usize)> =
         places.iter().map(|(place, sights)| (*place, sights[newest].len())).collect();
     largest.sort_by_key(|&(_, count)| std::cmp::Reverse(count));
-    let retrying = members.iter().filter(|&&id| retries(incident, id, newest)).count();
+    let retrying = members.iter().filter(|&&id| incident.tries_again(id, newest)).count();
     let half = last * 2 >= incident.busy(newest);
     let who = phrase::count(incident, &members);
     Some(Finding {

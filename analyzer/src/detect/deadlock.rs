@@ -31,7 +31,12 @@ and no cause.
 - The same of tasks that wait for async locks in two dumps, are not polled meanwhile, and are all the
   tasks there are. A task that is not tracked may hold such a lock, so this is medium.
 - Two dumps in which nothing moves: everyone waits for others (at a barrier, for a count, for a
-  result) or is idle, and nobody listens to what is outside.
+  result) or is idle, and nobody listens to what is outside. A timer that is pending may still wake them: then
+  medium, and low where CPU times do not say that they stand. Low as well where somebody listens, and one who waits is
+  in a pool's task.
+
+- One waits for a task's result and owns a lock, or is in a class's initialiser, for which all wait who are in tasks,
+  in the same calls in all dumps, two at least. One dump is a hint.
 
 ## Limits
 
@@ -55,6 +60,7 @@ fn detect(incident: &Incident) -> Vec<Finding> {
     // Who is in a circle, even in one of his own, is told by that.
     let locked_out = || circles.is_empty().then(|| forsaken::locked_out(incident)).flatten();
     let without_circle = forsaken::everyone(incident).into_iter().chain(locked_out());
+    let without_circle = without_circle.chain(forsaken::owns_what_its_task_needs(incident));
     let of_several = circles.iter().filter(|cycle| cycle.members.len() > 1);
     let found = of_several.map(|cycle| finding(incident, cycle)).chain(everyone_asleep(incident));
     let of_tasks = async_lock::queue(incident).filter(|found| found.detector == DETECTOR.name);

@@ -1,11 +1,11 @@
 //! Many wait for the same peer outside of the process.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use sigquit_dump::Nanos;
 
 use super::{Detector, Evidence, Finding, Grade, Severity, phrase};
-use crate::model::{Incident, MemberId};
+use crate::model::{Activity, Incident, MemberId, Sort};
 
 pub(super) const DETECTOR: Detector =
     Detector { name: "downstream-stall", documentation: DOCUMENTATION, detect };
@@ -24,6 +24,9 @@ database or another service, is slow or silent. The cause lies outside of this p
 - Five of them in that same call in every dump, and, where CPU time is counted, without having used
   any: who asks again and again uses some. They are half at least of those who waited there in the
   first dump.
+
+- Low, and said to be unknown: five that wait for child processes, or that read from connections for tasks of a pool
+  in functions whose names say neither that they ask nor that they are asked, each in one call over three dumps.
 
 High when there are ten and half of all that are not idle, over three dumps; medium otherwise; low in
 one dump, which cannot tell a wait from a stall.
@@ -63,7 +66,91 @@ fn detect(incident: &Incident) -> Vec<Finding> {
             places.entry(&call.function).or_default().push(id);
         }
     }
-    places.into_iter().filter_map(|(place, members)| finding(incident, place, members)).collect()
+    let stalls =
+        places.into_iter().filter_map(|(place, members)| finding(incident, place, members));
+    stalls.chain(unexplained(incident)).collect()
+}
+
+/// Many that wait for something outside of the process, in one place and one call throughout, of which nothing says
+/// that it is late: child processes, and connections on which no name tells who asks.
+fn unexplained(incident: &Incident) -> Vec<Finding> {
+    let newest = incident.dumps.len() - 1;
+    if incident.dumps.len() < UNCOUNTED {
+        return Vec::new();
+    }
+    let mut places: BTreeMap<(Awaited, &str), Vec<MemberId>> = BTreeMap::new();
+    let mut known: HashMap<Sort, Option<(Awaited, &str)>> = HashMap::new();
+    for id in incident.shown(newest) {
+        let Some(sort) = incident.sort(id, newest) else { continue };
+        let awaited = known.entry(sort).or_insert_with(|| awaits(incident, id, newest));
+        if let Some(place) = awaited.filter(|_| incident.waits_throughout(id)) {
+            places.entry(place).or_default().push(id);
+        }
+    }
+    let many =
+        |members: &[MemberId]| members.len() >= SOME && members.len() * 4 >= incident.busy(newest);
+    places.retain(|_, members| many(members));
+    places.into_iter().map(|((what, place), ids)| not_told(incident, what, place, ids)).collect()
+}
+
+/// What is waited for outside of the process.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Awaited {
+    Child,
+    Connection,
+}
+
+fn awaits(incident: &Incident, id: MemberId, dump: usize) -> Option<(Awaited, &str)> {
+    if incident.asks_peer(id, dump).is_some() {
+        return None;
+    }
+    if incident.activity(id, dump) == Activity::ChildProcess {
+        let own = incident.application_calls(id, dump).next()?;
+        return Some((Awaited::Child, &own.function));
+    }
+    incident.reads_for_task(id, dump).map(|own| (Awaited::Connection, own.function.as_str()))
+}
+
+fn not_told(incident: &Incident, what: Awaited, place: &str, members: Vec<MemberId>) -> Finding {
+    let newest = incident.dumps.len() - 1;
+    let who = phrase::count(incident, &members);
+    let dumps = phrase::number(newest + 1, "dump");
+    let (headline, next_step) = match what {
+        Awaited::Child => (
+            format!("{who} wait in {place} for child processes; whether these get on is not known"),
+            format!(
+                "Look at the children (`ps --ppid`, `top`): do they use CPU, or wait for somebody to read what \
+                 they write? Read the output of each while it runs, and give the wait in {place} a timeout."
+            ),
+        ),
+        Awaited::Connection => (
+            format!(
+                "{who} read from connections in {place} and nothing comes; whether their peers are late or \
+                 have nothing to say is not known"
+            ),
+            format!(
+                "Look at who is at the other end (`ss -tnp`), and whether it owes an answer. If so, give \
+                 the read in {place} a timeout."
+            ),
+        ),
+    };
+    Finding {
+        detector: DETECTOR.name,
+        severity: Severity::Low,
+        grade: Grade::Repeat,
+        confidence: Grade::Repeat.cap() - 0.2,
+        headline,
+        detail: format!("Each is in the same call in all of {dumps}."),
+        next_step,
+        frames: phrase::telling_frames(incident, members[0], newest),
+        evidence: vec![Evidence {
+            dump: Some(newest),
+            value: Some(members.len() as f64),
+            ..Evidence::text(format!("{who} in one and the same call in all of {dumps}"))
+        }],
+        members,
+        ..Finding::default()
+    }
 }
 
 /// Who stayed in its call throughout, and how that is known.
@@ -211,6 +298,23 @@ mod tests {
         assert_eq!(finding.members.len(), 12);
         assert!(finding.headline.contains("each for 2.0 s at least"), "{}", finding.headline);
         assert_eq!(found(CALLING, 6, 10, 2, 0)[0].severity, Severity::Medium);
+    }
+
+    #[test]
+    fn who_is_late_is_not_known_where_no_name_says_who_asks() {
+        const POOL: &str = "java.util.concurrent.ThreadPoolExecutor.runWorker";
+        let severity = |stack: &[&str], dumps| {
+            let findings = found(stack, 6, 0, dumps, 0);
+            findings.first().map(|found| (found.severity, found.detector))
+        };
+        let low = Some((Severity::Low, "downstream-stall"));
+        let read = "sun.nio.ch.SocketDispatcher.read0";
+        assert_eq!(severity(&[read, "shop.Feed.frame:4", "shop.Feed.quote:9", POOL], 3), low);
+        assert_eq!(severity(&[read, "shop.Feed.frame:4", "shop.Feed.quote:9"], 3), None, "no task");
+        assert_eq!(severity(&[read, "shop.Web.handle:4", POOL], 3), None, "it is asked");
+        let child = ["java.lang.ProcessImpl.waitFor", "shop.Pictures.convert:4"];
+        assert_eq!(severity(&child, 3), low);
+        assert_eq!(severity(&child, 2), None);
     }
 
     #[test]

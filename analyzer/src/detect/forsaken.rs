@@ -2,13 +2,17 @@
 //! barrier, for a count that is not taken down, for a result, for a receiver. What `deadlock` and
 //! `thread-leak` say of waits that have no owner.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+
+use sigquit_dump::{LockId, OwnerSource};
 
 use super::{Evidence, Finding, Grade, Severity, deadlock, phrase, thread_leak};
 use crate::model::{Idle, Incident, MemberId};
 
 /// Fewer at one place are no mass.
 const MASS: usize = 10;
+/// So many workers are a pool, and told of as such.
+const FEW: usize = 4;
 /// That nobody comes is concluded from what is in sight.
 const CONFIDENCE: f64 = 0.7;
 /// How Go says that a goroutine waits for a receiver.
@@ -26,7 +30,9 @@ pub(super) fn masses(incident: &Incident) -> Vec<Finding> {
         }
     }
     places.retain(|_, members| members.len() >= MASS);
-    if places.is_empty() || !incident.stands_still() || everyone(incident).is_some() {
+    let is_everyone =
+        || all_who_wait(incident, newest, false).is_some() && !incident.listens(newest);
+    if places.is_empty() || !incident.stands_still() || is_everyone() {
         return Vec::new();
     }
     places.into_iter().map(|(place, members)| mass(incident, &place, members)).collect()
@@ -34,36 +40,54 @@ pub(super) fn masses(incident: &Incident) -> Vec<Finding> {
 
 /// A pool's workers, and who waits for room in a queue, are the pool's matter.
 fn is_forsaken(incident: &Incident, id: MemberId, dump: usize) -> bool {
-    let sends = || {
-        let thread = incident.thread(id, dump);
-        thread.is_some_and(|thread| thread.state_text.starts_with(SENDS))
-    };
     let waits = match incident.idle(id, dump) {
         None if incident.queues(id, dump) => {
             incident.awaits_result(id, dump) && incident.meets(id, dump)
         }
-        None => incident.meets(id, dump) || sends(),
+        None => incident.meets(id, dump) || sends(incident, id, dump),
         Some(Idle::Supervisor) => incident.meets_nobody(id, dump),
         Some(_) => false,
     };
     waits && !incident.runs_task(id, dump)
 }
 
+/// Whether all may be well, or somebody be on the way to wake these: a timer, where it is not counted that they stand;
+/// a goroutine in a channel, where they wait for a receiver. A permit may be the signal that there is work.
+fn may_go_on(incident: &Incident, members: &[MemberId]) -> bool {
+    let newest = incident.dumps.len() - 1;
+    let counted = members.iter().all(|&id| incident.is_known_to_stand(id));
+    let sends = members.iter().any(|&id| !incident.meets(id, newest));
+    let permits = members.iter().all(|&id| incident.waits_for_permit(id, newest));
+    permits
+        || !counted && incident.awaits_time()
+        || sends && incident.shown(newest).any(|id| incident.may_receive(id, newest))
+}
+
+fn sends(incident: &Incident, id: MemberId, dump: usize) -> bool {
+    incident.thread(id, dump).is_some_and(|thread| thread.state_text.starts_with(SENDS))
+}
+
 fn mass(incident: &Incident, place: &str, members: Vec<MemberId>) -> Finding {
     let newest = incident.dumps.len() - 1;
     let who = phrase::count(incident, &members);
+    let may_go_on = may_go_on(incident, &members);
     Finding {
         detector: thread_leak::DETECTOR.name,
-        severity: Severity::Medium,
+        severity: if may_go_on { Severity::Low } else { Severity::Medium },
         grade: Grade::Repeat,
         confidence: CONFIDENCE,
         headline: format!(
             "{who} wait in {place} for others of the program, and nobody is at work who could come"
         ),
         detail: format!(
-            "Each is in the same call in all of {}, and everyone else is idle or waits as well. Only \
-             what comes from outside can still wake them.",
+            "Each is in the same call in all of {}, and everyone else is idle or waits as well. {} \
+             can still wake them.",
             phrase::number(newest + 1, "dump"),
+            match (may_go_on, incident.awaits_time()) {
+                (_, true) => "Only a timer, or what comes from outside,",
+                (true, false) => "One who waits as well, or what comes from outside,",
+                (false, false) => "Only what comes from outside",
+            },
         ),
         next_step: format!(
             "Look for those who were to count down, arrive, complete or receive what {place} waits \
@@ -81,26 +105,53 @@ fn mass(incident: &Incident, place: &str, members: Vec<MemberId>) -> Finding {
 /// wake anybody. A thread that does nothing but keep the process alive does not wait for anyone.
 pub(super) fn everyone(incident: &Incident) -> Option<Finding> {
     let newest = incident.dumps.len() - 1;
-    let members = all_who_wait(incident, newest)?;
-    if incident.listens(newest) || !incident.stands_still() {
+    let listener = incident.listens(newest);
+    let members = all_who_wait(incident, newest, listener)?;
+    // Beside a listener only those are told of who are there to serve, too few for a pool of which a share could
+    // be said, or who send to nobody.
+    let in_tasks = members.iter().filter(|&&id| incident.runs_task(id, newest)).count();
+    let serves =
+        (1..FEW).contains(&in_tasks) || members.iter().all(|&id| sends(incident, id, newest));
+    if listener && !serves || !incident.stands_still() || listener && !masses(incident).is_empty() {
         return None;
     }
     let who = phrase::those(incident, &members);
+    let timer = incident.awaits_time();
     Some(Finding {
         detector: deadlock::DETECTOR.name,
-        severity: Severity::High,
+        severity: match timer {
+            _ if listener => Severity::Low,
+            false => Severity::High,
+            true if may_go_on(incident, &members) => Severity::Low,
+            true => Severity::Medium,
+        },
         grade: Grade::Repeat,
         confidence: CONFIDENCE,
-        headline: format!("{who} wait for others, and nobody is left who could wake them"),
-        detail: format!(
-            "Nothing moves in {}: everyone is in the same wait or idle, and nobody listens to what is \
-             outside. What they wait for names no owner.",
-            phrase::number(newest + 1, "dump"),
+        headline: format!(
+            "{who} wait for others, and nobody{} is left who could wake them",
+            match (listener, timer) {
+                (true, true) => " but a timer and who listens to what is outside",
+                (true, false) => " but who listens to what is outside",
+                (false, true) => " but a timer",
+                (false, false) => "",
+            },
         ),
-        next_step: "Keep the dumps and restart the process. Look for the party that is missing: a \
-                    thread that has died of an exception, a task that was never begun, one too many \
-                    in the count. Let it be counted down on every way out."
-            .into(),
+        detail: format!(
+            "Nothing moves in {}: everyone is in the same wait or idle{}. What they wait for names no \
+             owner.",
+            phrase::number(newest + 1, "dump"),
+            if listener { "" } else { ", and nobody listens to what is outside" },
+        ),
+        next_step: format!(
+            "{} and restart the process. Look for the party that is missing: a thread that has died of an \
+             exception, a task that was never begun, one too many in the count. Let it be counted down on \
+             every way out.",
+            match listener {
+                true =>
+                    "Nothing, if what they wait for comes from outside. Otherwise keep the dumps",
+                false => "Keep the dumps",
+            }
+        ),
         frames: phrase::telling_frames(incident, members[0], newest),
         evidence: vec![standstill(incident, &members)],
         members,
@@ -108,17 +159,103 @@ pub(super) fn everyone(incident: &Incident) -> Option<Finding> {
     })
 }
 
+/// One waits for a task's result and owns what all who are in tasks wait for, directly or behind each other: then
+/// nobody is left to do the task. A worker who is idle would have taken it.
+pub(super) fn owns_what_its_task_needs(incident: &Incident) -> Vec<Finding> {
+    let newest = incident.dumps.len() - 1;
+    let graph = incident.wait_for(newest);
+    let behind = |id: MemberId| -> BTreeSet<MemberId> {
+        let thread = incident.member(id).seen[newest].map(|at| at as u32);
+        let behind = thread.map_or(Vec::new(), |thread| graph.blocked_by(thread));
+        behind.iter().filter_map(|&at| incident.member_of(newest, at as usize)).collect()
+    };
+    let waits = |&id: &MemberId| {
+        incident.waits_for_task(id, newest) && (newest == 0 || incident.waits_throughout(id))
+    };
+    let waiters = incident.shown(newest).filter(waits).map(|id| (id, behind(id)));
+    let owners: Vec<_> = waiters.filter(|(_, behind)| !behind.is_empty()).collect();
+    if owners.is_empty() {
+        return Vec::new();
+    }
+    let in_task =
+        |&id: &MemberId| incident.runs_task(id, newest) && incident.idle(id, newest).is_none();
+    let in_tasks: Vec<MemberId> = incident.shown(newest).filter(in_task).collect();
+    let found = |(owner, behind): (MemberId, BTreeSet<MemberId>)| {
+        let workers = in_tasks.iter().copied().filter(|&id| id != owner);
+        let workers: Vec<MemberId> = workers.collect();
+        let all_lost = !workers.is_empty() && workers.iter().all(|id| behind.contains(id));
+        all_lost.then(|| owner_of_a_task(incident, owner, workers, behind))
+    };
+    owners.into_iter().filter_map(found).collect()
+}
+
+/// The lock of a member for which somebody waits, and how it is known to be its.
+fn wanted_lock(incident: &Incident, owner: MemberId, dump: usize) -> Option<(LockId, OwnerSource)> {
+    let thread = incident.member(owner).seen[dump]? as u32;
+    let graph = incident.wait_for(dump);
+    let owned = |lock: LockId| {
+        let own = graph.owners(lock).iter().find(|one| one.thread == thread)?;
+        Some((lock, own.source))
+    };
+    graph.wanted().find_map(owned)
+}
+
+fn owner_of_a_task(
+    incident: &Incident,
+    owner: MemberId,
+    workers: Vec<MemberId>,
+    behind: BTreeSet<MemberId>,
+) -> Finding {
+    let newest = incident.dumps.len() - 1;
+    let grade = if newest == 0 { Grade::Pattern } else { Grade::Repeat };
+    let who = phrase::who(incident, owner);
+    let (lock, source) = wanted_lock(incident, owner, newest).unzip();
+    let lock = lock.map(|lock| incident.dumps[newest].lock(lock));
+    let of_what = lock.map_or_else(|| "a lock".into(), phrase::the_lock);
+    let does = phrase::those(incident, &workers);
+    let victims = behind.into_iter().filter(|id| !workers.contains(id)).collect();
+    Finding {
+        detector: deadlock::DETECTOR.name,
+        severity: if newest == 0 { Severity::Low } else { Severity::High },
+        grade,
+        confidence: grade.cap() - 0.05,
+        headline: format!(
+            "{who} waits for a task and owns {of_what}, for which all wait who could do it: {does}"
+        ),
+        detail: format!(
+            "In {} it waits for a task's result, and everyone who is in a task waits behind it.",
+            phrase::number(newest + 1, "dump"),
+        ),
+        next_step: "Keep the dumps and restart the process. In the code, do not wait for other threads \
+                    while holding what they may need: not under a lock, and not in a class's initialiser."
+            .into(),
+        frames: phrase::telling_frames(incident, owner, newest),
+        lock: lock.map(phrase::lock_of),
+        owner: Some(owner),
+        owner_source: source,
+        evidence: vec![standstill(incident, &workers)],
+        members: std::iter::once(owner).chain(workers).collect(),
+        victims,
+        ..Finding::default()
+    }
+}
+
 /// All who are not idle, where each waits for others of the program, some of them for others to come
-/// or to be done, and none as a pool's worker: that is the pool's matter.
-fn all_who_wait(incident: &Incident, dump: usize) -> Option<Vec<MemberId>> {
+/// or to be done, and, unless they are asked for, none as a
+/// pool's worker: that is the pool's matter.
+fn all_who_wait(incident: &Incident, dump: usize, workers: bool) -> Option<Vec<MemberId>> {
     let busy = |&id: &MemberId| incident.idle(id, dump).is_none();
     let waits = |&id: &MemberId| {
-        (incident.meets(id, dump) || incident.waits_for_others(id, dump))
+        (incident.meets(id, dump)
+            || incident.waits_for_others(id, dump)
+            || sends(incident, id, dump))
             && incident.asks_peer(id, dump).is_none()
-            && !incident.runs_task(id, dump)
+            && (workers || !incident.runs_task(id, dump))
     };
     let members: Vec<MemberId> = incident.shown(dump).filter(busy).collect();
-    let some_meet = members.iter().any(|&id| incident.meets(id, dump));
+    let some_meet = members.iter().any(|&id| incident.meets(id, dump))
+        || members.iter().all(|&id| sends(incident, id, dump))
+            && !incident.shown(dump).any(|id| incident.may_receive(id, dump));
     (members.len() > 1 && some_meet && members.iter().all(waits)).then_some(members)
 }
 
@@ -183,7 +320,7 @@ fn only_lock(incident: &Incident, members: &[MemberId], dump: usize) -> Option<s
 mod tests {
     use super::*;
     use crate::model::scene::{Draw, Moment, Scene};
-    use sigquit_dump::{LockKind, Runtime, ThreadState, WaitFor};
+    use sigquit_dump::{Kind, LockKind, Nanos, Runtime, ThreadState, WaitFor};
 
     const BARRIER: &[&str] = &[
         "jdk.internal.misc.Unsafe.park",
@@ -237,6 +374,106 @@ mod tests {
         };
         let incident = Scene::of(Runtime::Jvm).dump(0, draw).dump(1, draw).incident();
         assert_eq!(everyone(&incident), None);
+    }
+
+    #[test]
+    fn a_timer_may_wake_them_unless_it_is_counted_that_they_stand() {
+        const CLOCK: &[&str] =
+            &["java.util.concurrent.ScheduledThreadPoolExecutor$DelayedWorkQueue.take"];
+        let found = |counted: bool, listener: bool| {
+            let draw = |dump: &mut Moment| {
+                for number in 0..12 {
+                    let thread = dump.thread(&format!("solver-{number}"), BARRIER);
+                    thread.is(ThreadState::Waiting).cpu = counted.then_some(Nanos(7_000_000));
+                }
+                dump.thread("clock-1", CLOCK).is(ThreadState::TimedWaiting);
+                if listener {
+                    dump.thread("accept", ACCEPTS);
+                }
+            };
+            let incident = Scene::of(Runtime::Jvm).dump(0, draw).dump(1, draw).incident();
+            let found = masses(&incident).into_iter().chain(everyone(&incident));
+            found.map(|found| found.severity).collect::<Vec<_>>()
+        };
+        for listener in [true, false] {
+            assert_eq!(found(true, listener), [Severity::Medium]);
+            assert_eq!(found(false, listener), [Severity::Low]);
+        }
+    }
+
+    #[test]
+    fn goroutines_that_send_may_be_received_from() {
+        const SENDS: &[&str] = &["runtime.gopark", "runtime.chansend1", "main.produce:9"];
+        let found = |state: &str| {
+            let draw = |dump: &mut Moment| {
+                for number in 0..12 {
+                    let thread = dump.thread("", SENDS).is(ThreadState::Waiting);
+                    (thread.kind, thread.number) = (Kind::Goroutine, Some(number));
+                    thread.state_text = "chan send".into();
+                }
+                let thread = dump.thread("", &["main.main:4"]).is(ThreadState::Waiting);
+                (thread.kind, thread.number) = (Kind::Goroutine, Some(99));
+                thread.state_text = state.into();
+                let accepts = ["internal/poll.runtime_pollWait", "internal/poll.(*FD).Accept"];
+                let thread = dump.thread("", &accepts).is(ThreadState::Waiting);
+                (thread.kind, thread.number) = (Kind::Goroutine, Some(98));
+                thread.state_text = "IO wait".into();
+            };
+            let incident = Scene::of(Runtime::Go).dump(0, draw).dump(1, draw).incident();
+            masses(&incident).iter().map(|found| found.severity).collect::<Vec<_>>()
+        };
+        assert_eq!(found("select (no cases)"), [Severity::Medium]);
+        assert_eq!(found("chan receive"), [Severity::Low], "it may take one at each tick");
+    }
+
+    #[test]
+    fn two_that_send_to_each_other_are_told_of_softly_beside_a_listener() {
+        let found = |state: &str| {
+            let draw = |dump: &mut Moment| {
+                let mut goroutine = |number: u64, state: &str, stack: &[&str]| {
+                    let thread = dump.thread("", stack).is(ThreadState::Waiting);
+                    (thread.kind, thread.number) = (Kind::Goroutine, Some(number));
+                    thread.state_text = state.into();
+                };
+                goroutine(7, "chan send", &["main.exchange:9"]);
+                goroutine(8, "chan send", &["main.exchange:9"]);
+                goroutine(1, state, &["main.main:9"]);
+                goroutine(
+                    5,
+                    "IO wait",
+                    &["internal/poll.(*FD).Accept", "net/http.(*Server).Serve"],
+                );
+            };
+            let incident = Scene::of(Runtime::Go).dump(0, draw).dump(1, draw).incident();
+            everyone(&incident).map(|found| (found.severity, found.members.len()))
+        };
+        assert_eq!(found("select (no cases)"), Some((Severity::Low, 2)));
+        assert_eq!(found("chan receive"), None, "it may be the one who takes");
+    }
+
+    #[test]
+    fn who_owns_what_its_own_task_needs_waits_for_ever() {
+        const WORKS: &str = "java.util.concurrent.ThreadPoolExecutor.runWorker";
+        let found = |other: &[&str]| {
+            let draw = |dump: &mut Moment| {
+                let lock = dump.lock(LockKind::Monitor, 0x10);
+                let stack = ["java.util.concurrent.FutureTask.get", "shop.Cache.fill:4"];
+                dump.thread("main", &stack).is(ThreadState::Waiting).holds(lock);
+                dump.thread("pool-1", &["shop.Cache.get:9", "shop.Load.run:3", WORKS])
+                    .waits(lock, WaitFor::Exclusive);
+                if !other.is_empty() {
+                    dump.thread("pool-2", other);
+                }
+            };
+            owns_what_its_task_needs(
+                &Scene::of(Runtime::Jvm).dump(0, draw).dump(1, draw).incident(),
+            )
+        };
+        let findings = found(&[]);
+        let [finding] = &findings[..] else { panic!("{findings:?}") };
+        assert_eq!((finding.severity, finding.members.len()), (Severity::High, 2));
+        assert_eq!(found(&["shop.Load.read:3", WORKS]), [], "it may be doing the task");
+        assert_eq!(found(&["java.util.concurrent.ThreadPoolExecutor.getTask", WORKS]).len(), 1);
     }
 
     fn locked(dump: &mut Moment, other: &[&str]) {

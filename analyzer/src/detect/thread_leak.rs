@@ -1,6 +1,6 @@
 //! Threads and goroutines that are made and never end.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use sigquit_dump::{Kind, Nanos};
 
@@ -18,7 +18,8 @@ message that nobody sends, for a receiver that is gone, for work that does not c
 
 ## Evidence
 
-- The runtime's own word: goroutines that its garbage collector found to be beyond reach are proof.
+- The runtime's own word: goroutines that its garbage collector found to be beyond reach are proof, and so are those
+  at a channel that was never made (`nil chan`): low for fewer than ten of these, as one may block so on purpose.
 - Growth: more of one kind, in one place, in each of five dumps at least than in the one before, by
   twenty or more, and none of them has ended.
 - A mass: a thousand of one kind in one place that have waited for ten minutes.
@@ -26,11 +27,13 @@ message that nobody sends, for a receiver that is gone, for work that does not c
   does. Medium where two dumps or more show them and none went on; low in one dump. Medium for a
   hundred as well, where each dump shows more of them than the one before.
 - Ten that wait in one place for others to arrive, to be done, or to receive, in two dumps in which
-  nothing in the process moves. Something from outside may still wake them, so medium.
+  nothing in the process moves: nobody comes, goes or uses CPU time. Something from outside may still wake them, so
+  medium; low where a timer is pending and CPU times do not say that they stand, or where a goroutine in a channel
+  may be the one who receives.
 
 What they have in common is who created them, or what they began with, and the function in which they
-wait. Medium; low for a pool's workers without work, for members of which connections come along, and
-for a mass that has nothing to do.
+wait. Medium; low for a pool's workers without work, unless the pools themselves become more, for members
+of which connections come along, and for a mass that has nothing to do.
 
 ## Limits
 
@@ -61,6 +64,10 @@ const LONG: Nanos = Nanos(600_000_000_000);
 const SENDS: &str = "chan send";
 /// How Go says of a goroutine that no live one can wake it.
 const LEAKED: &str = "(leaked)";
+/// How Go says that a goroutine waits at no channel at all.
+const NIL: &str = "(nil chan)";
+/// So many do not block on purpose.
+const NOT_MEANT: usize = 10;
 
 fn detect(incident: &Incident) -> Vec<Finding> {
     let kinds = kinds(incident);
@@ -105,6 +112,7 @@ fn may_leak(incident: &Incident, id: MemberId, dump: usize) -> bool {
     incident.thread(id, dump).is_some_and(|thread| {
         let alone = thread.waiting_since >= Some(LONG)
             || thread.state_text.contains(LEAKED)
+            || thread.state_text.contains(NIL)
             || thread.state_text.starts_with(SENDS);
         let tells = alone || incident.dumps.len() >= DUMPS;
         tells && thread.kind != Kind::Task && !thread.runtime_helper
@@ -143,9 +151,14 @@ fn leak(
     let median = median_wait(incident, members, newest);
     let mass = members.len() >= MANY && median >= LONG;
     let at_rest = rests(incident, members, newest);
+    let at_no_channel = all_say(incident, members, newest, NIL);
     let (severity, grade) = match (beyond_reach, grows, mass) {
+        (true, ..) if at_no_channel && members.len() < NOT_MEANT => (Severity::Low, Grade::Proof),
         (true, ..) if members.len() >= SOME => (Severity::High, Grade::Proof),
         (true, ..) => (Severity::Medium, Grade::Proof),
+        (_, true, _) if at_rest && pools_grow(incident, sights) => {
+            (Severity::Medium, Grade::Repeat)
+        }
         (_, true, _) if at_rest || come_with_connections(incident, &counts) => {
             (Severity::Low, Grade::Repeat)
         }
@@ -169,8 +182,16 @@ fn leak(
     }
     let who = phrase::count(incident, members);
     let headline = match (beyond_reach, grows) {
+        (true, _) if at_no_channel => {
+            format!("{who} in {} can never go on: the channel there was never made", likes.place)
+        }
         (true, _) => {
             format!("{who} in {} can never go on: the runtime found them beyond reach", likes.place)
+        }
+        (_, true) if at_rest && severity > Severity::Low => {
+            format!(
+                "{who} of ever more pools never end: each pool has no work, and none is shut down"
+            )
         }
         (_, true) => format!(
             "{who} of {} never end, and more come: they wait in {}",
@@ -197,11 +218,21 @@ fn leak(
             likes.made_by,
             phrase::figures(&counts)
         ),
-        next_step: format!(
-            "Look at {}: who was to act at the other end of what they wait for, and why does that \
-             one not do it? Let them end with what they were made for.",
-            likes.made_by
-        ),
+        next_step: if at_no_channel {
+            format!(
+                "Make the channel of {} before it is used: one that was declared and not made lets nobody go \
+                 on.",
+                likes.place
+            )
+        } else if at_rest && severity > Severity::Low {
+            "Look at who makes the pools: make one and keep it, or shut each down when its work is done.".into()
+        } else {
+            format!(
+                "Look at {}: who was to act at the other end of what they wait for, and why does that \
+                 one not do it? Let them end with what they were made for.",
+                likes.made_by
+            )
+        },
         frames: phrase::telling_frames(incident, members[0], newest),
         evidence: Evidence::per_dump(&counts, |count| {
             format!("{count} waiting in {}", likes.place)
@@ -211,12 +242,16 @@ fn leak(
     })
 }
 
-/// Whether the runtime calls all of them leaked.
+/// Whether the runtime calls all of them leaked, or says that they wait at no channel.
 fn is_beyond_reach(incident: &Incident, members: &[MemberId], dump: usize) -> bool {
-    let leaked = |&id: &MemberId| {
-        incident.thread(id, dump).is_some_and(|thread| thread.state_text.contains(LEAKED))
+    all_say(incident, members, dump, LEAKED) || all_say(incident, members, dump, NIL)
+}
+
+fn all_say(incident: &Incident, members: &[MemberId], dump: usize, word: &str) -> bool {
+    let says = |&id: &MemberId| {
+        incident.thread(id, dump).is_some_and(|thread| thread.state_text.contains(word))
     };
-    !members.is_empty() && members.iter().all(leaked)
+    !members.is_empty() && members.iter().all(says)
 }
 
 /// Whether they are a mass that waits for a receiver, or none went on while others came.
@@ -263,6 +298,17 @@ fn none_ended(incident: &Incident, sights: &Sights) -> bool {
 fn rests(incident: &Incident, members: &[MemberId], dump: usize) -> bool {
     let worker = |&&id: &&MemberId| incident.idle(id, dump) == Some(Idle::Worker);
     members.iter().filter(worker).count() * 2 > members.len()
+}
+
+/// Whether it is pools that grow in number, and not one pool in size: by names that differ in the pool's number, as
+/// in `pool-17-thread-1`.
+fn pools_grow(incident: &Incident, sights: &Sights) -> bool {
+    let pools = |members: &Vec<MemberId>| {
+        let names = members.iter().map(|&id| incident.pool_of(id));
+        names.flatten().collect::<BTreeSet<&str>>().len()
+    };
+    let counts: Vec<usize> = sights.iter().map(pools).collect();
+    grows(&counts)
 }
 
 fn idle_share(incident: &Incident, members: &[MemberId], dump: usize) -> bool {
@@ -343,9 +389,10 @@ mod tests {
     #[test]
     fn what_comes_and_goes_is_no_leak() {
         assert_eq!(found(&[1, 10, 20, 30, 40], &[60, 70, 85, 99, 120], &[], 0), []);
-        let as_before = found(&[1; 5], &[120; 5], &[], 0);
+        let as_before = found(&[1; 5], &[120; 5], &[1; 5], 0);
         let [standing] = &as_before[..] else { panic!("{as_before:?}") };
         assert!(standing.headline.contains("nobody is at work"), "they stand, and do not grow");
+        assert_eq!(found(&[1; 5], &[120; 5], &[], 0), [], "that is everyone, and a deadlock");
     }
 
     #[test]
@@ -385,6 +432,20 @@ mod tests {
     }
 
     #[test]
+    fn a_channel_that_was_never_made_lets_nobody_go_on() {
+        let found = |count: u64| {
+            let scene = Scene::of(Runtime::Go).dump(0, |dump| {
+                let state = "chan receive (nil chan)";
+                (0..count).for_each(|number| goroutine(dump, number, state, &["main.follow"], 0));
+            });
+            let findings = detect(&scene.incident());
+            findings.iter().map(|found| (found.grade, found.severity)).collect::<Vec<_>>()
+        };
+        assert_eq!(found(12), [(Grade::Proof, Severity::Medium)]);
+        assert_eq!(found(1), [(Grade::Proof, Severity::Low)], "some block for ever in that way");
+    }
+
+    #[test]
     fn idle_workers_of_a_pool_that_grows_are_said_softly() {
         const RESTING: &[&str] = &[
             "jdk.internal.misc.Unsafe.park",
@@ -395,11 +456,31 @@ mod tests {
         for second in 0..5 {
             scene = scene.dump(second, |dump| {
                 for number in 0..60 + 10 * second {
-                    let name = format!("pool-{number}-thread-1");
+                    let name = format!("pool-1-thread-{number}");
                     dump.thread(&name, RESTING).is(ThreadState::Waiting).number = Some(number);
                 }
             });
         }
         assert_eq!(detect(&scene.incident())[0].severity, Severity::Low);
+    }
+
+    #[test]
+    fn pools_that_are_made_and_never_shut_down() {
+        const RESTING: &[&str] =
+            &["java.util.concurrent.ThreadPoolExecutor.getTask", "java.lang.Thread.run"];
+        let found = |name: fn(u64) -> String| {
+            let mut scene = Scene::of(Runtime::Jvm);
+            for second in 0..5 {
+                scene = scene.dump(second, |dump| {
+                    for number in 0..60 + 10 * second {
+                        let thread = dump.thread(&name(number), RESTING);
+                        thread.is(ThreadState::Waiting).number = Some(number);
+                    }
+                });
+            }
+            detect(&scene.incident())[0].severity
+        };
+        assert_eq!(found(|number| format!("pool-{number}-thread-1")), Severity::Medium);
+        assert_eq!(found(|number| format!("pool-1-thread-{number}")), Severity::Low);
     }
 }

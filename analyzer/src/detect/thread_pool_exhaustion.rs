@@ -23,10 +23,13 @@ have (a lock, a pooled connection, the result of another task).
   waits at its other end. The workers are inferred from how members are named and where they began;
   where none are in sight this is low: a full queue may do no more than hold back those who fill it.
 - All workers of a pool, four at least, inside of tasks, most of them waiting for a lock, a pooled
-  resource or another task's result, in every dump. Where nothing in the process moves, waiting for
-  a latch or a barrier counts as well; a wait for a result that ends by itself is low. High where all of them wait for tasks, nothing
-  moves between the dumps, and nobody else is in a task: the pool waits for itself. That is seen of
-  a pool of any size. High, too, where nothing moves and nobody listens to what is outside.
+  resource or another task's result, or asleep before they try again (by the names of functions), in
+  every dump. Where nothing in the process moves, waiting for a latch, a barrier or a permit counts as
+  well, and is low for fewer than ten. A wait for a result that ends by itself or is due later is low, and so is one for a permit, which may
+  be the signal that there is work.
+- High where all of them wait for tasks, nothing moves between the dumps, and everyone else who is in a
+  task waits likewise: the pool waits for itself, or several for each other. That is seen of pools of
+  any size. High, too, where nothing moves, nobody listens to what is outside and no timer is pending.
 
 ## Limits
 
@@ -111,6 +114,8 @@ fn full_queue_detail(
 
 /// Fewer are no pool of which a share can be said. They may still wait for each other.
 const SMALLEST_POOL: usize = 4;
+/// Fewer that wait for others in a process at rest may be meant to.
+const MASS: usize = 10;
 
 /// The pools all of whose workers are inside tasks and wait for others, in every dump.
 fn blocked_pools(incident: &Incident) -> Vec<Finding> {
@@ -121,7 +126,8 @@ fn blocked_pools(incident: &Incident) -> Vec<Finding> {
         if !blocked {
             continue;
         }
-        let starves = incident.dumps.len() > 1 && starves_itself(incident, &workers);
+        let several = incident.dumps.len() > 1;
+        let starves = several && starves_itself(incident, &workers);
         if starves || workers.len() >= SMALLEST_POOL {
             findings.push(blocked_pool(incident, &name, workers, starves));
         }
@@ -142,14 +148,18 @@ fn is_blocked(incident: &Incident, workers: &[MemberId], dump: usize) -> bool {
 
 fn waits(incident: &Incident, worker: MemberId, dump: usize) -> bool {
     incident.waits_for_others(worker, dump)
+        || incident.backs_off(worker, dump)
         || incident.meets(worker, dump) && incident.stands_still()
 }
 
-/// Whether a member waits for a result or for others, and only for a time that it chose.
-fn ends_by_itself(incident: &Incident, worker: MemberId, dump: usize) -> bool {
+/// Whether a member waits for a result or for others, and only for a time that it chose; or for a permit, which may
+/// be the signal that there is work.
+fn may_be_well(incident: &Incident, worker: MemberId, dump: usize) -> bool {
     let thread = incident.thread(worker, dump);
-    thread.is_some_and(|thread| thread.state == ThreadState::TimedWaiting)
-        && incident.awaits_result(worker, dump)
+    let timed = thread.is_some_and(|thread| thread.state == ThreadState::TimedWaiting);
+    timed && incident.awaits_result(worker, dump)
+        || incident.waits_until_due(worker, dump)
+        || incident.waits_for_permit(worker, dump)
 }
 
 fn blocked_pool(incident: &Incident, name: &str, workers: Vec<MemberId>, starves: bool) -> Finding {
@@ -157,20 +167,35 @@ fn blocked_pool(incident: &Incident, name: &str, workers: Vec<MemberId>, starves
     let waits = |&worker: &MemberId| waits(incident, worker, dump);
     let blocked: Vec<MemberId> = workers.iter().copied().filter(waits).collect();
     let several = incident.dumps.len() > 1;
-    let timed = blocked.iter().all(|&worker| ends_by_itself(incident, worker, dump));
+    let again = blocked.iter().any(|&worker| incident.backs_off(worker, dump));
+    // Some that wait for others while nothing moves may be there to wait until the end of the process.
+    let few_at_rest = workers.len() < MASS
+        && incident.stands_still()
+        && blocked.iter().all(|&worker| incident.meets(worker, dump));
+    let well = few_at_rest || blocked.iter().all(|&worker| may_be_well(incident, worker, dump));
     let grade = if several { Grade::Repeat } else { Grade::Pattern };
+    let at_work = |id| incident.runs_task(id, dump) && incident.idle(id, dump).is_none();
+    let others_starve =
+        starves && incident.shown(dump).any(|id| at_work(id) && !workers.contains(&id));
     let text = match workers.len() {
         1 => "the only worker waits for the result of a task".to_owned(),
         all => format!(
             "{} of the {all} workers wait for {}",
             blocked.len(),
-            match blocked.iter().all(|&worker| incident.waits_for_others(worker, dump)) {
-                true => "a lock, a connection or a result",
-                false => "others to come or to be done",
+            if again {
+                "the time to try again"
+            } else if blocked.iter().all(|&worker| incident.waits_for_others(worker, dump)) {
+                "a lock, a connection or a result"
+            } else {
+                "others to come or to be done"
             }
         ),
     };
     let headline = match (starves, workers.len()) {
+        _ if others_starve => format!(
+            "{name} and others starve each other: all their workers wait for tasks that no worker is left \
+             to run"
+        ),
         (true, 1) => format!(
             "{name} starves itself: its only worker waits for a task that no worker is left to run"
         ),
@@ -181,9 +206,10 @@ fn blocked_pool(incident: &Incident, name: &str, workers: Vec<MemberId>, starves
     };
     Finding {
         detector: DETECTOR.name,
-        severity: match (starves, timed) {
+        severity: match (starves, well) {
             (true, _) => Severity::High,
             (false, true) => Severity::Low,
+            (false, false) if again && !several => Severity::Low,
             (false, false) => Severity::Medium,
         },
         grade,
@@ -201,7 +227,11 @@ fn blocked_pool(incident: &Incident, name: &str, workers: Vec<MemberId>, starves
                 .and_then(|&worker| phrase::place(incident, worker, dump))
                 .unwrap_or_else(|| "a wait".into()),
         ),
-        next_step: if starves { next_step_of_starving() } else { next_step() },
+        next_step: match (starves, again) {
+            (true, _) => next_step_of_starving(),
+            (false, true) => next_step_of_trying(),
+            (false, false) => next_step(),
+        },
         frames: frames(incident, &blocked, dump),
         members: workers.clone(),
         victims: Vec::new(),
@@ -219,7 +249,7 @@ fn blocked_pool(incident: &Incident, name: &str, workers: Vec<MemberId>, starves
 }
 
 /// Whether all workers wait throughout, each in one call, for tasks that only a worker can do, and
-/// nobody anywhere is in a task but they: an idle worker of another pool would have taken a task
+/// nobody anywhere is in a task who does not: an idle worker of another pool would have taken a task
 /// of its own. Or they wait for any result or for others to come, nothing in the process moves, and
 /// nobody listens to what is outside: then only a worker could bring it.
 fn starves_itself(incident: &Incident, workers: &[MemberId]) -> bool {
@@ -227,18 +257,18 @@ fn starves_itself(incident: &Incident, workers: &[MemberId]) -> bool {
     if incident.stands_still()
         && !incident.listens(last)
         && workers.iter().all(|&id| incident.meets(id, last))
+        && !workers.iter().any(|&id| incident.waits_until_due(id, last))
+        && !incident.awaits_time()
     {
         return true;
     }
-    let stays = |&worker: &MemberId| {
-        incident.in_all_dumps(worker)
-            && incident.same_activation(worker).is_some_and(|activation| activation.whole)
-    };
+    let stays = |&worker: &MemberId| incident.waits_throughout(worker);
+    let is_one_of_many = |id: &MemberId, dump| incident.waits_for_task(*id, dump) && stays(id);
     let is_starved = |dump: usize| {
         let at_work =
             |id: MemberId| incident.runs_task(id, dump) && incident.idle(id, dump).is_none();
         workers.iter().all(|&worker| incident.waits_for_task(worker, dump))
-            && !incident.shown(dump).any(|id| !workers.contains(&id) && at_work(id))
+            && !incident.shown(dump).any(|id| at_work(id) && !is_one_of_many(&id, dump))
     };
     workers.iter().all(stays) && (0..incident.dumps.len()).all(is_starved)
 }
@@ -251,6 +281,12 @@ fn frames(incident: &Incident, members: &[MemberId], dump: usize) -> Vec<String>
 fn next_step() -> String {
     "Look at what keeps the workers, not at the pool's size: the finding that this one follows \
      from, or what most of their stacks have in common."
+        .into()
+}
+
+fn next_step_of_trying() -> String {
+    "Look at what they try again: it fails each time, for all of them. Do not hold a worker while \
+     waiting: schedule the next attempt, and give up after some."
         .into()
 }
 
@@ -399,6 +435,87 @@ mod tests {
         let of_a_peer =
             waiting_for("java.util.concurrent.CompletableFuture.get", &["shop.Main.main"]);
         assert_eq!(severity(of_a_peer), Some(Severity::Medium), "a peer's answer ends that");
+    }
+
+    #[test]
+    fn pools_that_wait_for_each_other_starve_each_other() {
+        const GET: &str = "java.util.concurrent.FutureTask.get";
+        let found = |other: &[&str]| {
+            let draw = |dump: &mut Moment| {
+                for number in 0..3 {
+                    let name = format!("pool-1-thread-{number}");
+                    dump.thread(&name, &[GET, "shop.Order.run", RUN_WORKER])
+                        .is(ThreadState::Waiting);
+                    let name = format!("pool-2-thread-{number}");
+                    dump.thread(&name, other).is(ThreadState::Waiting);
+                }
+            };
+            let findings = detect(&Scene::of(Runtime::Jvm).dump(0, draw).dump(1, draw).incident());
+            let told = |found: &Finding| (found.severity, found.headline.contains("each other"));
+            findings.iter().map(told).collect::<Vec<_>>()
+        };
+        let both = found(&[GET, "shop.Stock.run", RUN_WORKER]);
+        assert_eq!(both, [(Severity::High, true); 2]);
+        let reads = found(&["sun.nio.ch.SocketDispatcher.read0", "shop.Stock.run", RUN_WORKER]);
+        assert_eq!(reads, [], "a peer's answer ends that");
+    }
+
+    #[test]
+    fn a_pool_that_waits_for_what_is_due_later_is_told_of_softly() {
+        let stack = ["java.util.concurrent.FutureTask.get", "shop.Order.run", RUN_WORKER];
+        let found = |type_name: &str| {
+            let draw = |dump: &mut Moment| {
+                let lock = dump.lock(LockKind::Parker, 0x10);
+                dump.dump.locks[0].type_name = Some(type_name.into());
+                for number in 0..4 {
+                    dump.thread(&format!("pool-1-thread-{number}"), &stack)
+                        .is(ThreadState::Waiting)
+                        .waits(lock, WaitFor::Notification);
+                }
+            };
+            detect(&Scene::of(Runtime::Jvm).dump(0, draw).dump(1, draw).incident())[0].severity
+        };
+        assert_eq!(found("java.util.concurrent.FutureTask"), Severity::High);
+        let due = "java.util.concurrent.ScheduledThreadPoolExecutor$ScheduledFutureTask";
+        assert_eq!(found(due), Severity::Low);
+    }
+
+    #[test]
+    fn few_workers_that_wait_in_a_process_at_rest_may_be_meant_to() {
+        let stack = ["java.util.concurrent.CountDownLatch.await", "shop.Host.run", RUN_WORKER];
+        let found = |workers: usize| {
+            let draw = |dump: &mut Moment| {
+                for number in 0..workers {
+                    let name = format!("pool-1-thread-{number}");
+                    dump.thread(&name, &stack).is(ThreadState::Waiting);
+                }
+                dump.thread("accept", &["sun.nio.ch.Net.accept", "shop.Web.run"]);
+            };
+            detect(&Scene::of(Runtime::Jvm).dump(0, draw).dump(1, draw).incident())[0].severity
+        };
+        assert_eq!(found(4), Severity::Low);
+        assert_eq!(found(12), Severity::Medium);
+    }
+
+    #[test]
+    fn a_pool_whose_workers_all_wait_to_try_again() {
+        let stack =
+            ["java.lang.Thread.sleep", "shop.Client.backOff:7", "shop.Order.run", RUN_WORKER];
+        let polls = ["java.lang.Thread.sleep", "shop.Client.poll:7", "shop.Order.run", RUN_WORKER];
+        let found = |stack: &[&str]| {
+            let draw = |dump: &mut Moment| {
+                for number in 0..4 {
+                    let name = format!("pool-1-thread-{number}");
+                    dump.thread(&name, stack).is(ThreadState::TimedWaiting);
+                }
+            };
+            detect(&Scene::of(Runtime::Jvm).dump(0, draw).dump(1, draw).incident())
+        };
+        let findings = found(&stack);
+        let [finding] = &findings[..] else { panic!("{findings:?}") };
+        assert_eq!(finding.severity, Severity::Medium);
+        assert!(finding.headline.contains("4 of the 4 workers wait for the time to try again"));
+        assert_eq!(found(&polls), []);
     }
 
     #[test]

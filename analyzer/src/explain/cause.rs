@@ -332,18 +332,25 @@ fn tie(
     enough(Tie::Waiters(waiting, all)).or_else(|| enough(Tie::Same(same, all)).filter(|_| repeated))
 }
 
-/// A resource that is a little short is no cause of what weighs more: it would hide it. What the
+/// A resource that is a little short is no cause of what weighs more: it would hide it. Threads at work, of which
+/// nothing says that they work in vain, are not even one of what weighs as much. What the
 /// runtime said of one end is not why another dump shows another. And that threads get too little
-/// CPU is not why they want much.
+/// CPU, or that others wait for them, is not why they want much.
 fn can_cause(cause: &Finding, symptom: &Finding) -> bool {
     let of_resource = nature(cause.detector) == Nature::Pressure
         || matches!(cause.detector, "downstream-stall" | "io-stall");
     let hides = of_resource && weight(cause) <= Severity::Low && weight(symptom) > Severity::Low;
+    let at_work = nature(cause.detector) == Nature::Hot && weight(symptom) >= weight(cause);
     let ends_elsewhere = nature(symptom.detector) == Nature::End
         && cause.grade == Grade::Proof
         && seen_in(cause) != seen_in(symptom);
-    let wants_much = cause.detector == "cpu-starvation" && nature(symptom.detector) == Nature::Hot;
-    !(hides || ends_elsewhere || wants_much)
+    let is_no_work = cause.detector == "cpu-starvation"
+        || matches!(
+            nature(cause.detector),
+            Nature::Stuck | Nature::Contention | Nature::Exhaustion
+        );
+    let wants_much = is_no_work && nature(symptom.detector) == Nature::Hot;
+    !(hides || at_work || ends_elsewhere || wants_much)
 }
 
 /// The dump in which a finding was seen first.

@@ -401,6 +401,31 @@ mod tests {
     }
 
     #[test]
+    fn of_processes_that_nothing_ties_none_is_said_to_be_the_first() {
+        let incidents = [ten_threads(3), ten_threads(3)];
+        let names = ["deadlock", "spin-loop"];
+        let diagnoses = incidents.iter().zip(names).map(|(incident, name)| Diagnosis {
+            incident,
+            clusters: Vec::new(),
+            findings: vec![finding(name, 0..2)],
+            known: Vec::new(),
+        });
+        let report = explain(Vec::new(), diagnoses.collect(), Detail::Story);
+        assert_eq!(
+            report.verdict.headline,
+            "p1: It is spin-loop; and, apart from that, in p1, It is deadlock; which process was first \
+             the dumps do not tell"
+        );
+    }
+
+    #[test]
+    fn threads_at_work_are_not_why_a_pool_is_short() {
+        let hot = weighing(finding("cpu-hot", 0..6), Severity::Low);
+        let pool = held_by(finding("thread-pool-exhaustion", 6..10), 0..4);
+        assert_eq!(story(vec![hot, pool]), "thread-pool-exhaustion cpu-hot=contributing");
+    }
+
+    #[test]
     fn severe_but_unsure_is_suspect() {
         let unsure = Finding { confidence: 0.4, ..finding("spin-loop", 0..2) };
         assert_eq!(report(&ten_threads(3), vec![unsure]).verdict.status, Status::Suspect);

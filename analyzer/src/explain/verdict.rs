@@ -69,17 +69,27 @@ fn story(diagnoses: &[Diagnosis], causes: &[Causes], root: &Ranked, others: &[&R
     if let Some(crowd) = bystanders(&diagnoses[root.diagnosis], &causes[root.diagnosis]).first() {
         story = format!("{story}; meanwhile {}", crowd.phrase(diagnoses[root.diagnosis].incident));
     }
-    match others {
+    let is_elsewhere = |other: &&Ranked| other.diagnosis != root.diagnosis;
+    let apart = match others.iter().any(is_elsewhere) {
+        true => "; which process was first the dumps do not tell",
+        false => "",
+    };
+    let story = match others {
         [] => story,
         [other] if finding(diagnoses, other).headline == finding(diagnoses, root).headline => {
             format!("{story}; and the same in {}", diagnoses[other.diagnosis].incident.id)
         }
         [other] => {
             let headline = sentence_body(&finding(diagnoses, other).headline);
-            format!("{story}; and, apart from that, {headline}")
+            let process = match is_elsewhere(other) {
+                true => format!("in {}, ", process_name(diagnoses[other.diagnosis].incident)),
+                false => String::new(),
+            };
+            format!("{story}; and, apart from that, {process}{headline}")
         }
         others => format!("{story}; and, apart from that, {} more causes", others.len()),
-    }
+    };
+    story + apart
 }
 
 /// A headline as a part of a longer sentence.

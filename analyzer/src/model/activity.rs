@@ -79,7 +79,7 @@ impl fmt::Display for Activity {
 pub(crate) fn activity<'a>(
     runtime: Runtime,
     thread: &Thread,
-    calls: impl Iterator<Item = &'a Call>,
+    calls: impl Iterator<Item = &'a Call> + Clone,
 ) -> Activity {
     if thread.wait.as_ref().is_some_and(|wait| wait.wait_for.needs_owner_to_leave()) {
         return Activity::Lock;
@@ -87,10 +87,26 @@ pub(crate) fn activity<'a>(
     by_frames(runtime, calls).unwrap_or_else(|| by_state(thread))
 }
 
+/// Whoever waits in one of these waits for a child process, in whatever way.
+const FOR_A_CHILD: &[&str] = &[
+    "java.lang.ProcessImpl.waitFor*",
+    "java.lang.UNIXProcess.waitFor*",
+    "os.(*Process).*ait*",
+    "os/exec.(*Cmd).Wait",
+    "std::process::Child::wait*",
+];
+
 /// The innermost frame that a rule knows decides, up to the program's own first frame.
-fn by_frames<'a>(runtime: Runtime, calls: impl Iterator<Item = &'a Call>) -> Option<Activity> {
+fn by_frames<'a>(
+    runtime: Runtime,
+    calls: impl Iterator<Item = &'a Call> + Clone,
+) -> Option<Activity> {
     let rules = rules(runtime);
-    calls.take_while(|call| call.origin != Origin::Application).find_map(|call| {
+    let mut calls = calls.take_while(|call| call.origin != Origin::Application);
+    if calls.clone().any(|call| matches_any(FOR_A_CHILD, &call.function)) {
+        return Some(Activity::ChildProcess);
+    }
+    calls.find_map(|call| {
         let rule = rules.iter().find(|(_, patterns)| matches_any(patterns, &call.function));
         rule.map(|&(activity, _)| activity)
     })
@@ -173,7 +189,6 @@ const JAVA: Rules = &[
             "java.nio.MappedByteBuffer.force*",
         ],
     ),
-    (Activity::ChildProcess, &["java.lang.ProcessImpl.waitFor*", "java.lang.UNIXProcess.waitFor*"]),
     (
         Activity::Event,
         &[
@@ -288,10 +303,17 @@ mod tests {
             "shop.Wire.call",
         ];
         check(Runtime::Jvm, ThreadState::Runnable, &read, Activity::Network);
+        let child = ["java.lang.Object.wait", "java.lang.ProcessImpl.waitFor", "shop.Pdf.of"];
+        check(Runtime::Jvm, ThreadState::Waiting, &child, Activity::ChildProcess);
         let sleep = ["java.lang.Thread.sleep", "shop.Retry.backOff"];
         check(Runtime::Jvm, ThreadState::TimedWaiting, &sleep, Activity::Sleeping);
         let poll = ["internal/poll.runtime_pollWait", "net.(*conn).Read", "main.fetch"];
         check(Runtime::Go, ThreadState::Waiting, &poll, Activity::Network);
+        let waits =
+            ["syscall.Syscall6", "os.(*Process).Wait", "os/exec.(*Cmd).Wait", "main.convert"];
+        check(Runtime::Go, ThreadState::Syscall, &waits, Activity::ChildProcess);
+        let writes = ["syscall.Syscall", "syscall.write", "os.(*File).Write", "main.log"];
+        check(Runtime::Go, ThreadState::Syscall, &writes, Activity::SystemCall);
         let fsync = ["fsync", "std::fs::File::sync_all", "journal::append"];
         check(Runtime::Rust, ThreadState::Syscall, &fsync, Activity::File);
     }

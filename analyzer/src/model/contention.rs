@@ -104,6 +104,7 @@ fn is_door(kind: LockKind) -> bool {
             | LockKind::Monitor
             | LockKind::Synchronizer
             | LockKind::ClassInitialisation
+            | LockKind::Once
     )
 }
 

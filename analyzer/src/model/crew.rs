@@ -6,7 +6,7 @@ use super::activity::Activity;
 use super::call::{Call, Origin};
 use super::idle;
 use super::incident::{Incident, MemberId};
-use super::name::FunctionName;
+use super::name::{FunctionName, words};
 use super::pool;
 
 /// What one dump shows of one queue of work.
@@ -59,6 +59,40 @@ impl Incident {
         }
     }
 
+    /// The pool that a member belongs to, by its name: without the worker's own number.
+    pub fn pool_of(&self, member: MemberId) -> Option<&str> {
+        Some(stem(&self.member(member).name)).filter(|stem| !stem.is_empty())
+    }
+
+    /// Whether a member sleeps before it tries something again, by the names of functions.
+    pub fn tries_again(&self, member: MemberId, dump: usize) -> bool {
+        const AGAIN: &[&str] = &["retry", "retries", "retrying", "backoff", "reattempt"];
+        let says_so = |call: &Call| {
+            let words = words(&call.function);
+            let backs_off = words.windows(2).any(|pair| pair[0] == "back" && pair[1] == "off");
+            backs_off || words.iter().any(|word| AGAIN.contains(&word.as_str()))
+        };
+        self.activity(member, dump) == Activity::Sleeping && self.calls(member, dump).any(says_so)
+    }
+
+    /// Whether a member sleeps in a function of the program's own that says by its name that it waits before
+    /// something is tried again. One that has such a name further out may sleep for another reason.
+    pub fn backs_off(&self, member: MemberId, dump: usize) -> bool {
+        const PAUSES: &[&str] = &["delay", "pause", "sleep", "wait"];
+        let Some(own) = self.application_calls(member, dump).next() else { return false };
+        let words = words(FunctionName::of(&own.function).method);
+        let has = |word: &str| words.iter().any(|one| one == word);
+        let backs_off = words.windows(2).any(|pair| pair[0] == "back" && pair[1] == "off");
+        let pauses = has("retry") && PAUSES.iter().any(|&word| has(word));
+        self.activity(member, dump) == Activity::Sleeping && (backs_off || pauses || has("backoff"))
+    }
+
+    /// Whether a member waits for one of a semaphore's permits: it may be a limit, or a signal that there is work.
+    pub fn waits_for_permit(&self, member: MemberId, dump: usize) -> bool {
+        self.activity(member, dump) == Activity::Event
+            && self.marks(member, dump).any(|marks| marks.waits_for_permit)
+    }
+
     /// Whether a member is in a function that waits for the result of work that others do.
     pub fn awaits_result(&self, member: MemberId, dump: usize) -> bool {
         self.marks(member, dump).any(|marks| marks.awaits_result)
@@ -83,6 +117,16 @@ impl Incident {
     pub fn waits_for_task(&self, member: MemberId, dump: usize) -> bool {
         self.activity(member, dump) == Activity::Event
             && self.calls(member, dump).any(|call| pool::is_task_result(&call.function))
+            && !self.waits_until_due(member, dump)
+    }
+
+    /// Whether a member waits for a task that is due at some time, by the type of what it is parked for.
+    pub fn waits_until_due(&self, member: MemberId, dump: usize) -> bool {
+        const DUE: &str = "ScheduledFutureTask";
+        let wait = self.thread(member, dump).and_then(|thread| thread.wait.as_ref());
+        let lock = wait.map(|wait| self.dumps[dump].lock(wait.lock));
+        let name = lock.and_then(|lock| lock.type_name.as_deref());
+        name.is_some_and(|name| name.ends_with(DUE))
     }
 
     /// The queues for whose room somebody waits, by name, each with what every dump shows of it.

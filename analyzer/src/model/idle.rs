@@ -105,6 +105,13 @@ impl Marks {
     }
 }
 
+impl Marks {
+    /// Whether the idle wait in it until a time.
+    pub(super) fn is_timer(self) -> bool {
+        self.ruled.idle == Some(Idle::Timer)
+    }
+}
+
 /// Why a thread is idle, when it is. `calls` are the marks of its calls, innermost first.
 pub(crate) fn idle(
     rules: &Rules,

@@ -155,7 +155,7 @@ fn only_locks(function: &str) -> bool {
 
 /// Locks whose owner leaves when it is done with its own work. A monitor's owner is always known.
 fn has_hidden_owner(kind: LockKind) -> bool {
-    matches!(kind, LockKind::Mutex | LockKind::RwLock | LockKind::Synchronizer)
+    matches!(kind, LockKind::Mutex | LockKind::RwLock | LockKind::Synchronizer | LockKind::Once)
 }
 
 /// The queues before locks of whose owner nothing is known.
@@ -275,7 +275,7 @@ fn in_its_own_way(dump: &Dump, stacks: Stacks, queue: &Queue, crowd: &Crowd) -> 
     let users: HashSet<&str, RandomState> =
         queue.gates.iter().map(|gate| gate.user).filter(|user| !user.is_empty()).collect();
     let uses = |call: &&Call| users.contains(FunctionName::of(&call.function).owner);
-    let once_only = matches!(queue.kind, LockKind::RwLock | LockKind::Mutex);
+    let once_only = matches!(queue.kind, LockKind::RwLock | LockKind::Mutex | LockKind::Once);
     if !once_only {
         return Vec::new();
     }
@@ -302,7 +302,7 @@ fn in_its_own_way(dump: &Dump, stacks: Stacks, queue: &Queue, crowd: &Crowd) -> 
         let thread = &dump.threads[index];
         let functions: HashSet<&str> =
             stacks.of(thread).filter(uses).map(|call| call.function.as_str()).collect();
-        let comes_first = queue.kind == LockKind::Mutex || is_first_writer(stacks.of(thread));
+        let comes_first = queue.kind != LockKind::RwLock || is_first_writer(stacks.of(thread));
         wants_alone(thread) && comes_first && (functions.len() > 1 || alone)
     };
     let mut candidates: Vec<usize> = queue.waiters.iter().filter(holds_it).copied().collect();

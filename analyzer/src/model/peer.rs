@@ -6,8 +6,9 @@
 
 use super::activity::Activity;
 use super::call::{Call, Origin};
+use super::idle;
 use super::incident::{Incident, MemberId};
-use super::name::{FunctionName, words};
+use super::name::{FunctionName, begins_with_word, words};
 use super::pattern::matches_any;
 
 /// Functions that ask a peer and wait for its answer.
@@ -76,8 +77,8 @@ const ANSWERS: &[&str] = &["answer", "reply", "response", "result"];
 
 /// What those do who are asked, in a method's first word: they read requests.
 const SERVES: &[&str] = &[
-    "accept", "await", "handle", "listen", "loop", "next", "parse", "poll", "process", "read",
-    "receive", "recv", "run", "serve",
+    "accept", "answer", "dispatch", "reply", "respond", "await", "handle", "listen", "loop",
+    "next", "parse", "poll", "process", "read", "receive", "recv", "run", "serve",
 ];
 
 impl Incident {
@@ -88,6 +89,10 @@ impl Incident {
         let is_own = |call: &Call| call.origin == Origin::Application;
         let own = calls().find(|(call, _)| is_own(call));
         let inner = calls().take_while(|(call, _)| !is_own(call));
+        // Who waits for a connection of a pool has asked nobody yet.
+        if idle::borrows(self.marks(id, dump)).is_some() {
+            return None;
+        }
         let client = inner.filter(|(_, marks)| marks.client).last();
         let asks = own.is_some_and(|(_, marks)| marks.asks);
         if client.is_none() && !asks {
@@ -100,6 +105,16 @@ impl Incident {
         };
         own.or(client).map(|(call, _)| call).filter(|_| waits)
     }
+
+    /// The function of the program's own in which a member reads from a connection on behalf of a pool's task, where
+    /// no name says whether it asks or is asked.
+    pub fn reads_for_task(&self, id: MemberId, dump: usize) -> Option<&Call> {
+        let own = self.application_calls(id, dump).next()?;
+        let reads = self.activity(id, dump) == Activity::Network
+            && self.idle(id, dump).is_none()
+            && self.runs_task(id, dump);
+        (reads && !serves(&own.function)).then_some(own)
+    }
 }
 
 /// Whether a function of a library asks a peer and waits for its answer.
@@ -111,8 +126,18 @@ pub(super) fn is_client(function: &str) -> bool {
 pub(super) fn asks(function: &str) -> bool {
     let words = words(FunctionName::of(function).method);
     let has = |list: &[&str]| words.iter().any(|word| list.contains(&word.as_str()));
-    let serves = words.first().is_some_and(|word| SERVES.contains(&word.as_str()));
-    has(ANSWERS) || has(ASKS) && !serves
+    awaits_answer(function) || has(ASKS) && !serves(function)
+}
+
+/// Whether a function waits for an answer, by its name: `readReply` does, and `reply` makes one.
+fn awaits_answer(function: &str) -> bool {
+    let words = words(FunctionName::of(function).method);
+    words.iter().skip(1).any(|word| ANSWERS.contains(&word.as_str()))
+}
+
+/// Whether a function is asked, by its name.
+fn serves(function: &str) -> bool {
+    begins_with_word(FunctionName::of(function).method, SERVES)
 }
 
 #[cfg(test)]
@@ -140,9 +165,23 @@ mod tests {
     }
 
     #[test]
+    fn who_waits_for_a_connection_has_asked_nobody_yet() {
+        let stack = ["runtime.selectgo", "database/sql.(*DB).conn", "database/sql.(*DB).query"];
+        let scene = Scene::of(Runtime::Go).dump(0, |dump| {
+            dump.thread("waits", &stack).state = sigquit_dump::ThreadState::Waiting;
+            dump.thread("asks", &["runtime.selectgo", stack[2]]).state =
+                sigquit_dump::ThreadState::Waiting;
+        });
+        let incident = scene.incident();
+        let asks = |name| incident.asks_peer(incident.named(name), 0).is_some();
+        assert!(asks("asks") && !asks("waits"));
+    }
+
+    #[test]
     fn a_server_waits_for_requests_and_others_for_nobody_outside() {
         assert_eq!(place(&[READ, "shop.Server.readRequest", "shop.Server.run"]), None);
         assert_eq!(place(&[READ, "shop.Server.serve"]), None);
+        assert_eq!(place(&[READ, "shop.Server.answer"]), None);
         assert_eq!(place(&["shop.Wire.roundTrip"]), None, "it computes");
         assert_eq!(place(&["java.lang.Thread.sleep", "shop.Wire.call"]), None);
     }

@@ -110,6 +110,8 @@ const RESULTS: &[&str] = &[
     "java.util.concurrent.AbstractExecutorService.invoke*",
     "com.google.common.util.concurrent.*Future.get",
     "java.util.concurrent.ForkJoinTask.get*",
+    "java.util.concurrent.ForkJoinTask.*waitDone",
+    "java.util.concurrent.ForkJoinPool.awaitJoin",
     "scala.concurrent.Await*.result",
 ];
 
@@ -118,6 +120,7 @@ const RUNS_TASKS: &[&str] = &[
     "java.util.concurrent.ThreadPoolExecutor.runWorker",
     "java.util.concurrent.ForkJoinPool.runWorker",
     "java.util.concurrent.FutureTask.run*",
+    "java.util.concurrent.CompletableFuture$Async*.run",
     "org.eclipse.jetty.util.thread.QueuedThreadPool*.run*",
     "org.apache.tomcat.util.threads.ThreadPoolExecutor.runWorker",
     "org.jboss.threads.EnhancedQueueExecutor$ThreadBody.*",
@@ -131,6 +134,8 @@ const RESULTS_OF_TASKS: &[&str] = &[
     "java.util.concurrent.FutureTask.get",
     "java.util.concurrent.AbstractExecutorService.invoke*",
     "com.google.common.util.concurrent.TrustedListenableFutureTask.get",
+    "java.util.concurrent.ForkJoinTask.*waitDone",
+    "java.util.concurrent.ForkJoinPool.awaitJoin",
 ];
 
 /// Whether a normalized function waits for a task that only a worker can do.

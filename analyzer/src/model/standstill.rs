@@ -3,19 +3,25 @@
 //!
 //! A latch, a barrier, a future or a wait group has no owner, so no chain of waits leads to who is
 //! late. What can be seen is whether anybody is at work: where two dumps or more show everyone
-//! idle or in one and the same wait, nobody of the program is on the way to end it, and only what
-//! comes from outside still can.
+//! idle or in one and the same wait, and counters of CPU time do not speak against it, nobody of the program is on the
+//! way to end it. What comes from outside still can, and a timer.
 
-use sigquit_dump::{Kind, LockKind, Runtime, ThreadState};
+use sigquit_dump::{Kind, LockKind, Nanos, Runtime, ThreadState};
 
 use super::activity::Activity;
 use super::call::{Call, Origin};
-use super::idle::{self, Idle};
+use super::idle::{self, Idle, Marks};
 use super::incident::{Incident, MemberId};
 use super::pattern::matches_any;
 
-/// Waiting for others to arrive, to be done, or to hand over a result.
+/// More CPU time than a thread needs to wake and go back to sleep inside one call.
+const A_BREATH: Nanos = Nanos(20_000);
+/// The same for each dump that the thread itself had to answer.
+const AN_ANSWER: Nanos = Nanos(5_000_000);
+
+/// Waiting for others to arrive, to be done, or to give something back.
 const MEETINGS: &[&str] = &[
+    "java.util.concurrent.Semaphore.acquire*",
     "java.util.concurrent.CountDownLatch.await",
     "java.util.concurrent.CyclicBarrier.*await",
     "java.util.concurrent.Phaser.arriveAndAwaitAdvance",
@@ -43,30 +49,76 @@ pub(super) fn is_meeting(function: &str) -> bool {
 
 impl Incident {
     /// Whether two dumps or more show everyone either idle or waiting in one and the same call,
-    /// and nobody asleep for a time that then ends.
+    /// nobody asleep for a time that then ends, nobody who came, went or used CPU time in between.
+    /// Timers may be pending: see [`Incident::awaits_time`].
     pub fn stands_still(&self) -> bool {
         let still = || self.dumps.len() > 1 && self.ids().all(|id| self.rests(id));
         *self.still.get_or_init(still)
     }
 
+    /// Connections come and go with whoever asks for the dumps; a pool's workers do not.
     fn rests(&self, id: MemberId) -> bool {
-        let mut shown = (0..self.dumps.len()).filter(|&dump| self.thread(id, dump).is_some());
+        let shown = || (0..self.dumps.len()).filter(|&dump| self.thread(id, dump).is_some());
+        let is = |dump, idle: Idle| self.idle(id, dump) == Some(idle);
+        if shown().all(|dump| is(dump, Idle::Helper) || is(dump, Idle::Listener)) {
+            return true;
+        }
         let idle = |dump| match self.idle(id, dump) {
-            Some(Idle::Helper) => true,
             Some(_) => self.activity(id, dump) != Activity::Sleeping,
             None => self.joins(id, dump),
         };
-        shown.all(idle) || self.waits_throughout(id)
+        let timer = || shown().all(|dump| is(dump, Idle::Timer));
+        self.in_all_dumps(id) && shown().all(idle) && (timer() || !self.ran(id))
+            || self.waits_throughout(id)
     }
 
-    /// Whether every dump shows a member waiting in one and the same call for what others give.
+    /// Whether a timer of the program, or a worker of a pool with tasks that are due later, waits for a time that will
+    /// come: then it may wake others.
+    pub fn awaits_time(&self) -> bool {
+        let newest = self.dumps.len() - 1;
+        let timed = |id| {
+            let thread = self.thread(id, newest);
+            thread.is_some_and(|thread| thread.state == ThreadState::TimedWaiting)
+        };
+        let timer = |id| match self.idle(id, newest) {
+            Some(Idle::Timer) => true,
+            Some(Idle::Worker) => self.marks(id, newest).any(Marks::is_timer),
+            _ => false,
+        };
+        self.shown(newest).any(|id| timed(id) && timer(id))
+    }
+
+    /// Whether counters show that a member did something between the dumps.
+    pub fn ran(&self, id: MemberId) -> bool {
+        let answers =
+            |dump| self.thread(id, dump).is_some_and(|thread| thread.stack_pointer.is_some());
+        let between = self.dumps.len().saturating_sub(1) as u64;
+        let for_nothing = match (0..self.dumps.len()).any(answers) {
+            true => Nanos(AN_ANSWER.0 * between),
+            false => A_BREATH,
+        };
+        self.cpu_used(id).is_some_and(|(used, _)| used > for_nothing)
+    }
+
+    /// Whether it is counted that a member did nothing between the dumps, or in the last minute, and not only
+    /// read from its stacks.
+    pub fn is_known_to_stand(&self, id: MemberId) -> bool {
+        let newest = self.dumps.len() - 1;
+        let waited = self.thread(id, newest).and_then(|thread| thread.waiting_since);
+        !self.ran(id) && (self.cpu_used(id).is_some() || waited > Some(Nanos(0)))
+    }
+
+    /// Whether every dump shows a member waiting in one and the same call for what others give, in the process or
+    /// outside of it, without CPU time used in between.
     pub fn waits_throughout(&self, id: MemberId) -> bool {
         let waits = |dump| {
             let activity = self.activity(id, dump);
-            matches!(activity, Activity::Lock | Activity::Event | Activity::Network)
+            use Activity::{ChildProcess, Event, Lock, Network};
+            matches!(activity, Lock | Event | Network | ChildProcess)
         };
         self.in_all_dumps(id)
             && (0..self.dumps.len()).all(waits)
+            && !self.ran(id)
             && self.same_activation(id).is_some_and(|activation| activation.whole)
     }
 
@@ -82,21 +134,57 @@ impl Incident {
             && idle::borrows(self.marks(id, dump)).is_none()
     }
 
-    /// Whether a goroutine waits for others and none is there that any function on its stack has
-    /// made: whom it waits for has ended without a word.
+    /// Whether a goroutine waits for others and none is there whom it or its own maker has made, but for those that
+    /// wait in the same place: whom it waits for has ended without a word.
     pub fn meets_nobody(&self, id: MemberId, dump: usize) -> bool {
-        let is_maker = |maker: &str| self.calls(id, dump).any(|call| call.function == maker);
+        let place = |id| self.application_calls(id, dump).next().map(|call| &call.function);
+        let may_come = |other| {
+            let idle = self.idle(other, dump);
+            !matches!(idle, Some(Idle::Listener | Idle::Helper))
+                && place(other) != place(id)
+                && self.are_near(id, other, dump)
+        };
         self.process.runtime == Runtime::Go
             && self.meets(id, dump)
-            && !self.shown(dump).any(|other| {
-                other != id
-                    && self.creator(other, dump).is_some_and(|call| is_maker(&call.function))
-            })
+            && !self.shown(dump).any(|other| other != id && may_come(other))
     }
 
-    /// Whether somebody waits for what comes from outside, which may wake others.
+    /// Whether one goroutine has made the other, or the same one has made both. Older dumps name the
+    /// function that made a goroutine only.
+    fn are_near(&self, id: MemberId, other: MemberId, dump: usize) -> bool {
+        let Some((this, that)) = self.thread(id, dump).zip(self.thread(other, dump)) else {
+            return false;
+        };
+        if that.parent.is_some() {
+            return that.parent == this.number || that.parent == this.parent;
+        }
+        self.creator(other, dump).is_some_and(|maker| {
+            self.calls(id, dump)
+                .chain(self.creator(id, dump))
+                .any(|call| call.function == maker.function)
+        })
+    }
+
+    /// Whether a goroutine may take what another one sends: it waits in a channel of which nothing is known.
+    pub fn may_receive(&self, id: MemberId, dump: usize) -> bool {
+        let waits = |state: &str| {
+            (state.starts_with("chan receive") || state.starts_with("select"))
+                && !state.contains("nil chan")
+                && !state.contains("no cases")
+        };
+        !matches!(self.idle(id, dump), Some(Idle::Listener | Idle::Helper))
+            && self.thread(id, dump).is_some_and(|thread| waits(&thread.state_text))
+    }
+
+    /// Whether somebody waits for what comes from outside, which may wake others: connections, the answer of a peer,
+    /// the end of a child process.
     pub fn listens(&self, dump: usize) -> bool {
-        self.shown(dump).any(|id| self.idle(id, dump) == Some(Idle::Listener))
+        let outside =
+            |id| matches!(self.activity(id, dump), Activity::Network | Activity::ChildProcess);
+        self.shown(dump).any(|id| match self.idle(id, dump) {
+            Some(idle) => idle == Idle::Listener,
+            None => outside(id),
+        })
     }
 
     /// Those who wait for locks whose owners nobody knows, where one dump shows nobody but them,
@@ -176,6 +264,23 @@ mod tests {
     }
 
     #[test]
+    fn who_used_cpu_time_or_has_come_moves() {
+        let used = |micros: u64| {
+            still(Runtime::Jvm, move |dump, second| {
+                let thread = dump.thread("request-1", LATCH).is(ThreadState::Waiting);
+                thread.cpu = Some(Nanos(900_000 + 1000 * micros * second));
+            })
+        };
+        assert!(used(0));
+        assert!(!used(60), "it waits at that line again");
+        assert!(!still(Runtime::Jvm, |dump, second| {
+            waits(dump);
+            const IDLE: &[&str] = &["java.util.concurrent.ThreadPoolExecutor.getTask"];
+            dump.thread(["pool-1", "pool-2"][second as usize], IDLE).is(ThreadState::Waiting);
+        }));
+    }
+
+    #[test]
     fn one_dump_shows_no_standstill() {
         assert!(!Scene::of(Runtime::Jvm).dump(0, waits).incident().stands_still());
     }
@@ -192,22 +297,35 @@ mod tests {
         assert_eq!(meets, [true, false]);
     }
 
+    /// A goroutine that waits for others, beside one of which is known by whom it was made.
+    fn meets_nobody_beside(parent: Option<u64>, maker: &str, stack: &[&str]) -> bool {
+        const WAIT: &[&str] = &["sync.(*WaitGroup).Wait", "main.answer:7"];
+        let goroutine = |dump: &mut Moment, number: u64, parent: Option<u64>, maker, stack| {
+            let made = dump.thread("", &[maker]).stack;
+            dump.dump.threads.pop();
+            let thread = dump.thread("", stack).is(ThreadState::Waiting);
+            (thread.kind, thread.number) = (Kind::Goroutine, Some(number));
+            (thread.created_by, thread.parent) = (made, parent);
+        };
+        let scene = Scene::of(Runtime::Go).dump(0, |dump| {
+            goroutine(dump, 9, parent.map(|_| 1), "main.main:30", WAIT);
+            goroutine(dump, 12, parent, maker, stack);
+        });
+        let incident = scene.incident();
+        let waits = incident.ids().find(|&id| incident.member(id).id == "9").expect("it is there");
+        incident.meets_nobody(waits, 0)
+    }
+
     #[test]
     fn a_goroutine_whose_goroutines_have_ended_meets_nobody() {
-        const WAIT: &[&str] = &["sync.(*WaitGroup).Wait", "main.answer:7"];
-        let draw = |children: bool| {
-            let scene = Scene::of(Runtime::Go).dump(0, |dump| {
-                dump.thread("a", WAIT).is(ThreadState::Waiting);
-                if children {
-                    let maker = dump.thread("", &["main.answer:5"]).stack;
-                    dump.dump.threads.pop();
-                    dump.thread("b", &["main.load:3"]).created_by = maker;
-                }
-            });
-            let incident = scene.incident();
-            incident.meets_nobody(incident.named("a"), 0)
-        };
-        assert!(draw(false));
-        assert!(!draw(true));
+        const LOADS: &[&str] = &["main.load:3"];
+        assert!(meets_nobody_beside(Some(4), "main.other:5", LOADS), "no kin of it");
+        assert!(meets_nobody_beside(None, "main.other:5", LOADS));
+        assert!(meets_nobody_beside(Some(1), "main.main:30", &["main.answer:7"]), "one like it");
+        let accepts = &["internal/poll.runtime_pollWait", "internal/poll.(*FD).Accept"];
+        assert!(meets_nobody_beside(Some(1), "main.main:30", accepts));
+        assert!(!meets_nobody_beside(Some(9), "sync.(*WaitGroup).Go:5", LOADS), "it made that one");
+        assert!(!meets_nobody_beside(Some(1), "main.main:31", LOADS), "both were made by one");
+        assert!(!meets_nobody_beside(None, "main.answer:5", LOADS));
     }
 }

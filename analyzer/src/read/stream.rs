@@ -112,6 +112,9 @@ mod tests {
     use super::super::{Read, named, read_paths};
     use super::*;
 
+    /// More than the longest block of a fixture takes.
+    const LENGTH: u64 = 12_000;
+
     #[test]
     fn read_piece_by_piece_a_dump_is_what_it_is_as_a_whole() {
         let mut read = 0;
@@ -125,7 +128,7 @@ mod tests {
                 };
                 let whole =
                     Reading::begin(reader).finish(&Text::of_piece(&bytes, 0, Limits::default()));
-                let division = Division { marks, length: 3000, limits: &Limits::default() };
+                let division = Division { marks, length: LENGTH, limits: &Limits::default() };
                 let one =
                     |pieces: &mut Pieces| on_one_core(Reading::begin(reader), pieces, division);
                 let two = |pieces: &mut Pieces| on_two_cores(reader, pieces, division).unwrap();
@@ -142,7 +145,7 @@ mod tests {
         read: impl Fn(&mut Pieces) -> Reading,
     ) -> (Vec<Dump>, Vec<Warning>) {
         let mut pieces = Pieces::new(&mut bytes);
-        pieces.fill(3000);
+        pieces.fill(LENGTH);
         let reading = read(&mut pieces);
         reading.finish(&Text::of_piece(pieces.bytes(), pieces.lines(), Limits::default()))
     }
