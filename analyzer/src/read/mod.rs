@@ -22,6 +22,7 @@ mod jvm;
 mod kept;
 mod limits;
 mod lldb;
+mod mended;
 mod native;
 mod node;
 mod openj9;
@@ -282,9 +283,11 @@ fn samples(
 ) -> Result<Input, ReadError> {
     let path = path.to_owned();
     if dumps.is_empty() && profiles.is_empty() {
-        let why = warnings.first().map_or("nothing", |warning| &warning.message);
+        let line = warnings.first().map(|warning| warning.line);
+        let why: Vec<&str> = warnings.iter().map(|warning| warning.message.as_str()).collect();
+        let why = if why.is_empty() { "nothing".to_owned() } else { why.join("; ") };
         let message = format!("no dump and no samples in it: {why}");
-        return Err(ReadError { path, line: None, message });
+        return Err(ReadError { path, line, message });
     }
     Ok(Input { path, format: format.name, dumps, profiles, usages: Vec::new(), warnings })
 }
