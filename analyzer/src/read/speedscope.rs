@@ -32,10 +32,12 @@ pub(super) const FORMAT: Format = Format {
 fn recognize(text: &Text) -> Recognition {
     let has = |name: &str| text.as_str().contains(name);
     let is_object = text.as_str().trim_start().starts_with('{');
-    match is_object && has("\"shared\"") && has("\"profiles\"") && has("\"frames\"") {
+    match is_object {
         true if has("speedscope.app/file-format-schema") => Recognition::Yes,
-        true => Recognition::Perhaps,
-        false => Recognition::No,
+        true if has("\"shared\"") && has("\"profiles\"") && has("\"frames\"") => {
+            Recognition::Perhaps
+        }
+        _ => Recognition::No,
     }
 }
 
