@@ -5,7 +5,9 @@
 
 mod art;
 mod by_line;
+mod call_tree;
 mod container;
+mod dotnet_stack;
 mod encoding;
 mod eu_stack;
 mod firefox;
@@ -22,6 +24,7 @@ mod jvm;
 mod kept;
 mod limits;
 mod lldb;
+mod macos_sample;
 mod mended;
 mod native;
 mod node;
@@ -37,6 +40,7 @@ mod race_report;
 mod rust_panic;
 mod sigquit;
 mod speedscope;
+mod spindump;
 mod stream;
 mod text;
 mod top;
@@ -186,6 +190,9 @@ pub const FORMATS: &[Format] = &[
     gdb::FORMAT,
     eu_stack::FORMAT,
     lldb::FORMAT,
+    dotnet_stack::FORMAT,
+    macos_sample::FORMAT,
+    spindump::FORMAT,
     rust_panic::FORMAT,
     py_spy::FORMAT,
     node::FORMAT,
