@@ -358,7 +358,9 @@ fn unite_nameless_locks(dump: &mut Dump, stacks: Stacks) {
         let Some(wait) = &thread.wait else { continue };
         let Some(lock) = dump.locks.get(wait.lock.0 as usize) else { continue };
         let Some(gate) = of_stack(&gates, thread).copied().flatten() else { continue };
-        if wait.wait_for.needs_owner_to_leave() && has_hidden_owner(lock.kind) {
+        // A lock whose owner is told is no other than that owner's.
+        let is_told = lock.address.is_none() && !lock.owners.is_empty();
+        if wait.wait_for.needs_owner_to_leave() && has_hidden_owner(lock.kind) && !is_told {
             by_user.entry((lock.kind, gate.user)).or_default().push(wait.lock);
         }
     }

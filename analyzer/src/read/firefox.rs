@@ -16,7 +16,8 @@ use serde::Deserialize;
 use sigquit_dump::{Clock, Nanos, Runtime, Unit, Warning};
 
 use super::goroutines::Call;
-use super::profile::{Sampling, Told, json};
+use super::mended;
+use super::profile::{Sampling, Told};
 use super::{DumpsAndProfiles, Format, Read, Recognition, Text};
 
 pub(super) const FORMAT: Format = Format {
@@ -37,10 +38,11 @@ fn recognize(text: &Text) -> Recognition {
 }
 
 fn read(text: &Text) -> DumpsAndProfiles {
-    let file: File = match json(text) {
-        Ok(file) => file,
+    let (file, damage): (File, _) = match mended::json(text) {
+        Ok(read) => read,
         Err(warning) => return (Vec::new(), Vec::new(), vec![warning]),
     };
+    let mut warnings = Vec::from_iter(damage);
     let weighs_time =
         |thread: &ThreadOfJson| thread.samples.weight_type.as_deref() == Some("tracing-ms");
     let in_time = file.threads.iter().any(weighs_time);
@@ -49,13 +51,14 @@ fn read(text: &Text) -> DumpsAndProfiles {
     for thread in &file.threads {
         lost += samples(thread, &file.shared, in_time, &mut sampling);
     }
-    let warning = (lost > 0).then(|| {
-        let message = format!("{lost} samples whose stacks the tables do not hold: left out");
-        Warning { line: 1, message }
-    });
+    if lost > 0 {
+        let message =
+            format!("{lost} samples whose stacks or weights the file does not hold: left out");
+        warnings.push(Warning { line: 1, message });
+    }
     let unit = if in_time { Unit::Nanos } else { Unit::Samples };
     let profile = sampling.finish(Clock::Unknown, unit);
-    (Vec::new(), profile.into_iter().collect(), warning.into_iter().collect())
+    (Vec::new(), profile.into_iter().collect(), warnings)
 }
 
 /// Adds a thread's samples; how many refer to nothing.
@@ -74,12 +77,12 @@ fn samples(
         since += of.time_deltas.get(at).copied().unwrap_or_default();
         let Some(stack) = stack else { continue };
         let millis = of.time.get(at).copied().unwrap_or(since);
-        let weight = of.weight.as_ref().and_then(|weights| weights.get(at)).copied().unwrap_or(1.0);
-        let weight = if in_time { weight * 1e6 } else { weight };
-        let Some(calls) = tables.calls(*stack, shared) else {
+        let weight = of.weight.as_ref().map_or(Some(1.0), |weights| weights.get(at).copied());
+        let (Some(weight), Some(calls)) = (weight, tables.calls(*stack, shared)) else {
             lost += 1;
             continue;
         };
+        let weight = if in_time { weight * 1e6 } else { weight };
         let told = Told {
             weight: if weight.is_finite() && weight > 0.0 { weight.round() as u64 } else { 0 },
             thread: (tid, &thread.name),
@@ -95,13 +98,14 @@ fn samples(
 const DEEPEST: usize = 1 << 12;
 
 impl Tables {
-    /// A stack's calls, innermost first; a prefix stands before what is built on it.
+    /// A stack's calls, innermost first; a prefix stands before what is built on it. One of which the
+    /// tables do not hold every call would look like another.
     fn calls(&self, stack: u64, shared: &Tables) -> Option<Vec<Call>> {
         let mut calls = Vec::new();
         let mut next = Some(stack);
         while let Some(at) = next.and_then(|at| usize::try_from(at).ok()) {
             let frame = *self.stack_table.frame.get(at)?;
-            calls.extend(self.call(usize::try_from(frame).ok()?, shared));
+            calls.push(self.call(usize::try_from(frame).ok()?, shared)?);
             next = self
                 .stack_table
                 .prefix
@@ -131,19 +135,19 @@ impl Tables {
     }
 }
 
-#[derive(Deserialize)]
+/// Every field can be missing, as files are cut.
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct File {
     threads: Vec<ThreadOfJson>,
-    #[serde(default)]
     shared: Tables,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct ThreadOfJson {
-    #[serde(default)]
     name: String,
     tid: Option<serde_json::Value>,
-    #[serde(default)]
     samples: Samples,
     #[serde(flatten)]
     tables: Tables,
@@ -226,6 +230,18 @@ mod tests {
  "funcTable": {"name": [0, 1]}, "stringArray": ["main", "price"]}}"#;
         let (_, profiles, warnings) = read_text(text);
         assert_eq!((profiles[0].folded(), warnings.len()), (vec!["report;main;price 2".into()], 0));
+    }
+
+    #[test]
+    fn a_cut_leaves_the_threads_before_it() {
+        let second = ", {\"name\": \"io\", \"samples\": {\"stack\": [0, 0], \"weight\": [1, 1]}, ";
+        let cut = FILE.strip_suffix("]}").unwrap().to_owned() + second;
+        let (_, profiles, warnings) = read_text(&cut);
+        assert_eq!(profiles[0].folded(), ["report;main 1", "report;main;price 2"]);
+        assert_eq!((warnings.len(), warnings[0].line), (2, 4));
+        let (_, profiles, warnings) = read_text(&FILE[..FILE.find(", \"orders.rs").unwrap() - 9]);
+        assert_eq!(profiles[0].folded(), ["report;main 1"]);
+        assert!(warnings[1].message.starts_with("3 samples"), "{warnings:?}");
     }
 
     #[test]

@@ -5,7 +5,9 @@
 
 mod art;
 mod by_line;
+mod call_tree;
 mod container;
+mod dotnet_stack;
 mod encoding;
 mod eu_stack;
 mod firefox;
@@ -22,6 +24,8 @@ mod jvm;
 mod kept;
 mod limits;
 mod lldb;
+mod macos_sample;
+mod mended;
 mod native;
 mod node;
 mod openj9;
@@ -36,6 +40,7 @@ mod race_report;
 mod rust_panic;
 mod sigquit;
 mod speedscope;
+mod spindump;
 mod stream;
 mod text;
 mod top;
@@ -185,6 +190,9 @@ pub const FORMATS: &[Format] = &[
     gdb::FORMAT,
     eu_stack::FORMAT,
     lldb::FORMAT,
+    dotnet_stack::FORMAT,
+    macos_sample::FORMAT,
+    spindump::FORMAT,
     rust_panic::FORMAT,
     py_spy::FORMAT,
     node::FORMAT,
@@ -281,9 +289,11 @@ fn samples(
 ) -> Result<Input, ReadError> {
     let path = path.to_owned();
     if dumps.is_empty() && profiles.is_empty() {
-        let why = warnings.first().map_or("nothing", |warning| &warning.message);
+        let line = warnings.first().map(|warning| warning.line);
+        let why: Vec<&str> = warnings.iter().map(|warning| warning.message.as_str()).collect();
+        let why = if why.is_empty() { "nothing".to_owned() } else { why.join("; ") };
         let message = format!("no dump and no samples in it: {why}");
-        return Err(ReadError { path, line: None, message });
+        return Err(ReadError { path, line, message });
     }
     Ok(Input { path, format: format.name, dumps, profiles, usages: Vec::new(), warnings })
 }

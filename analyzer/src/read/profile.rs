@@ -1,21 +1,10 @@
 //! Profiles of other tools while their samples are read.
 
 use sigquit_dump::{
-    Clock, Dump, Nanos, Process, Profile, ProfileBuilder, Runtime, Sample, Stack, Unit, Warning,
+    Clock, Dump, Nanos, Process, Profile, ProfileBuilder, Runtime, Sample, Stack, Unit,
 };
 
-use serde::de::DeserializeOwned;
-
-use super::Text;
 use super::goroutines::Call;
-
-/// A file of samples that is JSON, which means nothing without its end; else what is wrong with it.
-pub(super) fn json<T: DeserializeOwned>(text: &Text) -> Result<T, Warning> {
-    serde_json::from_str(text.as_str()).map_err(|why| {
-        let message = format!("the JSON ends, or is damaged: {why}");
-        Warning { line: why.line() as u64, message }
-    })
-}
 
 /// A profile while its samples are read.
 #[derive(Debug)]

@@ -10,13 +10,16 @@
 //!     "events": [{"type": "O", "frame": 0, "at": 0}, {"type": "C", "frame": 0, "at": 9}]}]}
 //! ```
 //!
-//! Outermost frames stand first. It does not say what was sampled.
+//! Outermost frames stand first. It does not say what was sampled. Of a file that is cut, the samples before
+//! the cut are kept, if the frames' names and the samples' weights are there: writers differ in what they put
+//! first.
 
 use serde::Deserialize;
 use sigquit_dump::{Clock, Nanos, Runtime, Unit, Warning};
 
 use super::goroutines::Call;
-use super::profile::{Sampling, Told, json};
+use super::mended;
+use super::profile::{Sampling, Told};
 use super::{DumpsAndProfiles, Format, Read, Recognition, Text};
 
 pub(super) const FORMAT: Format = Format {
@@ -29,36 +32,47 @@ pub(super) const FORMAT: Format = Format {
 fn recognize(text: &Text) -> Recognition {
     let has = |name: &str| text.as_str().contains(name);
     let is_object = text.as_str().trim_start().starts_with('{');
-    match is_object && has("\"shared\"") && has("\"profiles\"") && has("\"frames\"") {
+    match is_object {
         true if has("speedscope.app/file-format-schema") => Recognition::Yes,
-        true => Recognition::Perhaps,
-        false => Recognition::No,
+        true if has("\"shared\"") && has("\"profiles\"") && has("\"frames\"") => {
+            Recognition::Perhaps
+        }
+        _ => Recognition::No,
     }
 }
 
 fn read(text: &Text) -> DumpsAndProfiles {
-    let file: File = match json(text) {
-        Ok(file) => file,
+    let (file, damage): (File, _) = match mended::json(text) {
+        Ok(read) => read,
         Err(warning) => return (Vec::new(), Vec::new(), vec![warning]),
     };
+    let mut warnings = Vec::from_iter(damage);
     let mut reader = Reader {
         frames: &file.shared.frames,
         sampling: Sampling::new(Runtime::Unknown, FORMAT.name),
         unknown: 0,
+        unweighed: 0,
     };
     let in_time = file.profiles.iter().all(|profile| nanos_a_unit(&profile.unit).is_some());
     for profile in &file.profiles {
         let unit = nanos_a_unit(&profile.unit).filter(|_| in_time).unwrap_or(1.0);
         reader.profile(profile, unit);
     }
-    let warning = (reader.unknown > 0).then(|| {
+    if reader.frames.is_empty() {
+        let message = "no names of frames in it: expected {\"shared\": {\"frames\": [...]}}";
+        warnings.push(Warning { line: 1, message: message.into() });
+    } else if reader.unknown > 0 {
         let message =
             format!("{} frames that the file does not describe: left out", reader.unknown);
-        Warning { line: 1, message }
-    });
+        warnings.push(Warning { line: 1, message });
+    }
+    if reader.unweighed > 0 {
+        let message = format!("{} samples without a weight: left out", reader.unweighed);
+        warnings.push(Warning { line: 1, message });
+    }
     let unit = if in_time { Unit::Nanos } else { Unit::Samples };
     let profile = reader.sampling.finish(Clock::Unknown, unit);
-    (Vec::new(), profile.into_iter().collect(), warning.into_iter().collect())
+    (Vec::new(), profile.into_iter().collect(), warnings)
 }
 
 fn nanos_a_unit(unit: &str) -> Option<f64> {
@@ -76,6 +90,8 @@ struct Reader<'f> {
     sampling: Sampling,
     /// Frames that are referred to, and are not there.
     unknown: usize,
+    /// Samples of which nothing says how much they count.
+    unweighed: usize,
 }
 
 impl Reader<'_> {
@@ -84,22 +100,27 @@ impl Reader<'_> {
         let mut at = 0_u64;
         let mut weights = profile.weights.iter();
         for stack in &profile.samples {
-            let weight = whole(weights.next().copied().unwrap_or(1.0) * unit);
+            let Some(weight) = weights.next() else {
+                self.unweighed += 1;
+                continue;
+            };
+            let weight = whole(weight * unit);
             self.add(stack, Told { weight, thread, time: Nanos(at), ..Told::default() });
             at = at.saturating_add(weight);
         }
         let mut open: Vec<u64> = Vec::new();
         let mut before: Option<f64> = None;
         for event in &profile.events {
-            let since = before.map_or(0.0, |before| event.at - before);
+            let (Some(now), Some(frame)) = (event.at, event.frame) else { continue };
+            let since = before.map_or(0.0, |before| now - before);
             let weight = whole(since * unit);
             if !open.is_empty() {
                 self.add(&open, Told { weight, thread, time: Nanos(at), ..Told::default() });
             }
             at = at.saturating_add(weight);
-            before = Some(event.at);
+            before = Some(now);
             match event.kind.as_str() {
-                "O" if open.len() < DEEPEST => open.push(event.frame),
+                "O" if open.len() < DEEPEST => open.push(frame),
                 "C" => open.truncate(open.len().saturating_sub(1)),
                 _ => {}
             }
@@ -131,18 +152,22 @@ fn thread(name: &str) -> (Option<u64>, &str) {
     numbered.unwrap_or((None, name))
 }
 
-#[derive(Deserialize)]
+/// Every field can be missing, as files are cut.
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct File {
     shared: Shared,
     profiles: Vec<ProfileOfJson>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct Shared {
     frames: Vec<FrameOfJson>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct FrameOfJson {
     name: String,
     file: Option<String>,
@@ -161,31 +186,29 @@ impl FrameOfJson {
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct ProfileOfJson {
-    #[serde(default)]
     name: String,
-    #[serde(default)]
     unit: String,
-    #[serde(default)]
     samples: Vec<Vec<u64>>,
-    #[serde(default)]
     weights: Vec<f64>,
-    #[serde(default)]
     events: Vec<Event>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct Event {
     #[serde(rename = "type")]
     kind: String,
-    frame: u64,
-    at: f64,
+    frame: Option<u64>,
+    at: Option<f64>,
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use sigquit_dump::Profile;
 
     const FILE: &str = r#"{"$schema": "https://www.speedscope.app/file-format-schema.json",
  "shared": {"frames": [{"name": "main"}, {"name": "price", "file": "orders.py", "line": 4}]},
@@ -214,10 +237,31 @@ mod tests {
         assert_eq!((report.name.as_str(), profiles[0].threads.len()), ("report", 2));
     }
 
+    /// What is kept of the file up to a word, and what is said of that.
+    fn cut(at: &str) -> (Vec<String>, Vec<Warning>) {
+        let cut = &FILE[..FILE.find(at).expect("it is there")];
+        let (_, profiles, warnings) = read(&Text::from_bytes(cut.as_bytes()));
+        (profiles.first().map(Profile::folded).unwrap_or_default(), warnings)
+    }
+
     #[test]
-    fn what_is_damaged_or_other_json() {
-        let (_, profiles, warnings) = read(&Text::from_bytes(&FILE.as_bytes()[..300]));
-        assert_eq!((profiles.len(), warnings.len()), (0, 1));
+    fn a_cut_leaves_the_samples_before_it() {
+        let (samples, warnings) = cut("{\"type\": \"C\", \"frame\": 1");
+        assert_eq!(samples.first().map(String::as_str), Some("io;main 10000"));
+        assert_eq!((samples.len(), warnings[0].line), (3, 7));
+        let (samples, warnings) = cut(", 0.01, 0.01");
+        assert_eq!((samples.len(), warnings.len()), (0, 2), "{warnings:?}");
+        let (samples, warnings) = cut(" 0.01]}");
+        assert_eq!(samples, ["report;main 10000000", "report;main;price 20000000"]);
+        assert!(warnings[1].message.starts_with("1 samples without a weight"), "{warnings:?}");
+    }
+
+    #[test]
+    fn without_names_there_is_nothing() {
+        let text = FILE.replace("\"frames\"", "\"unknown\"");
+        let (_, profiles, warnings) = read(&Text::from_bytes(text.as_bytes()));
+        assert_eq!(profiles.len(), 0);
+        assert!(warnings[0].message.contains("expected {\"shared\""), "{warnings:?}");
         assert_eq!(recognize(&Text::from_bytes(b"{\"profiles\": []}")), Recognition::No);
     }
 }

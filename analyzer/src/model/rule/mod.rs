@@ -22,6 +22,7 @@ pub const BUILT_IN: &[(&str, &str)] = &[
     ("rules.jvm", include_str!("../../../rules/jvm.rules")),
     ("rules.go", include_str!("../../../rules/go.rules")),
     ("rules.native", include_str!("../../../rules/native.rules")),
+    ("rules.dotnet", include_str!("../../../rules/dotnet.rules")),
 ];
 
 /// The rules that a user adds to the built-in ones.

@@ -85,11 +85,21 @@ pub(in crate::read) fn without_return_type(function: &str) -> &str {
             b'<' | b'(' | b'{' | b'[' => depth += 1,
             b'>' if function[..at].ends_with(['-', '=']) => {}
             b'>' | b')' | b'}' | b']' => depth -= 1,
-            b' ' if depth == 0 && !function[..at].ends_with("operator") => begin = at + 1,
+            b' ' if depth == 0 && !is_within_name(&function[..at], &function[at + 1..]) => {
+                begin = at + 1;
+            }
             _ => {}
         }
     }
     if depth == 0 && begin < function.len() { &function[begin..] } else { function }
+}
+
+/// Whether a blank is a part of a name: `operator new`, `Till::total() const`.
+fn is_within_name(before: &str, after: &str) -> bool {
+    let word = after.split(|letter: char| !letter.is_alphanumeric() && letter != '_').next();
+    before.ends_with("operator")
+        || after.starts_with(['&', '['])
+        || matches!(word, Some("const" | "volatile"))
 }
 
 /// `night.cpp:41`, `./nptl/futex-internal.c:57:12`
@@ -131,6 +141,10 @@ mod tests {
             ("transfer(Account*, long)", "transfer(Account*, long)"),
             ("operator new(unsigned long)", "operator new(unsigned long)"),
             ("<a::B as c::D>::e", "<a::B as c::D>::e"),
+            ("Till::total() const", "Till::total() const"),
+            ("char const* till::name(int) const &", "till::name(int) const &"),
+            ("int constants()", "constants()"),
+            ("f() [clone .cold]", "f() [clone .cold]"),
             ("(anonymous namespace)::f()", "(anonymous namespace)::f()"),
             ("", ""),
         ] {

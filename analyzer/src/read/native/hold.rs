@@ -209,7 +209,13 @@ fn wanted(dump: &Dump, thread: u32) -> Option<LockId> {
     dump.threads.get(thread as usize)?.wait.as_ref().map(|wait| wait.lock)
 }
 
-fn own(dump: &mut Dump, lock: LockId, thread: u32, frame: Option<u32>, source: OwnerSource) {
+pub(super) fn own(
+    dump: &mut Dump,
+    lock: LockId,
+    thread: u32,
+    frame: Option<u32>,
+    source: OwnerSource,
+) {
     if wanted(dump, thread) == Some(lock) && source == OwnerSource::Inferred {
         return;
     }

@@ -5,6 +5,7 @@
 //! arguments: a thread inside of the C library's lock functions waits on the word at that
 //! address. What is built on the word is the model's to tell, as it is for the agent's dumps.
 
+mod darwin;
 mod frame;
 mod hold;
 
@@ -15,6 +16,7 @@ use sigquit_dump::{
     Thread, ThreadState, Truncation, Wait, WaitFor,
 };
 
+pub(super) use self::darwin::Waits;
 use self::frame::Key;
 pub(super) use self::frame::{NativeFrame, without_return_type};
 use self::hold::Hands;
@@ -135,6 +137,11 @@ impl<'t> Building<'t> {
             })
         })
     }
+}
+
+/// Enters who has a lock, where the kernel says it.
+pub(super) fn own(dump: &mut Dump, lock: LockId, thread: u32) {
+    hold::own(dump, lock, thread, None, OwnerSource::Runtime);
 }
 
 /// A wait on a futex as frames show it.

@@ -14,13 +14,19 @@
 //!
 //! Each line begins with the tag of what it says.
 
+mod field;
+mod notice;
+
 use std::collections::HashMap;
 
-use sigquit_dump::{Dump, Heap, Nanos, Notice, NoticeKind, Process, Thread, ThreadState, Warning};
+use sigquit_dump::{Dump, Heap, Nanos, Process, Thread, Warning};
 
+use self::field::{
+    call, cpu, first_number, hex_after, in_brackets, largest_heap, state, time, wanted,
+};
+use self::notice::Told;
 use super::foreign::NotUnderstood;
-use super::hotspot::title;
-use super::jvm::{self, Does, Named, Row, number};
+use super::jvm::{self, Does, Named, Row};
 use super::{Format, Line, Read, Recognition, Text, too_many_threads};
 
 pub(super) const FORMAT: Format = Format {
@@ -89,10 +95,7 @@ struct Reader {
     by_address: HashMap<u64, usize>,
     /// Whom threads wait for.
     waits_for: Vec<(usize, u64)>,
-    /// Chains of deadlocks, by the same addresses, and where they begin.
-    chains: Vec<(u64, Vec<u64>)>,
-    /// What made the JVM write.
-    event: Option<(u64, String)>,
+    told: Told,
     current: Option<usize>,
     in_current: bool,
     has_ended: bool,
@@ -102,20 +105,14 @@ struct Reader {
 impl Reader {
     fn line(&mut self, number: u64, tag: &str, said: &str) {
         match tag {
-            "1TISIGINFO" => self.event = Some((number, said.to_owned())),
+            "1TISIGINFO" => self.told.event(number, said),
             "1TIDATETIME" => self.time = time(said),
             "1CIJAVAVERSION" => self.process.runtime_version = Some(said.to_owned()),
             "1CIPROCESSID" => self.process.pid = first_number(said, "Process ID: "),
             "2CIUSERARG" => self.heap.limit = largest_heap(said).unwrap_or(self.heap.limit),
             "1STHEAPINUSE" => self.heap.used = first_number(said, ":").unwrap_or_default(),
-            "1LKDEADLOCK" => self.chains.push((number, Vec::new())),
-            "2LKDEADLOCKTHR" => {
-                if let (Some((_, chain)), Some(address)) =
-                    (self.chains.last_mut(), in_brackets(said))
-                {
-                    chain.push(address);
-                }
-            }
+            "1LKDEADLOCK" => self.told.deadlock(number),
+            "2LKDEADLOCKTHR" => self.told.deadlocked(in_brackets(said)),
             "1XMCURTHDINFO" => self.in_current = true,
             "1XMTHDINFO" => self.in_current = false,
             "3XMTHREADINFO" if !said.is_empty() => self.thread(number, said),
@@ -215,7 +212,7 @@ impl Reader {
             return None;
         }
         dump.time = self.time;
-        dump.notices = self.notices();
+        dump.notices = self.told.notices(&self.by_address, self.current);
         warnings.extend(self.not_understood.warning());
         if !self.has_ended {
             dump.truncated = true;
@@ -228,135 +225,12 @@ impl Reader {
         }
         Some(dump)
     }
-
-    fn notices(&self) -> Vec<Notice> {
-        let circles = self.chains.iter().filter_map(|(line, chain)| {
-            let threads: Option<Vec<u32>> =
-                chain.iter().map(|address| Some(*self.by_address.get(address)? as u32)).collect();
-            let threads = circle(&threads?)?.to_vec();
-            let message = "Deadlock detected".to_owned();
-            let line = Some(*line);
-            Some(Notice { kind: NoticeKind::Deadlock, message, threads, line, ..Notice::default() })
-        });
-        let fatal = self.event.as_ref().and_then(|(line, event)| {
-            let message = ended_by(event)?;
-            let threads = self.current.map(|current| current as u32).into_iter().collect();
-            let kind = NoticeKind::Fatal;
-            Some(Notice { kind, message, threads, line: Some(*line), ..Notice::default() })
-        });
-        circles.chain(fatal).collect()
-    }
-}
-
-/// A chain that ends with a thread which it holds already is a circle from there on.
-fn circle(chain: &[u32]) -> Option<&[u32]> {
-    let (last, before) = chain.split_last()?;
-    let from = before.iter().position(|thread| thread == last)?;
-    Some(&before[from..])
-}
-
-/// What ended the JVM, when that is why it wrote.
-///
-/// ```text
-/// Dump Event "user" (00004000) received
-/// Dump Event "gpf" (00002000) received
-/// Dump Event "systhrow" (00040000) Detail "java/lang/OutOfMemoryError" "Java heap space" received
-/// ```
-fn ended_by(event: &str) -> Option<String> {
-    let mut quoted = event.split('"').skip(1).step_by(2);
-    match (quoted.next()?, quoted.next()) {
-        ("gpf", _) => Some("general protection fault".into()),
-        ("abort", _) => Some("abort".into()),
-        ("systhrow", Some(error)) if error.ends_with("OutOfMemoryError") => {
-            let detail = quoted.next().map_or(String::new(), |detail| format!(": {detail}"));
-            Some(format!("{}{detail}", error.replace('/', ".")))
-        }
-        _ => None,
-    }
-}
-
-/// `Blocked on: java/lang/Object@0xB5666688 Owned by: ...`
-fn wanted(said: &str) -> Option<(Does, Named)> {
-    let (verb, object) = said.split_once(" on: ")?;
-    let does = match verb {
-        "Blocked" => Does::WaitToLock,
-        "Waiting" => Does::WaitOn,
-        "Parked" => Does::Park,
-        _ => return None,
-    };
-    let object = object.split(" Owned by:").next().unwrap_or(object);
-    Some((does, Named::at(object)?))
-}
-
-/// `at shop/Ledger.post(Ledger.java:35(Compiled Code))` -> `shop.Ledger.post(Ledger.java:35)`
-fn call(said: &str) -> Option<String> {
-    let (function, place) = said.strip_prefix("at ")?.split_once('(')?;
-    let place = place.split(['(', ')']).next().unwrap_or_default();
-    Some(format!("{}({place})", function.replace('/', ".")))
-}
-
-/// What the letters mean, by the documents of the VM.
-fn state(word: &str) -> ThreadState {
-    match word {
-        "R" => ThreadState::Runnable,
-        "B" => ThreadState::Blocked,
-        "CW" | "P" => ThreadState::Waiting,
-        "CW-T" | "P-T" => ThreadState::TimedWaiting,
-        "S" => ThreadState::Stopped,
-        "Z" => ThreadState::Ended,
-        _ => ThreadState::Unknown,
-    }
-}
-
-/// `2026/02/10 at 09:30:11:224 (UTC)`
-fn time(said: &str) -> Option<Nanos> {
-    let (date, time) = said.strip_prefix("Date: ")?.split_once(" at ")?;
-    let seconds = time.get(..8)?;
-    let whole = title::time(&format!("{} {seconds}", date.trim().replace('/', "-")))?;
-    let millis = time.get(9..12).and_then(|millis| millis.parse::<u64>().ok()).unwrap_or_default();
-    whole.0.checked_add(millis * 1_000_000).map(Nanos)
-}
-
-/// `CPU usage total: 0.004365543 secs, user: ...`
-fn cpu(said: &str) -> Option<Nanos> {
-    let (_, rest) = said.split_once("total: ")?;
-    let seconds: f64 = rest.split(' ').next()?.parse().ok()?;
-    (0.0..1e9).contains(&seconds).then_some(Nanos((seconds * 1e9) as u64))
-}
-
-/// `-Xmx512m`
-fn largest_heap(said: &str) -> Option<u64> {
-    let size = said.strip_prefix("-Xmx")?;
-    let digits = size.trim_end_matches(|char: char| !char.is_ascii_digit());
-    let unit = match size[digits.len()..].to_ascii_lowercase().as_str() {
-        "g" => 1 << 30,
-        "m" => 1 << 20,
-        "k" => 1 << 10,
-        _ => 1,
-    };
-    digits.parse::<u64>().ok()?.checked_mul(unit)
-}
-
-fn hex_after(text: &str, field: &str) -> Option<u64> {
-    let (_, rest) = text.split_once(field)?;
-    number(rest.split([',', ' ', ')']).next()?)
-}
-
-fn first_number(text: &str, after: &str) -> Option<u64> {
-    let (_, rest) = text.split_once(after)?;
-    rest.trim_start().split(|char: char| !char.is_ascii_digit()).next()?.parse().ok()
-}
-
-/// `"Worker 2" (J9VMThread:0x94501D00, java/lang/Thread:0xB56668D0)`, `"Worker 2" (0x94501D00)`
-fn in_brackets(text: &str) -> Option<u64> {
-    let (_, rest) = text.rsplit_once('(')?;
-    number(rest.strip_prefix("J9VMThread:").unwrap_or(rest).split([',', ')']).next()?)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use sigquit_dump::WaitFor;
+    use sigquit_dump::{ThreadState, WaitFor};
 
     const DUMP: &str = r#"0SECTION       TITLE subcomponent dump routine
 1TISIGINFO     Dump Event "user" (00004000) received
@@ -427,16 +301,7 @@ NULL
     }
 
     #[test]
-    fn what_made_the_jvm_write() {
-        let ended = |event| ended_by(event).unwrap_or_default();
-        assert_eq!(ended("Dump Event \"user\" (00004000) received"), "");
-        assert_eq!(ended("Dump Event \"gpf\" (00002000) received"), "general protection fault");
-        assert_eq!(
-            ended(
-                "Dump Event \"systhrow\" (00040000) Detail \"java/lang/OutOfMemoryError\" \"Java heap space\" received"
-            ),
-            "java.lang.OutOfMemoryError: Java heap space"
-        );
+    fn several_in_one_file() {
         assert_eq!(read_text(&DUMP.repeat(2)).0.len(), 2);
     }
 }

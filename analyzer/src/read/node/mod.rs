@@ -15,11 +15,16 @@
 //! its stack runs. A signal is served by the event loop: a main thread that is caught in a function
 //! writes no report at all.
 
-use serde::Deserialize;
+mod call;
+mod report;
+
 use sigquit_dump::{
-    Dump, Frame, Heap, Location, Nanos, Notice, NoticeKind, Process, Runtime, Stack, StackId,
-    Symbol, Thread, ThreadState, Warning,
+    Dump, Frame, Heap, Notice, NoticeKind, Process, Runtime, Stack, StackId, Symbol, Thread,
+    ThreadState, Warning,
 };
+
+use self::call::{javascript_call, native_call};
+use self::report::{Report, ResourceUsage};
 
 use super::intern::Interned;
 use super::{Format, Read, Recognition, Text, too_many_threads};
@@ -149,7 +154,7 @@ impl Building {
         };
         let index = self.dump.threads.len() as u32;
         self.dump.threads.push(thread);
-        self.dump.notices.extend(report.notice(index, line));
+        self.dump.notices.extend(notice(report, index, line));
     }
 
     fn stack<'r>(
@@ -168,189 +173,24 @@ impl Building {
     }
 }
 
-/// A function of JavaScript.
-///
-/// ```text
-/// at Ledger.post (/srv/night.js:29:37)
-/// at async Server.serve (file:///srv/night.mjs:4:1)
-/// at /srv/night.js:4:1
-/// at Module._compile (node:internal/modules/cjs/loader:1521:14)
-/// at new Promise (<anonymous>)
-/// ```
-///
-/// Those of Node itself are called by their modules, as nothing else tells them from the program's.
-fn javascript_call(text: &str) -> Option<Symbol> {
-    let call = text.trim().strip_prefix("at ")?;
-    let call = call.strip_prefix("async ").unwrap_or(call);
-    let (function, place) = match call.strip_suffix(')').and_then(|call| call.rsplit_once(" (")) {
-        Some((function, place)) => (function, place),
-        None => ("", call),
+/// What ended the program, when something did.
+fn notice(report: &Report, thread: u32, line: u64) -> Option<Notice> {
+    let header = report.header.as_ref()?;
+    let event = header.event.as_deref().unwrap_or_default();
+    let said = report.javascript_stack.as_ref().and_then(|stack| stack.message.as_deref());
+    let (kind, message) = match header.trigger.as_deref()? {
+        "Exception" => (NoticeKind::Panic, said.filter(|said| !said.is_empty()).unwrap_or(event)),
+        "FatalError" | "OOMError" => (NoticeKind::Fatal, event),
+        _ => return None,
     };
-    let function = function.replace("<anonymous>", "anonymous");
-    let function = if function.trim().is_empty() { "anonymous" } else { &function };
-    let location = location(place);
-    let module = location.as_ref().filter(|at| at.file.starts_with("node:"));
-    let function = match module {
-        Some(at) => format!("{}.{function}", at.file),
-        None => function.to_owned(),
-    };
-    Some(Symbol { function, location, inlined: false })
-}
-
-/// `/srv/night.js:29:37`
-fn location(place: &str) -> Option<Location> {
-    let (rest, column) = place.rsplit_once(':')?;
-    let (file, line) = rest.rsplit_once(':')?;
-    let file = file.strip_prefix("file://").unwrap_or(file).to_owned();
-    Some(Location { file, line: Some(line.parse().ok()?), column: column.parse().ok() })
-}
-
-/// `epoll_pwait [/lib/x86_64-linux-gnu/libc.so.6]`, `node::Start(int, char**) [node]`, ` [node]`
-fn native_call(text: &str) -> Option<Symbol> {
-    let function = text.rsplit_once(" [").map_or(text, |(function, _)| function);
-    let function = function.split('(').next().unwrap_or(function).trim();
-    (!function.is_empty()).then(|| Symbol::function(function))
-}
-
-/// Every field can be missing, as versions differ and files are cut.
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-struct Report {
-    header: Option<Header>,
-    javascript_stack: Option<JavascriptStack>,
-    javascript_heap: Option<JavascriptHeap>,
-    native_stack: Option<Vec<NativeFrame>>,
-    resource_usage: Option<ResourceUsage>,
-    uvthread_resource_usage: Option<ResourceUsage>,
-    workers: Option<Vec<Report>>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-struct Header {
-    event: Option<String>,
-    trigger: Option<String>,
-    dump_event_time_stamp: Option<String>,
-    process_id: Option<u64>,
-    thread_id: Option<u64>,
-    thread_name: Option<String>,
-    command_line: Option<Vec<String>>,
-    nodejs_version: Option<String>,
-    host: Option<String>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct JavascriptStack {
-    message: Option<String>,
-    stack: Option<Vec<String>>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-struct JavascriptHeap {
-    used_memory: Option<u64>,
-    memory_limit: Option<u64>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct NativeFrame {
-    symbol: Option<String>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-struct ResourceUsage {
-    user_cpu_seconds: Option<f64>,
-    kernel_cpu_seconds: Option<f64>,
-}
-
-impl ResourceUsage {
-    fn cpu(&self) -> Option<Nanos> {
-        let seconds = self.user_cpu_seconds? + self.kernel_cpu_seconds?;
-        (0.0..1e9).contains(&seconds).then_some(Nanos((seconds * 1e9) as u64))
-    }
-}
-
-impl Header {
-    /// Milliseconds since 1970.
-    fn time(&self) -> Option<Nanos> {
-        let millis: u64 = self.dump_event_time_stamp.as_ref()?.parse().ok()?;
-        millis.checked_mul(1_000_000).map(Nanos)
-    }
-}
-
-impl Report {
-    /// What can be found in one that ends early.
-    fn of_damaged(text: &str) -> Report {
-        Report {
-            header: value(text, "header").or_else(|| Some(Header::of_damaged(text))),
-            javascript_stack: value(text, "javascriptStack"),
-            javascript_heap: value(text, "javascriptHeap"),
-            native_stack: value(text, "nativeStack"),
-            resource_usage: value(text, "resourceUsage"),
-            uvthread_resource_usage: value(text, "uvthreadResourceUsage"),
-            workers: Some(workers(text)),
-        }
-    }
-
-    /// What ended the program, when something did.
-    fn notice(&self, thread: u32, line: u64) -> Option<Notice> {
-        let header = self.header.as_ref()?;
-        let event = header.event.as_deref().unwrap_or_default();
-        let said = self.javascript_stack.as_ref().and_then(|stack| stack.message.as_deref());
-        let (kind, message) = match header.trigger.as_deref()? {
-            "Exception" => {
-                (NoticeKind::Panic, said.filter(|said| !said.is_empty()).unwrap_or(event))
-            }
-            "FatalError" | "OOMError" => (NoticeKind::Fatal, event),
-            _ => return None,
-        };
-        let message = message.lines().next().unwrap_or_default().to_owned();
-        Some(Notice { kind, message, threads: vec![thread], line: Some(line), ..Notice::default() })
-    }
-}
-
-impl Header {
-    fn of_damaged(text: &str) -> Header {
-        Header {
-            event: value(text, "event"),
-            trigger: value(text, "trigger"),
-            dump_event_time_stamp: value(text, "dumpEventTimeStamp"),
-            process_id: value(text, "processId"),
-            thread_id: value(text, "threadId"),
-            thread_name: None,
-            command_line: value(text, "commandLine"),
-            nodejs_version: value(text, "nodejsVersion"),
-            host: value(text, "host"),
-        }
-    }
-}
-
-/// Of a report that ends early: the workers that are whole.
-fn workers(text: &str) -> Vec<Report> {
-    let rest = text.rsplit_once("\"workers\": [").map_or("", |(_, rest)| rest);
-    let (mut workers, mut at) = (Vec::new(), 0);
-    while let Some(begin) = rest[at..].find('{') {
-        let mut values =
-            serde_json::Deserializer::from_str(&rest[at + begin..]).into_iter::<Report>();
-        let Some(Ok(worker)) = values.next() else { break };
-        workers.push(worker);
-        at += begin + values.byte_offset();
-    }
-    workers
-}
-
-/// The value of the first field of that name.
-fn value<T: for<'t> Deserialize<'t>>(text: &str, name: &str) -> Option<T> {
-    let rest = text.split_once(&format!("\"{name}\""))?.1.trim_start().strip_prefix(':')?;
-    serde_json::Deserializer::from_str(rest).into_iter::<T>().next()?.ok()
+    let message = message.lines().next().unwrap_or_default().to_owned();
+    Some(Notice { kind, message, threads: vec![thread], line: Some(line), ..Notice::default() })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use sigquit_dump::Nanos;
 
     const REPORT: &str = r#"
 {"header": {"reportVersion": 4, "event": "Exception", "trigger": "Exception", "processId": 30413, "threadId": 0,
