@@ -77,7 +77,7 @@ impl Taker {
             assembler.answered(known.take(answer.tid), &answer.registers, &unwound);
             answers.keep(&answer);
         });
-        let captured = captured.unwrap_or_else(|error| {
+        let mut captured = captured.unwrap_or_else(|error| {
             assembler.failure(format!("no thread was asked for its stack: {error}"));
             capture::Captured::default()
         });
@@ -89,7 +89,8 @@ impl Taker {
             assembler.helper(thread);
         }
         assembler.sort_threads();
-        add_owners(&mut assembler, answers, &mut self.unwinder, self.owner_search);
+        captured.capture.owner_search =
+            add_owners(&mut assembler, answers, &mut self.unwinder, self.owner_search);
         assembler.locked(&locked);
         add_panics(&mut assembler);
         let mut tasks = self.take_tasks(&mut assembler, &running);
@@ -167,13 +168,14 @@ fn nanos(time: Duration) -> Nanos {
     Nanos(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX))
 }
 
-/// Says of threads which locks they will release, when others wait for these.
+/// Says of threads which locks they will release, when others wait for these. Returns the CPU time
+/// that this took.
 fn add_owners(
     assembler: &mut Assembler,
     answers: Answers,
     unwinder: &mut Unwinder,
     work: Duration,
-) {
+) -> Option<Nanos> {
     let inferred = answers.owners(&assembler.awaited(), &assembler.waits(), unwinder, work);
     for (tid, futexes) in &inferred.owners {
         assembler.will_release(*tid, futexes);
@@ -182,6 +184,7 @@ fn add_owners(
         let threads = inferred.cut;
         assembler.failure(format!("{threads} threads were not searched for locks to the end"));
     }
+    inferred.cpu
 }
 
 fn add_panics(assembler: &mut Assembler) {

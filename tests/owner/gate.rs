@@ -34,19 +34,31 @@ pub struct Gate {
     open: AtomicBool,
     opened: Mutex<bool>,
     notify: Condvar,
-    closed: &'static Mutex<()>,
+    door: &'static dyn Door,
+}
+
+/// A lock that another thread holds until all gates open.
+pub trait Door: Sync {
+    /// Takes the lock and gives it back.
+    fn pass(&self);
+}
+
+impl Door for Mutex<()> {
+    fn pass(&self) {
+        drop(self.lock());
+    }
 }
 
 impl Gate {
-    /// A closed gate. `closed` is a lock that is held by another thread until all gates open.
-    pub fn new(pastime: Pastime, closed: &'static Mutex<()>) -> Gate {
+    /// A closed gate, at which one may wait for `door`.
+    pub fn new(pastime: Pastime, door: &'static dyn Door) -> Gate {
         Gate {
             pastime,
             arrived: AtomicI32::new(0),
             open: AtomicBool::new(false),
             opened: Mutex::new(false),
             notify: Condvar::new(),
-            closed,
+            door,
         }
     }
 
@@ -76,7 +88,7 @@ impl Gate {
                 Pastime::Sleep => std::thread::sleep(Duration::from_millis(5)),
                 Pastime::Compute => std::hint::spin_loop(),
                 Pastime::Park => std::thread::park_timeout(Duration::from_millis(50)),
-                Pastime::Lock => drop(self.closed.lock()),
+                Pastime::Lock => self.door.pass(),
                 Pastime::Notification => {
                     let opened = self.opened.lock().unwrap();
                     drop(self.notify.wait_while(opened, |opened| !*opened).unwrap());

@@ -3,9 +3,11 @@
 
 use std::collections::HashMap;
 use std::hint::black_box;
+use std::pin::Pin;
 use std::sync::atomic::Ordering::Relaxed;
+use std::task::{Context, Poll, Waker};
 
-use super::gate::Gate;
+use super::gate::{Door, Gate};
 use super::locks::Lock;
 
 /// What one thread does with a lock. It passes the gate when it is where it is to be seen.
@@ -18,6 +20,13 @@ pub struct Place<L> {
     pub lock: L,
     /// For `Condvar`s and the like of the scene.
     pub after: u64,
+}
+
+impl<L: Lock> Door for Place<L> {
+    #[inline(never)]
+    fn pass(&self) {
+        drop(self.lock.want());
+    }
 }
 
 /// The scenes in which the thread holds the lock when it is at the gate.
@@ -39,7 +48,8 @@ pub fn owners<L: Lock>() -> Vec<(&'static str, Scene<L>)> {
         ("work before the release", work_before),
         ("with another lock inside", two_locks),
         ("in an option", option),
-        //        ("in a map", map),
+        ("in a future", future),
+        ("in a suspended future", suspended),
     ]
 }
 
@@ -65,6 +75,8 @@ pub fn bystanders<L: Lock>() -> Vec<(&'static str, Scene<L>)> {
         ("knows the place", knows),
         ("passed its guard away", gave_away),
         ("empties a vector", emptied_vector),
+        ("has a future that will lock", future_later),
+        ("has a future that locks in a loop", future_loop),
     ]
 }
 
@@ -258,6 +270,52 @@ fn option<L: Lock>(place: &Place<L>, gate: &Gate) {
     black_box(place.after);
 }
 
+/// Ready when it is polled again.
+struct Yield(bool);
+
+impl Future for Yield {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
+        match std::mem::replace(&mut self.0, true) {
+            true => Poll::Ready(()),
+            false => Poll::Pending,
+        }
+    }
+}
+
+/// Something to be polled, as executors keep it.
+type Task<'a> = Pin<Box<dyn Future<Output = u64> + 'a>>;
+
+fn poll(task: &mut Task<'_>) -> Poll<u64> {
+    task.as_mut().poll(&mut Context::from_waker(Waker::noop()))
+}
+
+/// The guard is kept across an await; the task is being polled.
+#[inline(never)]
+fn future<L: Lock>(place: &Place<L>, gate: &Gate) {
+    let mut task: Task<'_> = black_box(Box::pin(async {
+        let guard = place.lock.take();
+        Yield(false).await;
+        gate.wait();
+        guard.fetch_add(1, Relaxed)
+    }));
+    while poll(&mut task).is_pending() {}
+}
+
+/// The guard is kept across an await; the task waits to be polled again.
+#[inline(never)]
+fn suspended<L: Lock>(place: &Place<L>, gate: &Gate) {
+    let mut task: Task<'_> = black_box(Box::pin(async {
+        let guard = place.lock.take();
+        Yield(false).await;
+        guard.fetch_add(1, Relaxed)
+    }));
+    assert!(poll(&mut task).is_pending());
+    gate.wait();
+    while poll(&mut task).is_pending() {}
+}
+
 #[inline(never)]
 fn map<L: Lock>(place: &Place<L>, gate: &Gate) {
     let mut guards = HashMap::new();
@@ -424,6 +482,38 @@ fn emptied_vector<L: Lock>(place: &Place<L>, gate: &Gate) {
         gate.wait();
     }
     black_box(guards.len());
+}
+
+/// Between two polls of a task that will lock when it is polled again.
+#[inline(never)]
+fn future_later<L: Lock>(place: &Place<L>, gate: &Gate) {
+    let mut task: Task<'_> = black_box(Box::pin(async {
+        Yield(false).await;
+        let guard = place.lock.take();
+        Yield(false).await;
+        guard.fetch_add(1, Relaxed)
+    }));
+    assert!(poll(&mut task).is_pending());
+    gate.wait();
+    while poll(&mut task).is_pending() {}
+}
+
+/// In the poll of a task that had the lock across an await, and will have it again.
+#[inline(never)]
+fn future_loop<L: Lock>(place: &Place<L>, gate: &Gate) {
+    let mut task: Task<'_> = black_box(Box::pin(async {
+        let mut sum = 0;
+        for _ in 0..black_box(2) {
+            let guard = place.lock.take();
+            Yield(false).await;
+            sum += guard.fetch_add(1, Relaxed);
+            drop(guard);
+            gate.wait();
+            Yield(false).await;
+        }
+        sum
+    }));
+    while poll(&mut task).is_pending() {}
 }
 
 /// The scenes in which it waits for the lock.

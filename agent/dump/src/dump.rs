@@ -166,4 +166,8 @@ pub struct Capture {
     /// The agent's own time to turn the copied stacks into frames, while the threads ran on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unwinding: Option<Nanos>,
+    /// The CPU time that the agent used to infer who holds the locks for which threads wait. Absent when
+    /// nothing was to be inferred.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner_search: Option<Nanos>,
 }

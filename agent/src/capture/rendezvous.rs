@@ -398,6 +398,7 @@ impl<'a> Rendezvous<'a> {
             handler_p99: quantile(99),
             handler_max: quantile(100),
             unwinding: Some(duration(self.unwinding)),
+            owner_search: None,
         };
         Captured { capture, unanswered: self.unanswered }
     }

@@ -5,8 +5,11 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::time::Duration;
 
-use super::{Awaited, Held, Memory, Search};
+use sigquit_dump::Nanos;
+
+use super::{Awaited, Depth, Found, Held, Memory, Search};
 use crate::capture::{self, Answer};
+use crate::facts;
 use crate::unwind::{Registers, StackCopy, Unwinder};
 
 /// Bytes of stack that are kept, at most: some five thousand threads'.
@@ -35,6 +38,8 @@ pub(crate) struct Inferred {
     pub owners: Vec<(i32, Vec<u64>)>,
     /// How many threads were not, or not wholly, looked at.
     pub cut: usize,
+    /// The CPU time that the search took; nothing when there was nothing to be found.
+    pub cpu: Option<Nanos>,
 }
 
 impl Answers {
@@ -55,7 +60,8 @@ impl Answers {
 
     /// Searches the threads for the owners of what is awaited. `waits` says on which futex a
     /// thread waits itself. Threads that wait on none come first: they are what the others
-    /// wait for in the end.
+    /// wait for in the end. First each is followed a little way, then those further that go on beyond,
+    /// for the locks whose owner is not known by then.
     pub fn owners(
         mut self,
         awaited: &[Awaited],
@@ -63,6 +69,7 @@ impl Answers {
         unwinder: &mut Unwinder,
         work: Duration,
     ) -> Inferred {
+        let begun = facts::thread_cpu();
         let mut search = Search::new(awaited, Process { unwinder }, work);
         let mut inferred = Inferred::default();
         if search.is_over() {
@@ -70,16 +77,25 @@ impl Answers {
         }
         inferred.cut = self.dropped;
         self.kept.sort_by_key(|kept| waits.contains_key(&kept.tid));
-        for kept in &self.kept {
-            let stack = StackCopy { start: kept.stack_start, bytes: &kept.stack };
-            let unwound = search.memory().unwinder.unwind(kept.registers, stack);
-            let awaits = waits.get(&kept.tid).copied();
-            let found = search.will_release(&Held { frames: &unwound.frames, stack, awaits });
-            inferred.cut += usize::from(found.cut);
-            if !found.futexes.is_empty() {
-                inferred.owners.push((kept.tid, found.futexes));
+        let mut ahead: Vec<&Kept> = self.kept.iter().collect();
+        let mut found: HashMap<i32, Found> = HashMap::new();
+        for depth in [Depth::QUICK, Depth::THOROUGH] {
+            for kept in ahead.iter().copied() {
+                let stack = StackCopy { start: kept.stack_start, bytes: &kept.stack };
+                let unwound = search.memory().unwinder.unwind(kept.registers, stack);
+                let awaits = waits.get(&kept.tid).copied();
+                let held = Held { frames: &unwound.frames, stack, awaits };
+                found.entry(kept.tid).or_default().add(search.will_release(&held, depth));
             }
+            ahead.retain(|kept| found.get(&kept.tid).is_some_and(|found| found.unfinished));
+            let settled: Vec<u64> = found.values().flat_map(|one| one.futexes.clone()).collect();
+            search.settle(&settled);
         }
+        inferred.cut += found.values().filter(|found| found.cut).count();
+        let owners = found.into_iter().filter(|(_, found)| !found.futexes.is_empty());
+        inferred.owners = owners.map(|(tid, found)| (tid, found.futexes)).collect();
+        inferred.owners.sort_unstable();
+        inferred.cpu = Some(Nanos(facts::thread_cpu().0.saturating_sub(begun.0)));
         inferred
     }
 }

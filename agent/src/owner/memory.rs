@@ -1,6 +1,7 @@
 //! The memory that lies outside the copied stacks: code, tables, the heap.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::ops::Range;
 
 const PAGE: u64 = 4096;
@@ -24,12 +25,30 @@ pub(super) trait Memory {
 /// Memory that is asked for page by page, and for each page once.
 pub(super) struct Pages<M> {
     source: M,
-    pages: HashMap<u64, Box<[u8]>>,
+    pages: HashMap<u64, Box<[u8]>, BuildHasherDefault<PageHasher>>,
+}
+
+/// Pages are asked for very often, and nobody chooses their addresses to do harm.
+#[derive(Default)]
+struct PageHasher(u64);
+
+impl Hasher for PageHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|&byte| self.write_u64(self.0 ^ u64::from(byte)));
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        self.0 = number.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(32);
+    }
 }
 
 impl<M: Memory> Pages<M> {
     pub fn new(source: M) -> Pages<M> {
-        Pages { source, pages: HashMap::new() }
+        Pages { source, pages: HashMap::default() }
     }
 
     pub fn source(&mut self) -> &mut M {

@@ -14,15 +14,22 @@
 //! - Frames are followed from the innermost on, and each begins with what the inner ones may
 //!   have acquired: a thread in `Condvar::wait` will release its mutex, but not before it has
 //!   acquired it again.
+//! - What the inner frames write is not known to the outer ones, and a guard beside a flag that they
+//!   write may be one no more: a task that is polled keeps in memory what it had when it was polled
+//!   before, and says last what of that is still there.
 //! - Code that is not followed (long functions, indirect calls) is taken to acquire every lock
 //!   that it is given, and to change every guard whose address it gets.
 //! - A thread that waits for a lock is named as its owner only when it will release it twice.
 //!
+//! All threads are followed a little way first, for most owners release their lock soon; then those
+//! that go on beyond, for the locks whose owner is not known by then. Where time ends before, the dump
+//! says so. How often owners are found, and what it costs, `tests/crowd` measures.
+//!
 //! What is not found, and then nothing is said: locks of code that was built without
 //! optimisation, for there dropping a guard is a chain of calls; a release behind a loop that
 //! has no exit, behind a jump table, or in the code that unwinds a panic; guards that lie in
-//! memory which is reached from the frame through more than one pointer, or in an async task
-//! that is not running.
+//! memory which is reached from the frame through more than one pointer, in a map, or in an async task
+//! that no thread is about to poll.
 
 mod answers;
 mod balance;
@@ -38,7 +45,7 @@ mod x86_64;
 pub(crate) use answers::Answers;
 pub(crate) use wanted::Awaited;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use balance::Balance;
@@ -50,12 +57,6 @@ use state::{Sight, State};
 use wanted::Wanted;
 
 use crate::unwind::{Registers, StackCopy, UnwoundFrame};
-
-/// How many instructions are followed for one frame.
-const FRAME_INSTRUCTIONS: u32 = 6_000;
-
-/// How many are followed for one thread.
-const THREAD_INSTRUCTIONS: u32 = 40_000;
 
 /// How far above an address that a frame holds a lock may lie to be reached from it: locks are
 /// fields, and code keeps the address of the whole.
@@ -74,6 +75,36 @@ struct Held<'a> {
     awaits: Option<u64>,
 }
 
+/// How far code is followed.
+#[derive(Clone, Copy, Debug)]
+struct Depth {
+    /// How many instructions for one frame.
+    frame: u32,
+    /// How many for one thread.
+    thread: u32,
+    /// Whether outer frames are followed when an inner one was not followed to its end.
+    goes_on: bool,
+}
+
+impl Depth {
+    /// At first. Most owners release their lock soon.
+    const QUICK: Depth = Depth { frame: 800, thread: 3_000, goes_on: false };
+    /// For those that were not followed to their end, while there are locks without an owner.
+    const THOROUGH: Depth = Depth { frame: 6_000, thread: 40_000, goes_on: true };
+}
+
+/// A place where so many threads were followed as far as was allowed, and came by no wanted lock, is
+/// not followed again.
+const FRUITLESS: u32 = 8;
+
+/// What a thread's inner frames will have written before an outer one goes on.
+#[derive(Default)]
+struct Inner {
+    words: BTreeSet<u64>,
+    /// Words of which they write a single byte.
+    flags: BTreeSet<u64>,
+}
+
 /// What was found out about one thread.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Found {
@@ -81,6 +112,18 @@ struct Found {
     futexes: Vec<u64>,
     /// Not all of it was followed: time ran out.
     cut: bool,
+    /// Not all of it was followed, for this or for how far code is followed.
+    unfinished: bool,
+}
+
+impl Found {
+    /// Adds what was found when the thread was followed again.
+    fn add(&mut self, again: Found) {
+        self.futexes.extend(again.futexes);
+        self.futexes.sort_unstable();
+        self.futexes.dedup();
+        (self.cut, self.unfinished) = (again.cut, again.unfinished);
+    }
 }
 
 /// The search for owners in one dump.
@@ -90,6 +133,8 @@ struct Search<M> {
     wanted: Wanted,
     /// Whether a word outside the stacks leads to a wanted lock.
     leads: HashMap<u64, bool>,
+    /// How many threads were followed from a place as far as was allowed, and came by no wanted lock.
+    fruitless: HashMap<u64, u32>,
     patience: Patience,
 }
 
@@ -100,7 +145,8 @@ impl<M: Memory> Search<M> {
         let mut memory = Pages::new(memory);
         let wanted = Wanted::new(awaited, &mut memory);
         let (code, leads) = (Code::default(), HashMap::new());
-        Search { memory, code, wanted, leads, patience: Patience::new(work) }
+        let fruitless = HashMap::new();
+        Search { memory, code, wanted, leads, fruitless, patience: Patience::new(work) }
     }
 
     /// Whether nothing can be found.
@@ -108,12 +154,18 @@ impl<M: Memory> Search<M> {
         self.wanted.is_empty()
     }
 
+    /// Looks no more for the owners of what these futexes stand for.
+    fn settle(&mut self, futexes: &[u64]) {
+        self.wanted.settle(futexes);
+        self.leads.clear();
+    }
+
     fn memory(&mut self) -> &mut M {
         self.memory.source()
     }
 
     /// The futexes on which threads wait for this one to release a lock.
-    fn will_release(&mut self, thread: &Held) -> Found {
+    fn will_release(&mut self, thread: &Held, depth: Depth) -> Found {
         let mut found = Found::default();
         if self.wanted.is_empty() {
             return found;
@@ -124,24 +176,40 @@ impl<M: Memory> Search<M> {
         };
         let mut balance = Balance::waiting_for(own.iter().copied());
         let mut released = Vec::new();
-        let mut left = THREAD_INSTRUCTIONS;
+        let mut inner = Inner::default();
+        let mut left = depth.thread;
         for (at, frame) in thread.frames.iter().enumerate() {
-            if !self.concerns(frame, thread.stack) || !self.returns_to(thread.frames, at) {
+            let is_fruitless =
+                self.fruitless.get(&frame.pc).is_some_and(|&times| times >= FRUITLESS);
+            if is_fruitless
+                || !self.concerns(frame, thread.stack)
+                || !self.returns_to(thread.frames, at)
+            {
                 continue;
             }
             found.cut = self.patience.is_over();
             if found.cut || left == 0 {
+                found.unfinished = true;
                 break;
             }
-            let mut budget = Budget { instructions: left.min(FRAME_INSTRUCTIONS) };
-            let before = budget.instructions;
+            let mut budget = Budget { instructions: left.min(depth.frame) };
+            let before = (budget.instructions, balance.clone(), released.len());
             let obtained;
             (balance, obtained) =
-                self.follow(frame, thread.stack, balance, &mut released, &mut budget);
+                self.follow(frame, thread.stack, balance, &mut inner, &mut released, &mut budget);
             if obtained {
                 balance.obtain(own.iter().copied());
             }
-            left -= before - budget.instructions;
+            left -= before.0 - budget.instructions;
+            if budget.instructions == 0 {
+                if balance == before.1 && released.len() == before.2 {
+                    *self.fruitless.entry(frame.pc).or_default() += 1;
+                }
+                found.unfinished = true;
+                if !depth.goes_on {
+                    break;
+                }
+            }
         }
         found.futexes = self.futexes(&released);
         found
@@ -154,6 +222,7 @@ impl<M: Memory> Search<M> {
         frame: &UnwoundFrame,
         stack: StackCopy,
         balance: Balance,
+        inner: &mut Inner,
         released: &mut Vec<u64>,
         budget: &mut Budget,
     ) -> (Balance, bool) {
@@ -161,10 +230,26 @@ impl<M: Memory> Search<M> {
         x86_64::restore(&mut state, &frame.registers);
         let kept = self.kept(frame);
         let memory = &mut self.memory;
-        let mut sight =
-            Sight { stack, memory, wanted: &self.wanted, kept, obtained: false, released };
+        let mut sight = Sight {
+            stack,
+            memory,
+            wanted: &self.wanted,
+            kept,
+            overwritten: &inner.words,
+            flagged: &inner.flags,
+            writes: BTreeSet::new(),
+            flags: BTreeSet::new(),
+            obtained: false,
+            released,
+        };
         let balance = explore(frame.pc, state, &mut sight, &mut self.code, budget);
-        (balance, sight.obtained)
+        let obtained = sight.obtained;
+        let outlives = |&at: &u64| at >= frame.cfa || !sight.is_stack(at);
+        let words: Vec<u64> = sight.writes.iter().copied().filter(outlives).collect();
+        let flags: Vec<u64> = sight.flags.iter().copied().filter(outlives).collect();
+        inner.words.extend(words);
+        inner.flags.extend(flags);
+        (balance, obtained)
     }
 
     /// The addresses at which the frame's function keeps registers.

@@ -1,6 +1,7 @@
 //! What a thread's registers and memory will be along one path, as far as that is known.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 use super::balance::{Balance, Change, Meaning, Standing, meaning};
 use super::memory::{Memory, Pages, SMALLEST_ADDRESS};
@@ -21,6 +22,10 @@ const GUARD_REACH: u64 = 64;
 /// How far behind it a flag may lie.
 const FLAG_REACH: u64 = 16;
 
+/// How far from a guard the flag may lie that says whether it is one: a task's state says so of all
+/// that the task keeps.
+const FLAGGED: u64 = 1024;
+
 /// Where paths look: the stack as it was copied, the rest of memory as it is now.
 pub(super) struct Sight<'a, M> {
     pub stack: StackCopy<'a>,
@@ -28,6 +33,14 @@ pub(super) struct Sight<'a, M> {
     pub wanted: &'a Wanted,
     /// Where the frame's function keeps registers.
     pub kept: Vec<u64>,
+    /// The words that the inner frames will have written before this one goes on.
+    pub overwritten: &'a BTreeSet<u64>,
+    /// Those of which a single byte is written, as are flags that say what lies beside them.
+    pub flagged: &'a BTreeSet<u64>,
+    /// The words that paths of this frame write.
+    pub writes: BTreeSet<u64>,
+    /// Those of which a single byte is written.
+    pub flags: BTreeSet<u64>,
     /// Some path has got what the thread waits for.
     pub obtained: bool,
     /// The words that some path released before it acquired them.
@@ -38,16 +51,25 @@ impl<M: Memory> Sight<'_, M> {
     /// The aligned word at an address, as it is before any path writes there. What is in a lock
     /// is not known: others change it.
     pub fn word(&mut self, address: u64) -> Value {
-        if self.wanted.any_from(address, 8) {
+        if self.wanted.any_from(address, 8) || self.overwritten.contains(&address) {
             return Value::UNKNOWN;
         }
-        if let Some(word) = self.stack.word(address) {
-            return Value::known(word);
-        }
-        if self.is_stack(address) {
-            return Value::UNKNOWN;
-        }
-        self.memory.number(address, 8).map_or(Value::UNKNOWN, Value::known)
+        let word = match self.stack.word(address) {
+            Some(word) => Some(word),
+            None if self.is_stack(address) => None,
+            None => self.memory.number(address, 8),
+        };
+        word.filter(|&word| !self.is_past(address, word)).map_or(Value::UNKNOWN, Value::known)
+    }
+
+    /// Whether what looks like a guard may be one no more when the inner frames have returned: these
+    /// write a flag beside it.
+    fn is_past(&self, address: u64, word: u64) -> bool {
+        let beside = || {
+            let around = address.saturating_sub(FLAGGED)..address.saturating_add(FLAGGED);
+            self.flagged.range(around).next().is_some()
+        };
+        !self.flagged.is_empty() && self.wanted.at(word).is_some() && beside()
     }
 
     /// Whether an address belongs to the thread's stack, copied or not.
@@ -96,8 +118,8 @@ pub(super) struct State {
     registers: [Value; REGISTERS],
     /// Vector registers that hold copies of memory, for that is how structures are moved.
     vectors: BTreeMap<u16, [Value; 4]>,
-    /// What the path wrote, by aligned address.
-    written: BTreeMap<u64, Value>,
+    /// What the path wrote, by aligned address. Shared by the paths that have it in common.
+    written: Rc<BTreeMap<u64, Value>>,
     pub flags: Flags,
     /// Answers "not equal" that the path was built on.
     unequal: Vec<Question>,
@@ -133,11 +155,11 @@ impl State {
         for (mine, theirs) in self.registers.iter_mut().zip(other.registers) {
             *mine = mine.join(theirs);
         }
-        let addresses: Vec<u64> =
-            self.written.keys().chain(other.written.keys()).copied().collect();
-        for at in addresses {
-            let joined = self.peek(sight, at, 8).join(other.peek(sight, at, 8));
-            self.written.insert(at, joined);
+        if !Rc::ptr_eq(&self.written, &other.written) {
+            for at in differences(&self.written, &other.written) {
+                let joined = self.peek(sight, at, 8).join(other.peek(sight, at, 8));
+                Rc::make_mut(&mut self.written).insert(at, joined);
+            }
         }
         self.vectors.retain(|number, value| other.vectors.get(number) == Some(value));
         self.unequal.retain(|question| other.unequal.contains(question));
@@ -184,7 +206,10 @@ impl State {
     /// Forgets what lies in the part of the stack that is not in use.
     pub fn forget_below<M: Memory>(&mut self, sight: &Sight<M>, stack_pointer: Option<u64>) {
         let Some(stack_pointer) = stack_pointer else { return };
-        self.written.retain(|&at, _| at >= stack_pointer || !sight.is_stack(at));
+        let is_kept = |at: u64| at >= stack_pointer || !sight.is_stack(at);
+        if self.written.keys().any(|&at| !is_kept(at)) {
+            Rc::make_mut(&mut self.written).retain(|&at, _| is_kept(at));
+        }
         self.unequal.retain(|question| match question.place {
             Place::Register(_) | Place::Released(_) => true,
             Place::Memory(at) => at >= stack_pointer || !sight.is_stack(at),
@@ -262,6 +287,9 @@ impl State {
             let rest = value.shifted_down(here);
             self.store_within(sight, aligned.wrapping_add(8), 0, rest, width - here);
         }
+        if width == 1 {
+            sight.flags.insert(aligned);
+        }
         self.forget_answers(Place::Memory(address));
     }
 
@@ -275,7 +303,11 @@ impl State {
     ) {
         let old = self.peek(sight, aligned, 8);
         let upper = old.shifted_down(shift).with_low(value, width).shifted_up(shift);
-        self.written.insert(aligned, upper.with_low(old, shift));
+        let word = upper.with_low(old, shift);
+        sight.writes.insert(aligned);
+        if self.written.get(&aligned) != Some(&word) {
+            Rc::make_mut(&mut self.written).insert(aligned, word);
+        }
     }
 
     /// Takes note of a change of memory that other threads may wait for, and says what it means.
@@ -372,4 +404,15 @@ impl State {
             self.flags = Flags::Unknown;
         }
     }
+}
+
+/// The addresses at which one has something else than the other, or only one has something.
+fn differences(one: &BTreeMap<u64, Value>, other: &BTreeMap<u64, Value>) -> Vec<u64> {
+    let differs = |from: &BTreeMap<u64, Value>, to: &BTreeMap<u64, Value>| -> Vec<u64> {
+        let differing = from.iter().filter(|(at, value)| to.get(at) != Some(value));
+        differing.map(|(&at, _)| at).collect()
+    };
+    let mut addresses = differs(one, other);
+    addresses.extend(other.keys().filter(|at| !one.contains_key(at)));
+    addresses
 }

@@ -51,6 +51,14 @@ pub(super) struct Watched {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Wanted {
     words: BTreeMap<u64, Watched>,
+    /// The first and the last of their addresses.
+    bounds: (u64, u64),
+}
+
+fn bounds(words: &BTreeMap<u64, Watched>) -> (u64, u64) {
+    let first = words.first_key_value().map_or(u64::MAX, |(&at, _)| at);
+    let last = words.last_key_value().map_or(0, |(&at, _)| at);
+    (first, last)
 }
 
 impl Wanted {
@@ -65,6 +73,7 @@ impl Wanted {
                 wanted.add(address, kind, awaited.futex);
             }
         }
+        wanted.bounds = bounds(&wanted.words);
         wanted
     }
 
@@ -85,9 +94,20 @@ impl Wanted {
         self.words.get(&address)
     }
 
+    /// Takes out the words of these futexes that one thread alone can hold.
+    pub fn settle(&mut self, futexes: &[u64]) {
+        self.words.retain(|_, watched| {
+            let is_exclusive = matches!(watched.kind, Kind::Mutex | Kind::ParkingMutex);
+            !is_exclusive || !watched.futexes.iter().any(|futex| futexes.contains(futex))
+        });
+        self.bounds = bounds(&self.words);
+    }
+
     /// Whether some word lies at `address` or within `reach` bytes above.
     pub fn any_from(&self, address: u64, reach: u64) -> bool {
-        self.words.range(address..address.saturating_add(reach)).next().is_some()
+        let end = address.saturating_add(reach);
+        let (first, last) = self.bounds;
+        address <= last && end > first && self.words.range(address..end).next().is_some()
     }
 
     /// The addresses of the words whose change this futex waits for.
