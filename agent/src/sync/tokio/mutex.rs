@@ -5,7 +5,7 @@ use std::panic::Location;
 use sigquit_dump::LockKind;
 use tokio::sync::TryLockError;
 
-use super::pending::pending;
+use super::pending::taken;
 use crate::sync::keeper::{About, Book, Holding, Keeper};
 use crate::sync::transparent;
 
@@ -47,7 +47,9 @@ impl<T: ?Sized> Mutex<T> {
     pub fn lock(&self) -> impl Future<Output = MutexGuard<'_, T>> {
         let place = Location::caller();
         async move {
-            let inner = pending(self.inner.lock(), &self.keeper, false).await;
+            let inner = &self.inner;
+            let at_once = || inner.try_lock().ok();
+            let inner = taken(at_once, || inner.lock(), &self.keeper, false).await;
             self.guard(inner, place)
         }
     }

@@ -1,13 +1,40 @@
-//! A future that waits for a lock, with its wait in the lock's book.
+//! A future that takes a lock, with its wait in the lock's book.
 
 use std::future::poll_fn;
 use std::pin::pin;
+use std::task::{Poll, ready};
+
+use tokio::task::coop;
 
 use crate::sync::keeper::Keeper;
 
+/// What `at_once` gives, and where it gives nothing, what the future does that comes `later`.
+///
+/// That future would give the same at once, at the same cost in its task's budget; it has room for a place
+/// in a queue, and to make that and to move it takes longer than all that is recorded.
+pub(super) async fn taken<T, F: Future<Output = T>>(
+    at_once: impl Fn() -> Option<T>,
+    later: impl FnOnce() -> F,
+    keeper: &Keeper,
+    shares: bool,
+) -> T {
+    let tried = poll_fn(|context| {
+        let budget = ready!(coop::poll_proceed(context));
+        let taken = at_once();
+        if taken.is_some() {
+            budget.made_progress();
+        }
+        Poll::Ready(taken)
+    });
+    match tried.await {
+        Some(taken) => taken,
+        None => pending(later(), keeper, shares).await,
+    }
+}
+
 /// What the future gives. From its first poll that finds it pending, until it is done or dropped, the
 /// task is among those that wait.
-pub(super) async fn pending<F: Future>(future: F, keeper: &Keeper, shares: bool) -> F::Output {
+async fn pending<F: Future>(future: F, keeper: &Keeper, shares: bool) -> F::Output {
     let mut future = pin!(future);
     let mut waiting = None;
     poll_fn(|context| {

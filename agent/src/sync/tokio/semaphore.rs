@@ -6,7 +6,7 @@ use std::sync::Arc;
 use sigquit_dump::LockKind;
 use tokio::sync::{AcquireError, TryAcquireError};
 
-use super::pending::pending;
+use super::pending::taken;
 use crate::sync::keeper::{About, Book, Holding, Keeper};
 
 const ABOUT: About =
@@ -57,7 +57,9 @@ impl Semaphore {
     pub fn acquire(&self) -> impl Future<Output = Result<SemaphorePermit<'_>, AcquireError>> {
         let place = Location::caller();
         async move {
-            let inner = pending(self.inner.acquire(), &self.keeper, true).await?;
+            let inner = &self.inner;
+            let at_once = || inner.try_acquire().ok().map(Ok);
+            let inner = taken(at_once, || inner.acquire(), &self.keeper, true).await?;
             Ok(SemaphorePermit { _holding: self.keeper.hold(place), inner })
         }
     }
@@ -79,7 +81,10 @@ impl Semaphore {
     ) -> impl Future<Output = Result<OwnedSemaphorePermit, AcquireError>> {
         let place = Location::caller();
         async move {
-            let inner = pending(self.inner.clone().acquire_owned(), &self.keeper, true).await?;
+            let inner = &self.inner;
+            let at_once = || inner.clone().try_acquire_owned().ok().map(Ok);
+            let later = || inner.clone().acquire_owned();
+            let inner = taken(at_once, later, &self.keeper, true).await?;
             Ok(OwnedSemaphorePermit { _holding: self.keeper.hold_owned(place), inner })
         }
     }
