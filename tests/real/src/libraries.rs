@@ -1,7 +1,7 @@
 //! Libraries that call back while they hold a lock, each used by two dozen threads.
 
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::thread;
 
 use crate::Program;
@@ -185,9 +185,6 @@ fn rusqlite() {
     use rusqlite::functions::FunctionFlags;
     use rusqlite::{Connection, OpenFlags};
 
-    thread_local! {
-        static CONNECTIONS: Vec<Connection> = (0..=THINGS).map(open).collect();
-    }
     fn open(number: usize) -> Connection {
         let path = format!("file:shared{number}?mode=memory&cache=shared");
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
@@ -203,12 +200,18 @@ fn rusqlite() {
         made.expect("a function");
         connection
     }
+    // Opened before, for that takes locks around all caches.
+    let idle: Vec<Mutex<Vec<Connection>>> = (0..=THINGS)
+        .map(|number| Mutex::new((0..THREADS).map(|_| open(number)).collect()))
+        .collect();
     spread(THINGS, move |at, _| {
-        CONNECTIONS.with(|connections| {
-            let sql = "SELECT slow() FROM sqlite_schema UNION ALL SELECT slow()";
-            let mut rows = connections[at].prepare(sql).expect("a statement");
-            let count = rows.query_map([], |_| Ok(())).map(|rows| rows.flatten().count());
-            drop(count);
-        });
+        let connection = idle[at].lock().unwrap().pop().expect("one for each thread");
+        let mut statement = connection
+            .prepare("SELECT slow() FROM sqlite_schema UNION ALL SELECT slow()")
+            .expect("a statement");
+        let rows = statement.query_map([], |_| Ok(())).map(|rows| rows.flatten().count());
+        drop(rows);
+        drop(statement);
+        idle[at].lock().unwrap().push(connection);
     });
 }

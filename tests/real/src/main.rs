@@ -65,7 +65,14 @@ fn table() -> Result<ExitCode, Box<dyn Error>> {
     );
     let mut right = true;
     for program in programs() {
-        right &= Command::new(std::env::current_exe()?).arg(program.name).status()?.success();
+        let ran = Command::new(std::env::current_exe()?).arg(program.name).output()?;
+        print!("{}", String::from_utf8_lossy(&ran.stdout));
+        // The agent says of each dump where it is.
+        let said = String::from_utf8_lossy(&ran.stderr);
+        said.lines()
+            .filter(|line| !line.starts_with("sigquit: "))
+            .for_each(|line| eprintln!("{line}"));
+        right &= ran.status.success();
     }
     Ok(if right { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
