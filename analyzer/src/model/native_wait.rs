@@ -167,8 +167,8 @@ const PLUMBING: &[&str] = &[
     "libpthread*",
 ];
 
-/// Where such functions' sources lie. Of an inlined function debug information may tell the bare name
-/// (`park`), and then the file says whose it is: so does `debug = "line-tables-only"`.
+/// Where such functions' sources lie. Debug information of lines alone tells the bare names (`park`) of
+/// functions that are inlined, and then the file says whose they are.
 const PLUMBING_SOURCES: &[&str] = &[
     "*/core/src/*",
     "*/std/src/*",
@@ -180,7 +180,7 @@ const PLUMBING_SOURCES: &[&str] = &[
 ];
 
 fn is_plumbing(call: &Call) -> bool {
-    let is_bare = call.inlined && !call.function.contains("::");
+    let is_bare = !call.function.contains("::");
     let file = call.location.as_ref().map_or("", |location| &location.file);
     matches_any(PLUMBING, &call.function) || is_bare && matches_any(PLUMBING_SOURCES, file)
 }
