@@ -6,7 +6,7 @@ use sigquit_dump::LockKind;
 use tokio::sync::TryLockError;
 
 use super::pending::taken;
-use crate::sync::keeper::{About, Book, Holding, Keeper};
+use crate::sync::keeper::{About, Book, Holding, Keeper, Places};
 use crate::sync::transparent;
 
 const ABOUT: About = About { kind: LockKind::Mutex, type_name: "sigquit::sync::tokio::Mutex" };
@@ -30,7 +30,7 @@ impl<T> Mutex<T> {
     /// A new mutex. Where this is called is where dumps say that it was made.
     #[track_caller]
     pub fn new(value: T) -> Mutex<T> {
-        let keeper = Keeper::new(ABOUT, None, 1, None, Location::caller());
+        let keeper = Keeper::new(ABOUT, None, Places::One, None, Location::caller());
         Mutex { keeper, inner: tokio::sync::Mutex::new(value) }
     }
 

@@ -2,7 +2,6 @@
 
 use std::future::poll_fn;
 use std::pin::pin;
-use std::task::{Poll, ready};
 
 use tokio::task::coop;
 
@@ -13,23 +12,18 @@ use crate::sync::keeper::Keeper;
 /// That future would give the same at once, at the same cost in its task's budget; it has room for a place
 /// in a queue, and to make that and to move it takes longer than all that is recorded.
 pub(super) async fn taken<T, F: Future<Output = T>>(
-    at_once: impl Fn() -> Option<T>,
+    at_once: impl FnOnce() -> Option<T>,
     later: impl FnOnce() -> F,
     keeper: &Keeper,
     shares: bool,
 ) -> T {
-    let tried = poll_fn(|context| {
-        let budget = ready!(coop::poll_proceed(context));
-        let taken = at_once();
-        if taken.is_some() {
-            budget.made_progress();
-        }
-        Poll::Ready(taken)
-    });
-    match tried.await {
-        Some(taken) => taken,
-        None => pending(later(), keeper, shares).await,
+    let budget = poll_fn(coop::poll_proceed).await;
+    if let Some(taken) = at_once() {
+        budget.made_progress();
+        return taken;
     }
+    drop(budget);
+    pending(later(), keeper, shares).await
 }
 
 /// What the future gives. From its first poll that finds it pending, until it is done or dropped, the

@@ -6,13 +6,13 @@ use sigquit_dump::LockKind;
 use tokio::sync::TryLockError;
 
 use super::pending::taken;
-use crate::sync::keeper::{About, Book, Holding, Keeper};
+use crate::sync::keeper::{About, Book, Holding, Keeper, Places};
 use crate::sync::transparent;
 
 const ABOUT: About = About { kind: LockKind::RwLock, type_name: "sigquit::sync::tokio::RwLock" };
 
-/// So many readers are shown at once.
-const READERS: usize = 16;
+/// So many readers are shown at once, at least.
+const READERS: Places = Places::Several(16);
 
 /// [`tokio::sync::RwLock`], with its owners in dumps.
 pub struct RwLock<T: ?Sized> {

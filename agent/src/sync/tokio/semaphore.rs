@@ -7,12 +7,12 @@ use sigquit_dump::LockKind;
 use tokio::sync::{AcquireError, TryAcquireError};
 
 use super::pending::taken;
-use crate::sync::keeper::{About, Book, Holding, Keeper};
+use crate::sync::keeper::{About, Book, Holding, Keeper, Places};
 
 const ABOUT: About =
     About { kind: LockKind::Semaphore, type_name: "sigquit::sync::tokio::Semaphore" };
 
-/// So many holders are shown at once.
+/// So many holders are shown at once, at least.
 const HOLDERS: usize = 64;
 
 /// [`tokio::sync::Semaphore`], with those who have its permits in dumps.
@@ -46,7 +46,7 @@ impl Semaphore {
     /// A new semaphore with so many permits. Where this is called is where dumps say that it was made.
     #[track_caller]
     pub fn new(permits: usize) -> Semaphore {
-        let places = permits.clamp(1, HOLDERS);
+        let places = Places::Several(permits.clamp(1, HOLDERS));
         let keeper = Keeper::new(ABOUT, None, places, Some(permits as u64), Location::caller());
         Semaphore { keeper, inner: Arc::new(tokio::sync::Semaphore::new(permits)) }
     }
