@@ -26,9 +26,11 @@ fn main() {
 
 fn mutex() {
     let (wrapped, tracked) = (std::sync::Mutex::new(0_u64), sigquit::sync::Mutex::new(0_u64));
-    print("std::sync::Mutex", || *black_box(&wrapped).lock().unwrap() += 1, || {
-        *black_box(&tracked).lock().unwrap() += 1
-    });
+    print(
+        "std::sync::Mutex",
+        || *black_box(&wrapped).lock().unwrap() += 1,
+        || *black_box(&tracked).lock().unwrap() += 1,
+    );
 }
 
 fn read() {
@@ -55,9 +57,11 @@ fn parking_lot() {
 
     let wrapped = parking_lot::Mutex::new(0_u64);
     let tracked = lock_api::Mutex::<RawMutex<parking_lot::RawMutex>, _>::new(0_u64);
-    print("parking_lot::Mutex", || *black_box(&wrapped).lock() += 1, || {
-        *black_box(&tracked).lock() += 1
-    });
+    print(
+        "parking_lot::Mutex",
+        || *black_box(&wrapped).lock() += 1,
+        || *black_box(&tracked).lock() += 1,
+    );
     let wrapped = parking_lot::RwLock::new(0_u64);
     let tracked = lock_api::RwLock::<RawRwLock<parking_lot::RawRwLock>, _>::new(0_u64);
     print(
