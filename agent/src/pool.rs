@@ -79,10 +79,10 @@ use std::sync::Arc;
 
 use sigquit_dump::LockKind;
 
-use crate::sync::keeper::{self, About, Book, Holding, Keeper};
+use crate::sync::keeper::{self, About, Book, Holding, Keeper, Places};
 
-/// So many holders are shown at once.
-const HOLDERS: usize = 256;
+/// So many holders are shown at once, at least.
+const HOLDERS: Places = Places::Several(256);
 
 const ABOUT: About = About { kind: LockKind::Pool, type_name: "sigquit::pool::Pool" };
 

@@ -267,6 +267,36 @@ fn a_raw_lock_around_another_library_s_names_its_owner() {
     assert!(!mutex.is_locked());
 }
 
+#[cfg(feature = "lock_api")]
+#[test]
+fn raw_locks_may_be_given_back_in_any_order() {
+    use sigquit::sync::{RawMutex, RawRwLock};
+
+    type RawLock = lock_api::RwLock<RawRwLock<parking_lot::RawRwLock>, u8>;
+    spawn("o-owner", || {
+        let held = || {
+            let dump = dump();
+            let kinds = holds_of(&dump, "o-owner").iter().map(|hold| dump.lock(hold.lock).kind);
+            kinds.collect::<Vec<LockKind>>()
+        };
+        let first = lock_api::Mutex::<RawMutex<parking_lot::RawMutex>, _>::new(0);
+        let second: RawLock = RawLock::new(0);
+        let (mutex, one, other) = (first.lock(), second.read(), second.read());
+        assert_eq!(held(), [LockKind::Mutex, LockKind::RwLock, LockKind::RwLock]);
+        drop(one);
+        assert_eq!(held(), [LockKind::Mutex, LockKind::RwLock]);
+        drop(mutex);
+        assert_eq!(held(), [LockKind::RwLock]);
+        let mutex = first.lock();
+        drop(other);
+        assert_eq!(held(), [LockKind::Mutex]);
+        drop(mutex);
+        assert_eq!(held(), []);
+    })
+    .join()
+    .unwrap();
+}
+
 #[test]
 fn a_pool_says_who_has_borrowed_and_who_waits() {
     let pool = Arc::new(sigquit::pool::Pool::new("connections", 2));
@@ -356,6 +386,24 @@ mod tasks {
             let (_, hold) = owned(&dump, "t-owner", kind).unwrap();
             assert!(here(taken, &hold.taken_at), "{hold:?}");
         }
+    }
+
+    #[test]
+    fn a_task_that_takes_a_free_lock_for_ever_lets_others_run() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let ended = AtomicBool::new(false);
+        let (mutex, lock) = (Mutex::new(0), RwLock::new(0));
+        let permits = Semaphore::new(1);
+        // Without an end, unless its budget is used up in between.
+        let greedy = async {
+            while !ended.load(SeqCst) {
+                *mutex.lock().await += 1;
+                *lock.write().await += 1;
+                drop(lock.read().await);
+                drop(permits.acquire().await);
+            }
+        };
+        runtime.block_on(async { tokio::join!(greedy, async { ended.store(true, SeqCst) }) });
     }
 
     #[test]

@@ -2,7 +2,8 @@
 //! pool.
 //!
 //! Holders have places, each a sequence lock of its own: who takes the lock claims one, and whoever
-//! looks sees what a place held at one moment. Taking and giving back waits for nobody. Waiters, who have
+//! looks sees what a place held at one moment. The threads that came first have a place each that nobody
+//! else claims, for an atomic exchange takes longer than all the rest. Taking and giving back waits for nobody. Waiters, who have
 //! time, are in a list behind a mutex that is held for some nanoseconds.
 //!
 //! ```text
@@ -20,8 +21,8 @@ use std::time::Instant;
 
 use sigquit_dump::LockKind;
 
-use super::books;
 use super::place::AtomicPlace;
+use super::{books, ledgers};
 use crate::task::{Who, clock, lock_before, who};
 
 const FREE: u64 = 0;
@@ -31,6 +32,19 @@ const STATE_BITS: u32 = 2;
 
 /// Looks at one place of a holder that find it changing, before a dump lets go.
 const TRIES: usize = 100;
+
+/// So many threads have a place of their own.
+const OWN: u32 = 8;
+
+/// How many can be seen to hold something at once.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Places {
+    /// One, who holds it alone.
+    #[cfg_attr(not(feature = "tokio"), expect(dead_code, reason = "of async locks only"))]
+    One,
+    /// So many at least.
+    Several(usize),
+}
 
 /// What the book is about.
 #[derive(Clone, Copy, Debug)]
@@ -48,6 +62,8 @@ pub(crate) struct Book {
     pub made: &'static Location<'static>,
     /// How many may hold it at once; all ones when that is not known.
     capacity: AtomicU64,
+    /// How many of the places belong to one thread each, by the numbers of their ledgers.
+    own: u32,
     places: Box<[Place]>,
     /// Held by those for whom there was no place.
     beyond: AtomicU64,
@@ -109,20 +125,25 @@ pub(crate) struct Seen {
 }
 
 impl Book {
-    /// Of something that so many can be seen to hold at once.
+    /// Of something that nobody holds yet.
     pub fn new(
         about: About,
         name: Option<Box<str>>,
-        places: usize,
+        places: Places,
         capacity: Option<u64>,
         made: &'static Location<'static>,
     ) -> Book {
+        let (own, others) = match places {
+            Places::One => (0, 1),
+            Places::Several(others) => (OWN, others),
+        };
         Book {
             about,
             name,
             made,
             capacity: AtomicU64::new(capacity.unwrap_or(u64::MAX)),
-            places: (0..places).map(|_| Place::new()).collect(),
+            own,
+            places: (0..own as usize + others).map(|_| Place::new()).collect(),
             beyond: AtomicU64::new(0),
             waiting: Mutex::default(),
             listed: AtomicBool::new(false),
@@ -144,20 +165,33 @@ impl Book {
     #[inline]
     pub fn take_alone(&self, taken: &'static Location<'static>) -> u32 {
         let place = &self.places[0];
-        let state = place.state.load(Relaxed);
-        place.state.store(state | WRITING, Relaxed);
-        place.put(state, taken);
+        let free = place.state.load(Relaxed);
+        place.state.store(free | WRITING, Relaxed);
+        place.put(free, taken);
         0
     }
 
     /// The caller has taken it, or some of it. Returns the place to give back.
+    #[inline]
     pub fn take(&self, taken: &'static Location<'static>) -> u32 {
-        for (at, place) in (0..).zip(&self.places) {
-            let state = place.state.load(Relaxed);
-            let is_free = state & (WRITING | HELD) == FREE;
-            let claimed = || place.state.compare_exchange(state, state | WRITING, Acquire, Relaxed);
-            if is_free && claimed().is_ok() {
-                place.put(state, taken);
+        let own = ledgers::number();
+        if own < self.own
+            && let Some(place) = self.places.get(own as usize)
+            && let Some(free) = place.free()
+        {
+            // Nobody else claims it: a thread sees of its own place that it is free only when it is.
+            place.state.store(free | WRITING, Relaxed);
+            place.put(free, taken);
+            return own;
+        }
+        self.take_any(taken)
+    }
+
+    fn take_any(&self, taken: &'static Location<'static>) -> u32 {
+        for (at, place) in (0..).zip(&self.places).skip(self.own as usize) {
+            let Some(free) = place.free() else { continue };
+            if place.state.compare_exchange(free, free | WRITING, Acquire, Relaxed).is_ok() {
+                place.put(free, taken);
                 return at;
             }
         }
@@ -227,6 +261,12 @@ impl Place {
         }
     }
 
+    /// Its state, when nobody has it.
+    #[inline]
+    fn free(&self) -> Option<u64> {
+        Some(self.state.load(Relaxed)).filter(|state| state & (WRITING | HELD) == FREE)
+    }
+
     /// Puts in who takes it now. The place is being written by the caller, and was `free` before.
     #[inline]
     fn put(&self, free: u64, taken: &'static Location<'static>) {
@@ -271,7 +311,7 @@ impl Seen {
 mod tests {
     use super::*;
 
-    fn book(places: usize) -> Arc<Book> {
+    fn book(places: Places) -> Arc<Book> {
         let about = About { kind: LockKind::Semaphore, type_name: "tests::Permits" };
         Arc::new(Book::new(about, None, places, Some(2), Location::caller()))
     }
@@ -282,10 +322,12 @@ mod tests {
 
     #[test]
     fn holders_come_and_go_and_those_without_a_place_are_counted() {
-        let book = book(2);
-        let at: Vec<u32> = (0..3).map(|_| book.take(Location::caller())).collect();
+        let book = book(Places::Several(2));
+        // The first place may be the thread's own.
+        let at: Vec<u32> = (0..4).map(|_| book.take(Location::caller())).collect();
         let all = seen(&book);
-        assert_eq!((all.holders.len(), all.beyond), (2, 1));
+        assert_eq!(all.holders.len() as u64 + all.beyond, 4);
+        assert!((1..=2).contains(&all.beyond), "{all:?}");
         assert!(all.holders.iter().all(|holder| holder.who == who()));
         at.into_iter().for_each(|at| book.give_back(at));
         let none = seen(&book);
@@ -294,7 +336,7 @@ mod tests {
 
     #[test]
     fn only_what_was_there_before_has_lasted() {
-        let book = book(2);
+        let book = book(Places::Several(2));
         let (first, _second) = (book.take(Location::caller()), book.take(Location::caller()));
         let wait = book.begin_wait(false, 0);
         let before = seen(&book);
@@ -308,9 +350,20 @@ mod tests {
     }
 
     #[test]
+    fn a_place_that_another_thread_gives_back_is_its_thread_s_again() {
+        let book = book(Places::Several(1));
+        for round in 0..100 {
+            let at = book.take(Location::caller());
+            assert_eq!(seen(&book).holders.len(), 1, "{round}");
+            std::thread::scope(|scope| drop(scope.spawn(|| book.give_back(at)).join()));
+            assert_eq!((seen(&book).holders.len(), seen(&book).beyond), (0, 0), "{round}");
+        }
+    }
+
+    #[test]
     fn what_is_read_while_it_changes_hands_was_never_torn() {
         static HERE: [&Location<'static>; 2] = [Location::caller(), Location::caller()];
-        let (book, ended) = (book(1), AtomicBool::new(false));
+        let (book, ended) = (book(Places::One), AtomicBool::new(false));
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 while !ended.load(Relaxed) {

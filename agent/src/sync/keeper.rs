@@ -5,7 +5,7 @@ use std::panic::Location;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-pub(crate) use super::book::{About, Book};
+pub(crate) use super::book::{About, Book, Places};
 use super::books;
 
 /// Keeps a book for as long as what it is about exists.
@@ -13,11 +13,11 @@ use super::books;
 pub(crate) struct Keeper(Arc<Book>);
 
 impl Keeper {
-    /// Of something that so many can be seen to hold at once.
+    /// Of something that nobody holds yet.
     pub fn new(
         about: About,
         name: Option<Box<str>>,
-        places: usize,
+        places: Places,
         capacity: Option<u64>,
         made: &'static Location<'static>,
     ) -> Keeper {

@@ -129,22 +129,21 @@ impl Ledger {
         }
     }
 
-    /// The entry of a lock that the thread holds, taken in that way: the last that it entered of
-    /// several.
+    /// The entry of a lock that the thread holds, taken in that way. Of several, which nothing tells
+    /// apart, the one that lies last: mostly the last that was entered.
     #[allow(dead_code, reason = "only raw locks do not remember their entry")]
     #[inline]
     pub fn find(&self, lock: u64, how: u8) -> Option<u32> {
-        let used = self.used.load(Relaxed);
-        let mut found: Option<(u64, u32)> = None;
-        for (at, entry) in (0..32 - used.leading_zeros()).zip(&self.entries) {
-            let is_it = used & 1 << at != 0
-                && entry.lock.load(Relaxed) == lock
-                && entry.terms.load(Relaxed) as u8 == how;
-            if is_it {
-                found = found.max(Some((entry.number.load(Relaxed), at)));
+        let mut left = self.used.load(Relaxed);
+        while left != 0 {
+            let at = left.ilog2();
+            let entry = &self.entries[at as usize];
+            if entry.lock.load(Relaxed) == lock && entry.terms.load(Relaxed) as u8 == how {
+                return Some(at);
             }
+            left &= !(1 << at);
         }
-        found.map(|(_, at)| at)
+        None
     }
 
     /// Whether there are holds without an entry.
@@ -282,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn of_two_holds_of_one_lock_the_last_is_found() {
+    fn of_two_holds_of_one_lock_one_is_found_after_the_other() {
         let ledger = Ledger::new();
         let first = ledger.enter(&claim(7));
         let second = ledger.enter(&claim(7));

@@ -19,8 +19,13 @@ const TRIES: usize = 1000;
 /// tid may soon be another's.
 const ENDED: u32 = u32::MAX;
 
+/// In the place of a ledger's number: the thread has none.
+const NONE: u32 = u32::MAX;
+
 /// A ledger, with the thread whose it is.
 struct Owned {
+    /// No other has it.
+    number: u32,
     /// By tid; 0 for nobody, who leaves it to the next, or [`ENDED`].
     thread: AtomicU32,
     ledger: Ledger,
@@ -29,9 +34,13 @@ struct Owned {
 
 static FIRST: OnceLock<&'static Owned> = OnceLock::new();
 
+/// How many there are.
+static COUNT: AtomicU32 = AtomicU32::new(0);
+
 thread_local! {
     /// Plain cells without a destructor: they cost an addition to find, and never fail.
     static MINE: Cell<Option<&'static Ledger>> = const { Cell::new(None) };
+    static NUMBER: Cell<u32> = const { Cell::new(NONE) };
     /// An allocator may lock, and so may what runs when a thread ends.
     static IS_CLAIMING: Cell<bool> = const { Cell::new(false) };
     static END: End = const { End };
@@ -47,6 +56,17 @@ pub(super) fn mine() -> Option<&'static Ledger> {
     }
 }
 
+/// The number of the calling thread's ledger, which no other thread has at the same time, nor later
+/// without having seen all that this thread did; the first threads have the smallest. The largest of
+/// all for none.
+#[inline]
+pub(super) fn number() -> u32 {
+    match NUMBER.get() {
+        NONE => claim().map_or(NONE, |_| NUMBER.get()),
+        number => number,
+    }
+}
+
 #[cold]
 fn claim() -> Option<&'static Ledger> {
     // Touched, so that the ledger is given back when the thread ends.
@@ -54,10 +74,11 @@ fn claim() -> Option<&'static Ledger> {
         return None;
     }
     let thread = current_thread().unsigned_abs();
-    let mine = &free(thread).unwrap_or_else(|| append(thread)).ledger;
-    MINE.set(Some(mine));
+    let mine = free(thread).unwrap_or_else(|| append(thread));
+    MINE.set(Some(&mine.ledger));
+    NUMBER.set(mine.number);
     IS_CLAIMING.set(false);
-    Some(mine)
+    Some(&mine.ledger)
 }
 
 fn chain() -> impl Iterator<Item = &'static Owned> {
@@ -75,6 +96,7 @@ fn free(thread: u32) -> Option<&'static Owned> {
 
 fn append(thread: u32) -> &'static Owned {
     let new: &'static Owned = Box::leak(Box::new(Owned {
+        number: COUNT.fetch_add(1, Relaxed),
         thread: AtomicU32::new(thread),
         ledger: Ledger::new(),
         next: OnceLock::new(),
@@ -94,6 +116,7 @@ struct End;
 impl Drop for End {
     fn drop(&mut self) {
         let Some(mine) = MINE.take() else { return };
+        NUMBER.set(NONE);
         if let Some(owned) = chain().find(|owned| std::ptr::eq(&owned.ledger, mine)) {
             owned.thread.store(if mine.is_empty() { 0 } else { ENDED }, Release);
         }

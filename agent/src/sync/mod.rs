@@ -24,12 +24,14 @@
 //!
 //! # What it costs
 //!
-//! Three to five nanoseconds beside a lock of the standard library that nobody else wants, ten beside a raw
-//! lock, and some tens beside one of tokio's, which takes that long itself; `cargo bench -p sigquit --features
-//! lock_api,tokio --bench sync` prints what it is on a machine, beside the locks that are wrapped. A lock is 24 bytes larger. What
-//! a thread holds stands in a ledger of its own, of some 1,400 bytes, which it writes without an atomic
-//! exchange and without waiting for anyone; it is allocated when a thread takes its first lock, and
-//! handed on when that thread ends. A dump reads the ledgers and never the locks.
+//! Three or four nanoseconds beside a lock of the standard library, or a raw lock, that nobody else wants: the
+//! clock and some ten stores. Where other threads keep the machine's processors busy it can be ten, for
+//! then stores take longer. Nothing that can be measured beside tokio's mutex, whose future is not made
+//! where the lock is free; five or six beside its other two, which take forty themselves. `cargo bench -p
+//! sigquit --features lock_api,tokio --bench sync` prints what it is on a machine. A lock is 24 bytes
+//! larger. What a thread holds stands in a ledger of its own, of some 1,400 bytes, which it writes without
+//! an atomic exchange and without waiting for anyone; it is allocated when a thread takes its first lock,
+//! and handed on when that thread ends. A dump reads the ledgers and never the locks.
 //!
 //! # Limits
 //!

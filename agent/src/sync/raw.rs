@@ -27,6 +27,12 @@ pub struct RawMutex<R> {
 }
 
 impl<R> RawMutex<R> {
+    /// The calling thread has just taken it.
+    #[inline]
+    fn hold(&self, how: How, place: &'static Location<'static>) {
+        self.record.hold(self.address(), how, place).keep(self.address());
+    }
+
     #[inline]
     fn address(&self) -> u64 {
         (&raw const self.inner).addr() as u64
@@ -48,7 +54,7 @@ unsafe impl<R: lock_api::RawMutex> lock_api::RawMutex for RawMutex<R> {
             self.inner.lock();
             drop(waiting);
         }
-        self.record.hold(self.address(), How::RawMutex, place).keep();
+        self.hold(How::RawMutex, place);
     }
 
     #[inline]
@@ -57,7 +63,7 @@ unsafe impl<R: lock_api::RawMutex> lock_api::RawMutex for RawMutex<R> {
         let place = Location::caller();
         let taken = self.inner.try_lock();
         if taken {
-            self.record.hold(self.address(), How::RawMutex, place).keep();
+            self.hold(How::RawMutex, place);
         }
         taken
     }
@@ -93,6 +99,12 @@ pub struct RawRwLock<R> {
 }
 
 impl<R> RawRwLock<R> {
+    /// The calling thread has just taken it.
+    #[inline]
+    fn hold(&self, how: How, place: &'static Location<'static>) {
+        self.record.hold(self.address(), how, place).keep(self.address());
+    }
+
     #[inline]
     fn address(&self) -> u64 {
         (&raw const self.inner).addr() as u64
@@ -114,7 +126,7 @@ unsafe impl<R: lock_api::RawRwLock> lock_api::RawRwLock for RawRwLock<R> {
             self.inner.lock_shared();
             drop(waiting);
         }
-        self.record.hold(self.address(), How::RawRead, place).keep();
+        self.hold(How::RawRead, place);
     }
 
     #[inline]
@@ -123,7 +135,7 @@ unsafe impl<R: lock_api::RawRwLock> lock_api::RawRwLock for RawRwLock<R> {
         let place = Location::caller();
         let taken = self.inner.try_lock_shared();
         if taken {
-            self.record.hold(self.address(), How::RawRead, place).keep();
+            self.hold(How::RawRead, place);
         }
         taken
     }
@@ -144,7 +156,7 @@ unsafe impl<R: lock_api::RawRwLock> lock_api::RawRwLock for RawRwLock<R> {
             self.inner.lock_exclusive();
             drop(waiting);
         }
-        self.record.hold(self.address(), How::RawWrite, place).keep();
+        self.hold(How::RawWrite, place);
     }
 
     #[inline]
@@ -153,7 +165,7 @@ unsafe impl<R: lock_api::RawRwLock> lock_api::RawRwLock for RawRwLock<R> {
         let place = Location::caller();
         let taken = self.inner.try_lock_exclusive();
         if taken {
-            self.record.hold(self.address(), How::RawWrite, place).keep();
+            self.hold(How::RawWrite, place);
         }
         taken
     }

@@ -14,6 +14,14 @@ pub(crate) struct About {
     pub type_name: &'static str,
 }
 
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Places {
+    #[cfg_attr(not(feature = "tokio"), expect(dead_code, reason = "of async locks only"))]
+    One,
+    #[expect(dead_code, reason = "there is no dump")]
+    Several(usize),
+}
+
 #[derive(Debug)]
 pub(crate) struct Book(());
 
@@ -24,7 +32,7 @@ impl Keeper {
     pub fn new(
         _: About,
         _: Option<Box<str>>,
-        _: usize,
+        _: Places,
         _: Option<u64>,
         _: &'static Location<'static>,
     ) -> Keeper {

@@ -34,7 +34,7 @@ pub(super) struct Hold(());
 #[cfg(feature = "lock_api")]
 impl Hold {
     #[inline]
-    pub fn keep(self) {}
+    pub fn keep(self, _: u64) {}
 }
 
 impl Drop for Hold {

@@ -411,7 +411,7 @@ fn recognize_waits(rules: &Rules, incident: &mut Incident) {
         native_wait::recognize(dump, |thread| {
             let stack = of_thread[thread].and_then(|stack| stacks.get(stack.0 as usize));
             let ids = stack.map_or(&[][..], Vec::as_slice);
-            ids.iter().map(|&(call, _)| calls[call.0 as usize].function.as_str())
+            ids.iter().map(|&(call, _)| &calls[call.0 as usize])
         });
         owner::infer(dump, Stacks { stacks, calls, marks, rules });
     }

@@ -17,6 +17,7 @@ use sigquit_dump::{
     Dump, Hold, Lock, LockId, LockKind, Owner, OwnerSource, Thread, ThreadState, Wait, WaitFor,
 };
 
+use super::call::Call;
 use super::pattern::{matches, matches_any};
 
 /// What a waiting function waits for, and where that lies.
@@ -107,6 +108,14 @@ const RULES: &[Rule] = &[
         "parking_lot::Condvar",
     ),
     named("parking_lot::once::*", Once, Notification, PARKING_MUTEX, "parking_lot::Once"),
+    named("dashmap::lock::*lock_shared_slow", RwLock, Shared, PARKING_RWLOCK, "dashmap::RwLock"),
+    named(
+        "dashmap::lock::*lock_exclusive_slow",
+        RwLock,
+        Exclusive,
+        PARKING_RWLOCK,
+        "dashmap::RwLock",
+    ),
     // pthread.
     rule("*pthread_mutex_*lock*", Mutex, Exclusive, Place::OwnerInThirdWord),
     rule("*pthread_rwlock_*rdlock*", RwLock, Shared, Place::BelowWord(8)),
@@ -142,6 +151,7 @@ const PLUMBING: &[&str] = &[
     "core::*",
     "parking_lot*::*",
     "lock_api::*",
+    "dashmap::lock::*",
     "sigquit::sync::*",
     "crossbeam_*::*",
     "flume::*",
@@ -157,10 +167,28 @@ const PLUMBING: &[&str] = &[
     "libpthread*",
 ];
 
-/// Rewrites a dump's futex waits. `calls` gives a thread's normalized functions, innermost first.
+/// Where such functions' sources lie. Debug information of lines alone tells the bare names (`park`) of
+/// functions that are inlined, and then the file says whose they are.
+const PLUMBING_SOURCES: &[&str] = &[
+    "*/core/src/*",
+    "*/std/src/*",
+    "*/parking_lot*/src/*",
+    "*/lock_api*/src/*",
+    "*/crossbeam*/src/*",
+    "*/flume*/src/*",
+    "*/tokio-*/src/*",
+];
+
+fn is_plumbing(call: &Call) -> bool {
+    let is_bare = !call.function.contains("::");
+    let file = call.location.as_ref().map_or("", |location| &location.file);
+    matches_any(PLUMBING, &call.function) || is_bare && matches_any(PLUMBING_SOURCES, file)
+}
+
+/// Rewrites a dump's futex waits. `calls` gives a thread's calls, innermost first.
 pub(crate) fn recognize<'a, Calls>(dump: &mut Dump, calls: impl Fn(usize) -> Calls)
 where
-    Calls: Iterator<Item = &'a str>,
+    Calls: Iterator<Item = &'a Call>,
 {
     let waits: Vec<(usize, Recognized)> = (0..dump.threads.len())
         .filter_map(|thread| Some((thread, recognize_wait(dump, thread, calls(thread))?)))
@@ -208,14 +236,15 @@ struct Recognized {
 fn recognize_wait<'a>(
     dump: &Dump,
     thread: usize,
-    calls: impl Iterator<Item = &'a str>,
+    calls: impl Iterator<Item = &'a Call>,
 ) -> Option<Recognized> {
     let wait = dump.threads[thread].wait.as_ref()?;
     let futex = dump.locks.get(wait.lock.0 as usize)?;
     if futex.kind != LockKind::Futex || wait.wait_for != WaitFor::Unknown {
         return None;
     }
-    let calls: Vec<&str> = calls.take_while(|call| matches_any(PLUMBING, call)).collect();
+    let calls = calls.take_while(|call| is_plumbing(call)).map(|call| call.function.as_str());
+    let calls: Vec<&str> = calls.collect();
     let rule =
         calls.iter().find_map(|call| RULES.iter().find(|rule| matches(rule.function, call)))?;
     let (kind, type_name) = match rule.kind {
@@ -364,7 +393,7 @@ mod tests {
     use super::*;
     use crate::model::scene::{Draw, Moment, Scene};
     use crate::model::{Incident, MemberId};
-    use sigquit_dump::Runtime;
+    use sigquit_dump::{Location, Runtime};
 
     const MUTEX: [&str; 4] = [
         "syscall",
@@ -396,6 +425,28 @@ mod tests {
             dump.thread("t", stack).waits(lock, WaitFor::Unknown);
         });
         assert_eq!(wait_of(&incident, 0), expected, "{stack:?}");
+    }
+
+    #[test]
+    fn a_bare_inlined_name_is_whose_its_file_is() {
+        let kind = |file: &str| {
+            let incident = incident(|dump| {
+                let lock = futex(dump, 0x50);
+                dump.dump.locks[0].parking_key = Some(0x7001);
+                let stack =
+                    ["syscall", "park < parking_lot::raw_rwlock::RawRwLock::lock_shared_slow"];
+                dump.thread("t", &stack).waits(lock, WaitFor::Unknown);
+                for frame in &mut dump.dump.frames {
+                    let inlined = frame.symbols.iter_mut().filter(|symbol| symbol.inlined);
+                    inlined.for_each(|symbol| {
+                        symbol.location = Some(Location { file: file.into(), ..<_>::default() });
+                    });
+                }
+            });
+            wait_of(&incident, 0).0
+        };
+        assert_eq!(kind("/registry/parking_lot_core-0.9.12/src/parking_lot.rs"), RwLock);
+        assert_eq!(kind("/app/src/parking.rs"), LockKind::Futex);
     }
 
     #[test]

@@ -21,8 +21,8 @@
 //!
 //! # Limits
 //!
-//! - Of a lock with readers, 16 owners are shown at once, and 64 of a semaphore's; the others are
-//!   counted.
+//! - Of a lock with readers, 16 owners at least are shown at once, and 64 of a semaphore's; the others
+//!   are counted.
 //! - `lock_owned` and its like are there for the semaphore only; mapped guards are not.
 
 mod mutex;

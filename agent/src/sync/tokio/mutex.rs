@@ -5,8 +5,8 @@ use std::panic::Location;
 use sigquit_dump::LockKind;
 use tokio::sync::TryLockError;
 
-use super::pending::pending;
-use crate::sync::keeper::{About, Book, Holding, Keeper};
+use super::pending::taken;
+use crate::sync::keeper::{About, Book, Holding, Keeper, Places};
 use crate::sync::transparent;
 
 const ABOUT: About = About { kind: LockKind::Mutex, type_name: "sigquit::sync::tokio::Mutex" };
@@ -30,7 +30,7 @@ impl<T> Mutex<T> {
     /// A new mutex. Where this is called is where dumps say that it was made.
     #[track_caller]
     pub fn new(value: T) -> Mutex<T> {
-        let keeper = Keeper::new(ABOUT, None, 1, None, Location::caller());
+        let keeper = Keeper::new(ABOUT, None, Places::One, None, Location::caller());
         Mutex { keeper, inner: tokio::sync::Mutex::new(value) }
     }
 
@@ -47,7 +47,9 @@ impl<T: ?Sized> Mutex<T> {
     pub fn lock(&self) -> impl Future<Output = MutexGuard<'_, T>> {
         let place = Location::caller();
         async move {
-            let inner = pending(self.inner.lock(), &self.keeper, false).await;
+            let inner = &self.inner;
+            let at_once = || inner.try_lock().ok();
+            let inner = taken(at_once, || inner.lock(), &self.keeper, false).await;
             self.guard(inner, place)
         }
     }

@@ -5,14 +5,14 @@ use std::panic::Location;
 use sigquit_dump::LockKind;
 use tokio::sync::TryLockError;
 
-use super::pending::pending;
-use crate::sync::keeper::{About, Book, Holding, Keeper};
+use super::pending::taken;
+use crate::sync::keeper::{About, Book, Holding, Keeper, Places};
 use crate::sync::transparent;
 
 const ABOUT: About = About { kind: LockKind::RwLock, type_name: "sigquit::sync::tokio::RwLock" };
 
-/// So many readers are shown at once.
-const READERS: usize = 16;
+/// So many readers are shown at once, at least.
+const READERS: Places = Places::Several(16);
 
 /// [`tokio::sync::RwLock`], with its owners in dumps.
 pub struct RwLock<T: ?Sized> {
@@ -59,7 +59,9 @@ impl<T: ?Sized> RwLock<T> {
     pub fn read(&self) -> impl Future<Output = RwLockReadGuard<'_, T>> {
         let place = Location::caller();
         async move {
-            let inner = pending(self.inner.read(), &self.keeper, true).await;
+            let inner = &self.inner;
+            let at_once = || inner.try_read().ok();
+            let inner = taken(at_once, || inner.read(), &self.keeper, true).await;
             RwLockReadGuard { _holding: self.keeper.hold(place), inner }
         }
     }
@@ -80,7 +82,9 @@ impl<T: ?Sized> RwLock<T> {
     pub fn write(&self) -> impl Future<Output = RwLockWriteGuard<'_, T>> {
         let place = Location::caller();
         async move {
-            let inner = pending(self.inner.write(), &self.keeper, false).await;
+            let inner = &self.inner;
+            let at_once = || inner.try_write().ok();
+            let inner = taken(at_once, || inner.write(), &self.keeper, false).await;
             RwLockWriteGuard { _holding: self.keeper.hold_alone(place), inner }
         }
     }

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use sigquit_dump::LockKind;
 use tokio::sync::{AcquireError, TryAcquireError};
 
-use super::pending::pending;
-use crate::sync::keeper::{About, Book, Holding, Keeper};
+use super::pending::taken;
+use crate::sync::keeper::{About, Book, Holding, Keeper, Places};
 
 const ABOUT: About =
     About { kind: LockKind::Semaphore, type_name: "sigquit::sync::tokio::Semaphore" };
 
-/// So many holders are shown at once.
+/// So many holders are shown at once, at least.
 const HOLDERS: usize = 64;
 
 /// [`tokio::sync::Semaphore`], with those who have its permits in dumps.
@@ -46,7 +46,7 @@ impl Semaphore {
     /// A new semaphore with so many permits. Where this is called is where dumps say that it was made.
     #[track_caller]
     pub fn new(permits: usize) -> Semaphore {
-        let places = permits.clamp(1, HOLDERS);
+        let places = Places::Several(permits.clamp(1, HOLDERS));
         let keeper = Keeper::new(ABOUT, None, places, Some(permits as u64), Location::caller());
         Semaphore { keeper, inner: Arc::new(tokio::sync::Semaphore::new(permits)) }
     }
@@ -57,7 +57,9 @@ impl Semaphore {
     pub fn acquire(&self) -> impl Future<Output = Result<SemaphorePermit<'_>, AcquireError>> {
         let place = Location::caller();
         async move {
-            let inner = pending(self.inner.acquire(), &self.keeper, true).await?;
+            let inner = &self.inner;
+            let at_once = || inner.try_acquire().ok().map(Ok);
+            let inner = taken(at_once, || inner.acquire(), &self.keeper, true).await?;
             Ok(SemaphorePermit { _holding: self.keeper.hold(place), inner })
         }
     }
@@ -79,7 +81,10 @@ impl Semaphore {
     ) -> impl Future<Output = Result<OwnedSemaphorePermit, AcquireError>> {
         let place = Location::caller();
         async move {
-            let inner = pending(self.inner.clone().acquire_owned(), &self.keeper, true).await?;
+            let inner = &self.inner;
+            let at_once = || inner.clone().try_acquire_owned().ok().map(Ok);
+            let later = || inner.clone().acquire_owned();
+            let inner = taken(at_once, later, &self.keeper, true).await?;
             Ok(OwnedSemaphorePermit { _holding: self.keeper.hold_owned(place), inner })
         }
     }
