@@ -44,14 +44,13 @@ fn convert(to: &str, input: &Path) -> Vec<u8> {
 }
 
 /// What a tool says on both streams of a file with these bytes; panics when it fails.
-fn told(tool: &Path, before: &[&str], name: &str, bytes: &[u8], after: &[&str]) -> String {
+fn told(tool: &Path, arguments: &[&str], name: &str, bytes: &[u8]) -> String {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join(name);
     fs::write(&file, bytes).expect("a file");
     let output = Command::new(tool)
-        .args(before)
+        .args(arguments)
         .arg(&file)
-        .args(after)
         .current_dir(folder.path())
         .output()
         .expect("the tool starts");
@@ -79,6 +78,16 @@ fn speedscope_files_keep_its_published_schema() {
 }
 
 #[test]
+fn the_report_of_a_profile_keeps_the_published_schema() {
+    for profile in PROFILES {
+        let arguments =
+            ["analyze".into(), "--output=json".into(), fixture(profile).into_os_string()];
+        let report = serde_json::from_slice(&sigquit(arguments)).expect("JSON");
+        assert_eq!(schema::violations(&report), Vec::<String>::new(), "{profile}");
+    }
+}
+
+#[test]
 fn inferno_draws_what_is_folded() {
     for profile in PROFILES {
         let folded = String::from_utf8(convert("folded", &fixture(profile))).expect("text");
@@ -96,7 +105,7 @@ fn inferno_draws_what_is_folded() {
 fn go_tool_pprof_reads_what_is_exported() {
     let Some(go) = installed(&["go"]) else { return };
     let top =
-        |input: &Path| told(&go, &["tool", "pprof", "-top"], "p.pb", &convert("pprof", input), &[]);
+        |input: &Path| told(&go, &["tool", "pprof", "-top"], "p.pb", &convert("pprof", input));
     let samples = samples();
     let said = top(samples.path());
     assert!(said.contains("Showing nodes accounting for 50, 100% of 50 total"), "{said}");
@@ -155,7 +164,7 @@ fn sarif_passes_a_validator_that_has_the_published_schema() {
     for case in ["sigquit/order-service", "sigquit/healthy", "go/slow-owner", "gdb/slow-owner"] {
         let arguments = ["analyze".into(), "--output=sarif".into(), fixture(case).into_os_string()];
         let sarif = sigquit(arguments);
-        let said = told(&validator, &["validate"], "report.sarif", &sarif, &[]);
+        let said = told(&validator, &["validate"], "report.sarif", &sarif);
         assert!(!said.contains("error"), "{case}: {said}");
     }
 }

@@ -3,6 +3,7 @@
 
 mod browser;
 mod crowd;
+mod images;
 mod program;
 mod written;
 
@@ -97,10 +98,7 @@ fn an_incident_can_be_searched_and_clicked_through() {
     assert_eq!(browser.evaluate(chosen), "row-1");
 
     browser.evaluate("document.querySelector('[type=reset]').click()");
-    browser.evaluate(
-        "const text = document.querySelector('#text'); text.value = 'REQUESTQUEUE::push'; \
-         text.dispatchEvent(new Event('input'))",
-    );
+    search(&mut browser, "REQUESTQUEUE::push");
     assert!(browser.text("#shown").starts_with("12 of 37"));
 
     browser.evaluate("document.querySelector('[type=reset]').click()");
@@ -131,7 +129,19 @@ fn a_healthy_server_is_healthy() {
     let Some(mut browser) = Browser::open(&report.path) else { return };
     assert_eq!(browser.text(".word"), "HEALTHY");
     assert_eq!(browser.evaluate("document.querySelectorAll('.finding').length"), 0);
+    search(&mut browser, "WORKER");
+    assert!(browser.text("#shown").starts_with("6 of 12"), "{}", browser.text("#shown"));
+    browser.evaluate("document.querySelector('#row-0').click()");
+    assert!(browser.text("#thread").contains("victim::healthy::serve"));
     is_quiet(&browser);
+}
+
+/// Puts a text into the field that searches for threads.
+fn search(browser: &mut Browser, text: &str) {
+    browser.evaluate(&format!(
+        "{{ const field = document.querySelector('#text'); field.value = {text:?}; \
+         field.dispatchEvent(new Event('input')); }}"
+    ));
 }
 
 #[test]
@@ -145,6 +155,10 @@ fn a_hundred_thousand_goroutines_are_a_small_file_in_which_few_rows_exist() {
     browser.evaluate("document.querySelector('#rows').focus()");
     browser.press("End");
     assert_eq!(browser.evaluate("document.querySelector('[aria-selected=true]').id"), "row-99999");
+    search(&mut browser, "catalog).price");
+    assert!(browser.text("#shown").starts_with("33333 of 100000"), "{}", browser.text("#shown"));
+    browser.evaluate("document.querySelector('[data-finding=f1]').click()");
+    assert!(browser.text("#thread").contains("goroutine "), "{}", browser.text("#thread"));
     is_quiet(&browser);
 }
 

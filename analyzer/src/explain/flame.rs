@@ -145,7 +145,9 @@ impl Difference {
         for (path, weight) in &self.before {
             let has_group = path.first().is_some_and(|first| self.groups.contains(first));
             let functions = &path[usize::from(has_group)..];
-            if let Some(function) = functions.iter().find(|one| !seen.contains(one.as_str())) {
+            // `[truncated]` and `[unknown]` are no functions.
+            let is_gone = |one: &&String| !seen.contains(one.as_str()) && !one.starts_with('[');
+            if let Some(function) = functions.iter().find(is_gone) {
                 let sum = weights.entry(function).or_default();
                 *sum = sum.saturating_add(*weight);
             }

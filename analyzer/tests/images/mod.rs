@@ -2,26 +2,23 @@
 //! people, and asked for by name:
 //!
 //! ```text
-//! cargo test --release -p sigquit-analyzer --test images -- --ignored --nocapture
+//! cargo test --release -p sigquit-analyzer --test html -- --ignored --nocapture
 //! ```
-
-mod browser;
-mod crowd;
-mod program;
-mod written;
 
 use std::fs;
 use std::path::Path;
 use std::time::Instant;
 
-use browser::Browser;
 use serde_json::json;
-use written::Report;
+
+use crate::browser::Browser;
+use crate::crowd::goroutines;
+use crate::written::Report;
 
 /// Three dumps of a hundred thousand goroutines.
 fn crowd() -> Report {
     let folder = tempfile::tempdir().expect("a folder");
-    let dump = crowd::goroutines(100_000);
+    let dump = goroutines(100_000);
     for moment in 0..3 {
         fs::write(folder.path().join(format!("t{moment}.txt")), &dump).expect("a file");
     }
