@@ -2,60 +2,20 @@
 //! clicked through, and runs nothing that an input holds.
 
 mod browser;
+mod crowd;
+mod images;
+mod program;
+mod written;
 
 use std::ffi::OsString;
-use std::fmt::Write;
 use std::fs;
-use std::path::{Path, PathBuf};
 
 use browser::Browser;
-use sigquit_analyzer::cli;
 use sigquit_dump::{
     Clock, Delivery, Dump, Frame, Location, Lock, LockKind, Nanos, Notice, Owner, OwnerSource,
     Process, Profile, ProfileBuilder, Runtime, Sample, Symbol, Thread, ThreadState, Wait, WaitFor,
 };
-
-/// A report, and the folder that holds it.
-struct Report {
-    path: PathBuf,
-    _folder: tempfile::TempDir,
-}
-
-impl Report {
-    /// What the command writes of what lies under a path.
-    fn of(input: &Path) -> Report {
-        Report::with(input, &[])
-    }
-
-    /// The same with more arguments.
-    fn with(input: &Path, more: &[OsString]) -> Report {
-        let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("report.html");
-        let mut arguments: Vec<OsString> =
-            vec!["sigquit".into(), "analyze".into(), "--output=html".into(), "-o".into()];
-        arguments.extend([path.clone().into(), input.into()]);
-        arguments.extend_from_slice(more);
-        let (mut out, mut err) = (Vec::new(), Vec::new());
-        let status = cli::run(arguments, &mut out, &mut err);
-        assert_eq!(status, 0, "{}", String::from_utf8_lossy(&err));
-        Report { path, _folder: folder }
-    }
-
-    fn of_fixture(name: &str) -> Report {
-        Report::of(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures").join(name))
-    }
-
-    fn of_bytes(bytes: &[u8]) -> Report {
-        let folder = tempfile::tempdir().expect("a folder");
-        let input = folder.path().join("input");
-        fs::write(&input, bytes).expect("a file");
-        Report::of(&input)
-    }
-
-    fn text(&self) -> String {
-        fs::read_to_string(&self.path).expect("UTF-8")
-    }
-}
+use written::Report;
 
 /// The page had nothing to complain of, and asked for nothing but itself.
 fn is_quiet(browser: &Browser) {
@@ -72,6 +32,44 @@ fn findings_are_read_without_scripts() {
     }
     assert!(!body.contains(" style="), "the policy forbids styles in elements");
     assert!(!body.contains("<link"), "nothing is loaded");
+}
+
+#[test]
+fn a_browser_that_runs_no_scripts_shows_the_findings() {
+    let report = Report::of_fixture("sigquit/order-service");
+    let Some(mut browser) = Browser::open_without_scripts(&report.path) else { return };
+    let shown = browser.text("body");
+    for words in ["INCIDENT", "map-corruption", "Restart this process", "Scripts are off"] {
+        assert!(shown.contains(words), "{words}: {shown}");
+    }
+    assert!(!shown.contains("Threads over the dumps"), "{shown}");
+}
+
+#[test]
+fn an_incident_is_walked_through_by_keys_alone() {
+    let report = Report::of_fixture("sigquit/order-service");
+    let Some(mut browser) = Browser::open(&report.path) else { return };
+    let focused = "document.activeElement.id || document.activeElement.textContent";
+    browser.press("/");
+    assert_eq!(browser.evaluate(focused), "text");
+    browser.evaluate("document.activeElement.blur()");
+    browser.evaluate("document.querySelector('[data-finding=f2]').focus()");
+    browser.press("Enter");
+    assert!(browser.text("#shown").contains(" of 37 "), "{}", browser.text("#shown"));
+    assert_eq!(browser.evaluate(focused), "rows");
+    for key in ["ArrowDown", "End", "Home", "PageDown"] {
+        browser.press(key);
+        let chosen = browser.evaluate("document.querySelectorAll('[aria-selected=true]').length");
+        assert_eq!(chosen, 1, "{key}");
+    }
+    browser.evaluate("document.querySelector('.frame').focus()");
+    let all = browser.text("#shown");
+    for key in ["ArrowDown", "ArrowDown", "Enter"] {
+        browser.press(key);
+    }
+    assert_ne!(browser.text("#shown"), all);
+    assert!(browser.text("#shown").contains(" in "), "{}", browser.text("#shown"));
+    is_quiet(&browser);
 }
 
 #[test]
@@ -100,10 +98,7 @@ fn an_incident_can_be_searched_and_clicked_through() {
     assert_eq!(browser.evaluate(chosen), "row-1");
 
     browser.evaluate("document.querySelector('[type=reset]').click()");
-    browser.evaluate(
-        "const text = document.querySelector('#text'); text.value = 'REQUESTQUEUE::push'; \
-         text.dispatchEvent(new Event('input'))",
-    );
+    search(&mut browser, "REQUESTQUEUE::push");
     assert!(browser.text("#shown").starts_with("12 of 37"));
 
     browser.evaluate("document.querySelector('[type=reset]').click()");
@@ -134,26 +129,24 @@ fn a_healthy_server_is_healthy() {
     let Some(mut browser) = Browser::open(&report.path) else { return };
     assert_eq!(browser.text(".word"), "HEALTHY");
     assert_eq!(browser.evaluate("document.querySelectorAll('.finding').length"), 0);
+    search(&mut browser, "WORKER");
+    assert!(browser.text("#shown").starts_with("6 of 12"), "{}", browser.text("#shown"));
+    browser.evaluate("document.querySelector('#row-0').click()");
+    assert!(browser.text("#thread").contains("victim::healthy::serve"));
     is_quiet(&browser);
 }
 
-/// So many goroutines, in five places at a hundred depths.
-fn goroutines(number: usize) -> String {
-    let mut dump = String::new();
-    for goroutine in 1..=number {
-        let _ = writeln!(dump, "goroutine {goroutine} [chan receive, 7 minutes]:");
-        let _ = write!(dump, "main.take{}(0xc0001)\n\t/srv/app/take.go:7 +0x1d\n", goroutine % 5);
-        for depth in 0..goroutine % 100 / 10 {
-            let _ = write!(dump, "main.layer{depth}(0x1)\n\t/srv/app/layer.go:{depth}1 +0x1d\n");
-        }
-        dump.push('\n');
-    }
-    dump
+/// Puts a text into the field that searches for threads.
+fn search(browser: &mut Browser, text: &str) {
+    browser.evaluate(&format!(
+        "{{ const field = document.querySelector('#text'); field.value = {text:?}; \
+         field.dispatchEvent(new Event('input')); }}"
+    ));
 }
 
 #[test]
 fn a_hundred_thousand_goroutines_are_a_small_file_in_which_few_rows_exist() {
-    let report = Report::of_bytes(goroutines(100_000).as_bytes());
+    let report = Report::of_bytes(crowd::goroutines(100_000).as_bytes());
     let size = fs::metadata(&report.path).expect("a file").len();
     assert!(size < 10_000_000, "{size} bytes");
     let Some(mut browser) = Browser::open(&report.path) else { return };
@@ -162,6 +155,10 @@ fn a_hundred_thousand_goroutines_are_a_small_file_in_which_few_rows_exist() {
     browser.evaluate("document.querySelector('#rows').focus()");
     browser.press("End");
     assert_eq!(browser.evaluate("document.querySelector('[aria-selected=true]').id"), "row-99999");
+    search(&mut browser, "catalog).price");
+    assert!(browser.text("#shown").starts_with("33333 of 100000"), "{}", browser.text("#shown"));
+    browser.evaluate("document.querySelector('[data-finding=f1]').click()");
+    assert!(browser.text("#thread").contains("goroutine "), "{}", browser.text("#thread"));
     is_quiet(&browser);
 }
 
@@ -227,18 +224,35 @@ fn hostile_dump() -> Vec<u8> {
     bytes
 }
 
-#[test]
-fn nothing_that_an_input_holds_is_run() {
-    let report = Report::of_bytes(&hostile_dump());
-    let Some(mut browser) = Browser::open(&report.path) else { return };
-    assert_eq!(browser.text(".word"), "INCIDENT");
+/// A log of a JVM that is asked for its threads, in which every text is hostile: names, frames,
+/// locks, and the lines between.
+fn hostile_log() -> String {
+    let mut log = String::from(
+        "2026-11-26 12:00:00\nFull thread dump OpenJDK 64-Bit Server VM (17.0.15+6):\n\n",
+    );
+    for (number, text) in (1..).zip(HOSTILE) {
+        log += &format!(
+            "\"{text}\" #{number} prio=5 cpu=1.00ms elapsed=9.00s tid=0x{number:016x} nid=0x{number:x} \
+             waiting for monitor entry  [0x0000000000000007]\n   \
+             java.lang.Thread.State: BLOCKED (on object monitor)\n\
+             \tat {text}.run({text}.java:7)\n\
+             \t- waiting to lock <0x000000069ec1a388> (a {text})\n\n\
+             12:00:00 INFO {text}\n\"{text}\n\tat {text}\n\n"
+        );
+    }
+    log
+}
+
+/// Goes through all of a page that can be gone through; nothing that its input holds was run, and
+/// nothing of it is markup.
+fn nothing_is_run(browser: &mut Browser, rows: usize) {
     browser.evaluate(
         "document.querySelectorAll('details').forEach((part) => { part.open = true; }); \
          document.querySelectorAll('[data-finding], [data-cluster]').forEach((one) => one.click())",
     );
     browser.evaluate("document.querySelector('[type=reset]').click()");
     browser.evaluate("document.querySelector('#rows').focus()");
-    for _ in 0..HOSTILE.len() * 2 {
+    for _ in 0..rows {
         browser.press("ArrowDown");
         browser.evaluate(
             "document.querySelectorAll('#thread .dumps button').forEach((b) => b.click())",
@@ -255,7 +269,27 @@ fn nothing_that_an_input_holds_is_run() {
     let addresses = "[...document.querySelectorAll('a')].every((one) => \
                      one.getAttribute('href').startsWith('#'))";
     assert_eq!(browser.evaluate(addresses), true);
-    is_quiet(&browser);
+    is_quiet(browser);
+}
+
+#[test]
+fn nothing_that_an_input_holds_is_run() {
+    let report = Report::of_bytes(&hostile_dump());
+    let Some(mut browser) = Browser::open(&report.path) else { return };
+    assert_eq!(browser.text(".word"), "INCIDENT");
+    nothing_is_run(&mut browser, HOSTILE.len() * 2);
+}
+
+#[test]
+fn nothing_that_a_log_holds_is_run() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let name = HOSTILE[3].replace('/', "");
+    fs::write(folder.path().join(name), hostile_log()).expect("a file");
+    let report = Report::of(folder.path());
+    let html = report.text();
+    assert!(html.contains("&#60;img src=x onerror="), "the file's name is in the page");
+    let Some(mut browser) = Browser::open(&report.path) else { return };
+    nothing_is_run(&mut browser, HOSTILE.len());
 }
 
 /// A profile: of each line a thread, the functions on its stack from the root on, and a weight.
@@ -339,6 +373,23 @@ fn samples_are_drawn_and_compared_and_walked_through() {
     );
     assert_eq!(browser.text(".flame output"), "60.0% of all is in 1 frames");
     is_quiet(&browser);
+}
+
+#[test]
+fn what_a_baseline_shows_and_now_is_gone_is_drawn_too() {
+    let during = profile(&[("serve-1", &["shop::main", "shop::serve"], 100)], 99);
+    let healthy = [&["shop::main", "shop::serve"][..], &["shop::main", "shop::cache", "shop::hit"]];
+    let healthy = profile(&[("serve-1", healthy[0], 60), ("serve-2", healthy[1], 40)], 99);
+    let html = compared(&during, &healthy, &[]).text();
+    for words in [
+        "<h2>Where CPU time goes: the baseline, compared with now</h2>",
+        "Not seen any more: <code>shop::cache</code> 40.0%",
+        "shop::hit\n40 samples, 40.00%; -40.00%",
+    ] {
+        assert!(html.contains(words), "{words}");
+    }
+    let same = compared(&during, &during, &[]).text();
+    assert!(same.contains("compared with the baseline") && !same.contains("compared with now"));
 }
 
 #[test]

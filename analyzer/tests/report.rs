@@ -117,6 +117,7 @@ fn incident() -> Report {
             dumps: 5,
             threads: 405,
             tasks: 0,
+            profiles: 0,
             truncated: false,
             warnings: vec![Warning { line: 33, message: "not a record; left out".into() }],
         }],
@@ -134,6 +135,7 @@ fn incident() -> Report {
                     tasks: 0,
                 })
                 .collect(),
+            is_profile: false,
         }],
         findings: vec![
             corrupted_map(),

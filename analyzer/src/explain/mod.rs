@@ -18,8 +18,10 @@ mod rank;
 mod report;
 mod verdict;
 
-pub use flame::{Flame, Stacked, flames};
-pub use picture::{Node, Picture, PictureFinding, PictureMember, Seen, Sight, WantedLock};
+pub use flame::{Compared, Flame, Stacked, flames};
+pub use picture::{
+    CpuShare, Node, Picture, PictureFinding, PictureMember, Seen, Sight, WantedLock,
+};
 pub use report::{
     ClusterReport, DumpReport, EvidenceReport, InputReport, MemberReport, PlaceReport,
     ProcessReport, RankedFinding, Report, Role, Status, Verdict,

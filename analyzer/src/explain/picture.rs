@@ -87,8 +87,23 @@ pub struct Seen {
     pub sight: u32,
     /// The whole stack is the same activation as in the dump before.
     pub same: bool,
-    /// The share of one CPU that it used since the dump before, in percent, where that is told.
-    pub cpu: Option<u8>,
+    /// What it used of a CPU, where that is told.
+    pub cpu: Option<CpuShare>,
+}
+
+/// A share of one CPU.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CpuShare {
+    /// In percent.
+    pub percent: u8,
+    /// It is that since the member began: of the time since the dump before nothing is told.
+    pub of_life: bool,
+}
+
+impl CpuShare {
+    fn of(share: f64, of_life: bool) -> CpuShare {
+        CpuShare { percent: (share * 100.0).round().min(100.0) as u8, of_life }
+    }
 }
 
 /// Who is in a finding, and as what.
@@ -202,7 +217,7 @@ impl<'a> Drawing<'a> {
             let mut seen: Vec<_> = dumps.map(|dump| self.see(id, dump, &clusters)).collect();
             for used in cpu.iter().flat_map(|cpu| cpu.uses(id)) {
                 if let Some(seen) = &mut seen[used.to] {
-                    seen.cpu = Some((used.share() * 100.0).round().min(100.0) as u8);
+                    seen.cpu = Some(CpuShare::of(used.share(), false));
                 }
             }
             self.picture.members.push(PictureMember {
@@ -257,7 +272,17 @@ impl<'a> Drawing<'a> {
             self.sights.insert(sight, number);
             number
         });
-        Some(Seen { sight, same: self.is_same(id, dump), cpu: None })
+        Some(Seen { sight, same: self.is_same(id, dump), cpu: self.cpu_until(id, dump) })
+    }
+
+    /// What a member used before a dump, by that dump alone: just before it, or since it began.
+    fn cpu_until(&self, id: MemberId, dump: usize) -> Option<CpuShare> {
+        if let Some(share) = self.incident.cpu_share(id, dump) {
+            return Some(CpuShare::of(share, false));
+        }
+        let thread = self.incident.thread(id, dump)?;
+        let elapsed = thread.elapsed.filter(|elapsed| elapsed.0 > 0)?;
+        Some(CpuShare::of(thread.cpu?.0 as f64 / elapsed.0 as f64, true))
     }
 
     fn is_same(&self, id: MemberId, dump: usize) -> bool {

@@ -17,6 +17,7 @@ pub(super) fn report(incident: &Incident) -> ProcessReport {
         host: process.host.clone(),
         title: title(process),
         dumps: (0..incident.dumps.len()).map(|dump| dump_report(incident, dump)).collect(),
+        is_profile: incident.profile().is_some() && incident.members.is_empty(),
     }
 }
 

@@ -59,6 +59,8 @@ pub struct InputReport {
     pub threads: usize,
     /// Goroutines, virtual threads, async tasks.
     pub tasks: usize,
+    /// Profiles.
+    pub profiles: usize,
     /// A dump in it ends early.
     pub truncated: bool,
     /// What was not understood.
@@ -75,6 +77,7 @@ impl From<&Input> for InputReport {
             dumps: input.dumps.len(),
             threads: platform,
             tasks: threads().count() - platform,
+            profiles: input.profiles.len(),
             truncated: input.dumps.iter().any(|dump| dump.truncated),
             warnings: input.warnings.clone(),
         }
@@ -91,6 +94,7 @@ impl From<&ReadError> for InputReport {
             dumps: 0,
             threads: 0,
             tasks: 0,
+            profiles: 0,
             truncated: false,
             warnings: vec![reason],
         }
@@ -112,6 +116,8 @@ pub struct ProcessReport {
     pub title: String,
     /// Its dumps.
     pub dumps: Vec<DumpReport>,
+    /// There is only a profile of it, which stands among the dumps and shows nobody.
+    pub is_profile: bool,
 }
 
 /// One dump of a process.

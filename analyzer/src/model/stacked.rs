@@ -46,8 +46,8 @@ impl Incident {
         stacked.into_iter().collect()
     }
 
-    /// For each sampled thread: its pool, or else its name or number.
-    fn sampled_groups(&self) -> Vec<Option<String>> {
+    /// For each sampled thread: its pool, or else its name or number. The samples' paths begin with it.
+    pub fn sampled_groups(&self) -> Vec<Option<String>> {
         let Some(profile) = self.profile() else { return Vec::new() };
         let stems = || profile.threads.iter().map(|thread| stem(&thread.name));
         let mut sizes: HashMap<&str, usize> = HashMap::new();

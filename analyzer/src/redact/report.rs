@@ -19,8 +19,12 @@ pub(super) fn texts(report: &mut Report, redact: &mut impl FnMut(&mut String)) {
 
 fn flame_texts(flame: &mut Flame, redact: &mut impl FnMut(&mut String)) {
     flame.delivery.iter_mut().for_each(&mut *redact);
-    let stacks = flame.stacked.iter_mut().chain(flame.before.iter_mut().flatten());
-    stacks.flat_map(|(path, _)| path).for_each(&mut *redact);
+    let mut names: Vec<&mut String> = flame.stacked.iter_mut().flat_map(|(path, _)| path).collect();
+    if let Some(other) = &mut flame.compared {
+        names.extend(other.stacked.iter_mut().flat_map(|(path, _)| path));
+        names.extend(other.gone.iter_mut().map(|(name, _)| name));
+    }
+    names.into_iter().for_each(redact);
 }
 
 fn finding_texts(finding: &mut RankedFinding, redact: &mut impl FnMut(&mut String)) {

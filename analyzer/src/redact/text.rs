@@ -31,8 +31,11 @@ impl Redaction {
         if bare.starts_with('/') && bare[1..].contains('/') {
             bare = &bare[bare.rfind('/').map_or(0, |at| at + 1)..];
         }
-        if is_address(bare) {
-            return format!("0x{:x}{end}", self.number("0x", bare) + 1);
+        // An offset without a module's name before it, `?+0x401a2b`, is the address itself.
+        let plus = if bare.starts_with('+') { "+" } else { "" };
+        let address = &bare[plus.len()..];
+        if is_address(address) {
+            return format!("{plus}0x{:x}{end}", self.number("0x", address) + 1);
         }
         let machine = self.redact_machine(bare);
         format!("{}{end}", machine.as_deref().unwrap_or(bare))
@@ -118,6 +121,7 @@ mod tests {
             "mutex 0x1 of ip-a:5432, at main.rs:12."
         );
         assert_eq!(redact("0x7f5d933f9990"), "0x1");
+        assert_eq!(redact("?+0x7f5d933f9990"), "?+0x1");
         let function = "net/http.(*conn).serve < shop::Map<K, V>::get in libc.so.6+0x8f2ab";
         assert_eq!(redact(function), function);
     }

@@ -20,6 +20,8 @@ pub struct FlamegraphOptions {
     /// Frames that are narrower are left out, in percent of the picture; inferno's own limit, where
     /// nothing is named.
     pub narrowest: Option<f64>,
+    /// Red and blue, more and less, change places: what is drawn is the earlier time.
+    pub is_earlier: bool,
 }
 
 impl FlamegraphOptions {
@@ -75,6 +77,7 @@ fn drawing(options: &FlamegraphOptions) -> Options<'static> {
     drawing.title.clone_from(&options.title);
     drawing.subtitle = Some(options.subtitle.clone());
     drawing.count_name.clone_from(&options.count_name);
+    drawing.negate_differentials = options.is_earlier;
     if let Some(narrowest) = options.narrowest {
         drawing.min_width = narrowest;
     }

@@ -11,6 +11,11 @@ const LONGEST_NAME: usize = 60;
 /// The members' names, those that differ in one number put together; the first so many groups,
 /// and how many members are left.
 pub(super) fn fold(members: &[MemberReport], most: usize) -> String {
+    folded(members, most).join(", ")
+}
+
+/// The same, each group by itself.
+pub(super) fn folded(members: &[MemberReport], most: usize) -> Vec<String> {
     let groups = groups(members);
     let shown = groups.iter().take(most).map(Group::text);
     let left: usize = groups.iter().skip(most).map(|group| group.count).sum();
@@ -18,7 +23,7 @@ pub(super) fn fold(members: &[MemberReport], most: usize) -> String {
     if left > 0 {
         words.push(format!("{left} more"));
     }
-    words.join(", ")
+    words
 }
 
 /// What a member is called: its name, and its number where a name is missing.

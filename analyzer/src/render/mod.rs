@@ -24,6 +24,7 @@ mod show;
 mod speedscope;
 mod task;
 mod text;
+mod together;
 mod tui;
 mod waits;
 

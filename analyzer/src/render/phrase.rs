@@ -86,10 +86,12 @@ pub(super) fn process_sentence(process: &ProcessReport) -> String {
         sentence += &format!(" on {}", short(host, 60));
     }
     if let (Some(first), Some(last)) = (process.dumps.first(), process.dumps.last()) {
-        let dumps = process.dumps.len();
-        sentence += &format!("; {dumps} dump{}", if dumps == 1 { "" } else { "s" });
+        let noun = if process.is_profile { "profile" } else { "dump" };
+        sentence += &format!("; {}", plural(process.dumps.len(), noun));
         sentence += &when(first.time.as_deref(), last.time.as_deref());
-        sentence += &format!("; {}", size(process, last));
+        if !process.is_profile {
+            sentence += &format!("; {}", size(process, last));
+        }
     }
     sentence
 }
@@ -120,8 +122,6 @@ fn size(process: &ProcessReport, newest: &DumpReport) -> String {
         "jvm" => "virtual thread",
         _ => "task",
     };
-    let plural =
-        |count: usize, noun: &str| format!("{count} {noun}{}", if count == 1 { "" } else { "s" });
     let threads = plural(newest.threads, "thread");
     let tasks = plural(newest.tasks, task);
     match (newest.threads, newest.tasks) {
@@ -129,6 +129,11 @@ fn size(process: &ProcessReport, newest: &DumpReport) -> String {
         (0, _) => tasks,
         _ => format!("{threads}, {tasks}"),
     }
+}
+
+/// `1 dump`, `2 dumps`.
+pub(super) fn plural(count: usize, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 
 pub(super) fn status_name(status: Status) -> &'static str {

@@ -8,8 +8,11 @@
 //! Sample    location_id=1 value=2 label=3        Label     key=1 str=2 num=3
 //! Mapping   id=1 start=2 limit=3 filename=5 build_id=6 has_functions=7
 //! Location  id=1 mapping_id=2 address=3 line=4   Line      function_id=1 line=2
-//! Function  id=1 name=2 system_name=3 filename=4 ValueType type=1 unit=2
+//! Function  id=1 name=2 filename=4               ValueType type=1 unit=2
 //! ```
+//!
+//! Functions have no `system_name`: pprof takes a name that is equal to it for one of C++ that is to be
+//! shortened, and of `<Range as Iterator>::fold` would leave `::fold`.
 
 use std::collections::HashMap;
 use std::io::{self, Write};
@@ -210,7 +213,6 @@ impl Building {
         let mut function = Message::default();
         function.number(1, id);
         function.number(2, key.0);
-        function.number(3, key.0);
         function.number(4, key.1);
         self.message.message(5, &function);
         id

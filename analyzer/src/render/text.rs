@@ -6,8 +6,8 @@ use std::io::{self, Write};
 use anstyle::{AnsiColor, Style};
 
 use super::chain::chain;
-use super::fold::fold;
-use super::page::{NO_BREAK, Page, Part, fit};
+use super::fold::folded;
+use super::page::{Page, Part};
 use super::phrase::{
     self, evidence, grade_words, lock, process_sentence, severity_name, status_word, whereabouts,
 };
@@ -58,7 +58,7 @@ pub fn text(report: &Report, options: TextOptions, mut out: impl Write) -> io::R
 
 fn first_screen(report: &Report, page: Page) -> Vec<String> {
     let mut lines = verdict(report, page, VERDICT_LINES);
-    lines.extend(section(fit(vec![told_chain(report, page)], CHAIN_LINES, 4)));
+    lines.extend(section(page.fit(vec![told_chain(report, page)], CHAIN_LINES, 4)));
     let footer = section(footer(report, page));
     let room = SCREEN.saturating_sub(lines.len() + footer.len() + 1);
     lines.extend(section(match report.findings.first() {
@@ -67,11 +67,11 @@ fn first_screen(report: &Report, page: Page) -> Vec<String> {
             let lines = NEXT_STEP_LINES.min(room);
             let now = page.wrap_at_most(lines, &label("now"), &finding.next_step);
             let room = room.saturating_sub(now.len());
-            let mut detail = fit(parts(finding, page, 2), room, INDENT);
+            let mut detail = page.fit(parts(finding, page, 2), room, INDENT);
             detail.extend(now.into_iter().filter(|_| !finding.next_step.is_empty()));
             detail
         }
-        None => fit(vec![clusters(report, page)], room, INDENT),
+        None => page.fit(vec![clusters(report, page)], room, INDENT),
     }));
     lines.extend(footer);
     lines
@@ -186,7 +186,8 @@ fn parts(finding: &RankedFinding, page: Page, most: usize) -> Vec<Part> {
         false => vec![page.wrap_at_most(most, &label(word), &text)],
     };
     let names = |members: &[MemberReport], groups: usize| {
-        fold(members, most.saturating_mul(groups)).replace(" (", &format!("{NO_BREAK}("))
+        let names = folded(members, most.saturating_mul(groups)).into_iter();
+        names.map(|name| page.piece(name)).collect::<Vec<_>>().join(", ")
     };
     vec![
         one("who", names(&finding.members, 3)),

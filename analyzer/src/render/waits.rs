@@ -5,7 +5,6 @@ use std::collections::HashMap;
 use sigquit_dump::OwnerSource;
 
 use super::fold::{called, fold};
-use super::phrase::owner_source_name;
 use super::plain::{plain, short};
 use crate::explain::{MemberReport, Picture, WantedLock};
 
@@ -134,7 +133,11 @@ impl Planter<'_> {
 /// A lock beneath its owners: an edge that is drawn dashed where these are not certain.
 fn lock_line(lock: &WantedLock, depth: usize) -> Line {
     let least = lock.owners.iter().map(|&(_, source)| source).max();
-    let known = least.map(|source| format!(", owner {}", owner_source_name(source)));
+    let known = least.map(|source| match source {
+        OwnerSource::Runtime => ", owner told by the runtime",
+        OwnerSource::Tracked => ", owner told by the lock itself",
+        OwnerSource::Inferred => ", owner inferred",
+    });
     let kind = match least {
         Some(OwnerSource::Runtime | OwnerSource::Tracked) => "lock",
         Some(OwnerSource::Inferred) | None => "lock inferred",
@@ -185,9 +188,9 @@ mod tests {
             lines(&picture),
             [
                 "t0",
-                " mutex, owner runtime",
+                " mutex, owner told by the runtime",
                 "  t1",
-                "   mutex, owner runtime",
+                "   mutex, owner told by the runtime",
                 "    t2, t3",
                 "  t4"
             ]
@@ -201,9 +204,9 @@ mod tests {
             lines(&picture),
             [
                 "t0",
-                " mutex, owner runtime",
+                " mutex, owner told by the runtime",
                 "  t1",
-                "   mutex, owner runtime",
+                "   mutex, owner told by the runtime",
                 "    t0: a circle closes here"
             ]
         );

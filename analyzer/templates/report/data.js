@@ -109,6 +109,19 @@ function shortName(name) {
   return words.length > 2 ? words.slice(-2).join(name.includes("::") ? "::" : ".") : name;
 }
 
+/// A column of the text in frames, in pixels.
+const COLUMN = 7.3;
+
+/// As much of a function's name as fits on a frame so many pixels wide: without its path, its own name
+/// alone, and that cut, as it must be.
+function labelOf(name, width) {
+  const columns = Math.floor((width - 6) / COLUMN);
+  if (columns < 3) return "";
+  const short = shortName(name);
+  const own = short.split(/::|\.|\//).pop() || short;
+  return [name, short, own].find((label) => label.length <= columns) ?? `${own.slice(0, columns - 2)}..`;
+}
+
 /// Where a sight is: the signature of its cluster, or its innermost function.
 function whereIs(process, sight) {
   if (!sight) return "";

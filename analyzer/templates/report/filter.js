@@ -69,7 +69,7 @@ function showLegend(process) {
   });
   if (process.hasCpu) {
     const ramp = element("i", "", "ramp");
-    const item = element("li", "the stronger the colour, the more CPU since the dump before");
+    const item = element("li", "the stronger the colour, the more CPU since the dump before; in the first, since the thread began");
     item.prepend(ramp);
     items.push(item);
   }

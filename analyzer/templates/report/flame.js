@@ -1,9 +1,6 @@
 
 // Flame graphs: the page holds them; here they are gone into, walked through and searched.
 
-/// A column of their text, in pixels.
-const COLUMN = 7.3;
-
 /// Makes one come to life.
 function listenToFlame(part) {
   const picture = part.querySelector("svg");
@@ -62,12 +59,9 @@ function enterFrame(flame, shown, focuses = true) {
 
 /// As much of its name as fits.
 function labelFrame(flame, frame) {
-  const columns = Math.floor(((frame.wide / 100) * flame.picture.clientWidth - 6) / COLUMN);
-  const short = shortName(frame.name);
-  let label = frame.name;
-  if (label.length > columns) label = short.length <= columns ? short : `${short.slice(0, columns - 2)}..`;
+  const label = labelOf(frame.name, (frame.wide / 100) * flame.picture.clientWidth);
   let text = frame.group.querySelector("text");
-  if (columns < 3) return text?.remove();
+  if (!label) return text?.remove();
   if (!text) {
     text = document.createElementNS("http://www.w3.org/2000/svg", "text");
     text.setAttribute("y", String(frame.y + 12));

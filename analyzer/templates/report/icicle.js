@@ -62,7 +62,7 @@ const sum = (frames) => frames.reduce((total, at) => total + icicle.counts[at], 
 function frameAt(process, at, left, width, level) {
   const name = frameName(process, at);
   const count = icicle.counts[at];
-  const made = element("button", width > 24 ? shortName(name) : "", "frame");
+  const made = element("button", labelOf(name, width), "frame");
   const dumps = process.seen.length;
   made.type = "button";
   made.title = `${name}\n${count} in ${dumps} dump${dumps === 1 ? "" : "s"}`;

@@ -54,10 +54,9 @@ function row(at) {
     const used = cpuOf(process, member, dump);
     const cell = element("span", "", `cell ${name}${same ? " same" : ""}`);
     cell.style.setProperty("--strength", `${strength(process, used)}%`);
-    const figure = used < 0 ? "" : `, ${cpuWords(used)} since the dump before`;
-    cell.title = `dump ${dump + 1}: ${does}${figure}${same ? ", same activation as before" : ""}`;
+    cell.title = `dump ${dump + 1}: ${does}${cpuWords(used)}${same ? ", same activation as before" : ""}`;
     cells.append(cell);
-    return `${does}${used < 0 ? "" : `, ${cpuWords(used)}`}`;
+    return `${does}${cpuWords(used)}`;
   });
   const where = whereIs(process, process.sights[process.newest[member]]);
   const name = element("span", nameOf(process, member));
@@ -81,17 +80,23 @@ function activityOf(process, member, dump) {
   return data.activities[process.sights[sightOf(process, member, dump)][0]];
 }
 
-/// The tenths of a CPU that a member used since the dump before; -1 where that is not told.
+/// The tenths of a CPU that a member used, and since when; null where that is not told.
 function cpuOf(process, member, dump) {
   const letter = process.cpu[dump]?.[member] ?? "-";
-  return letter === "-" ? -1 : Number(letter);
+  if (letter === "-") return null;
+  const tenths = parseInt(letter, 36);
+  return tenths < 10 ? { tenths, since: "the dump before" } : { tenths: tenths - 10, since: "it began" };
 }
 
-const cpuWords = (used) => (used === 0 ? "less than 10% of a CPU" : `${used * 10}% of a CPU or more`);
+function cpuWords(used) {
+  if (!used) return "";
+  const share = used.tenths === 0 ? "less than 10% of a CPU" : `${used.tenths * 10}% of a CPU or more`;
+  return `, ${share} since ${used.since}`;
+}
 
 /// How strong a cell's colour is, in percent: full where nobody's CPU time is told.
 function strength(process, used) {
-  return process.hasCpu ? Math.min(100, 50 + Math.max(0, used) * 6) : 100;
+  return process.hasCpu ? Math.min(100, 50 + (used?.tenths ?? 0) * 6) : 100;
 }
 
 /// All rows as a strip, each a part of a pixel or more.

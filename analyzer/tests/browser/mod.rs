@@ -2,10 +2,14 @@
 //! messages of JSON, each ended by a zero byte.
 
 use std::io::{BufRead, BufReader, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
+
+use crate::program::installed;
 
 /// What a system may call it.
 const NAMES: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
@@ -29,13 +33,26 @@ pub struct Browser {
 }
 
 impl Browser {
-    /// Opens a page and waits until its script has run; says so where there is no Chromium.
+    /// Opens a page and waits until its script has run; nothing where there is no Chromium.
     pub fn open(page: &Path) -> Option<Browser> {
-        let Some(program) = installed() else {
-            println!("skipped: no Chromium is installed (Debian: apt install chromium)");
-            return None;
-        };
-        let mut browser = Browser::start(&program);
+        let mut browser = Browser::blank()?;
+        browser.go_to(page);
+        let ready = browser.evaluate("'ready' in document.documentElement.dataset");
+        assert_eq!(ready, true, "the page's script ran: {:?}", browser.complaints);
+        Some(browser)
+    }
+
+    /// Opens a page without running its scripts.
+    pub fn open_without_scripts(page: &Path) -> Option<Browser> {
+        let mut browser = Browser::blank()?;
+        browser.call("Emulation.setScriptExecutionDisabled", json!({ "value": true }));
+        browser.go_to(page);
+        Some(browser)
+    }
+
+    /// An empty page.
+    pub fn blank() -> Option<Browser> {
+        let mut browser = Browser::start(&installed(&NAMES)?);
         let target = browser.call("Target.createTarget", json!({ "url": "about:blank" }));
         let attach = json!({ "targetId": target["targetId"], "flatten": true });
         let session = browser.call("Target.attachToTarget", attach);
@@ -43,13 +60,16 @@ impl Browser {
         for domain in ["Runtime", "Log", "Network", "Page"] {
             browser.call(&format!("{domain}.enable"), json!({}));
         }
-        browser.call("Page.navigate", json!({ "url": format!("file://{}", page.display()) }));
-        while !browser.loaded {
-            browser.next_message();
-        }
-        let ready = browser.evaluate("'ready' in document.documentElement.dataset");
-        assert_eq!(ready, true, "the page's script ran: {:?}", browser.complaints);
         Some(browser)
+    }
+
+    /// Opens a page and waits until all of it is there.
+    pub fn go_to(&mut self, page: &Path) {
+        self.loaded = false;
+        self.call("Page.navigate", json!({ "url": format!("file://{}", page.display()) }));
+        while !self.loaded {
+            self.next_message();
+        }
     }
 
     fn start(program: &Path) -> Browser {
@@ -99,9 +119,27 @@ impl Browser {
 
     /// Presses a key and releases it.
     pub fn press(&mut self, key: &str) {
-        for kind in ["keyDown", "keyUp"] {
-            self.call("Input.dispatchKeyEvent", json!({ "type": kind, "key": key }));
+        let mut event = json!({ "type": "keyDown", "key": key });
+        if key == "Enter" {
+            event["text"] = "\r".into();
         }
+        self.call("Input.dispatchKeyEvent", event);
+        self.call("Input.dispatchKeyEvent", json!({ "type": "keyUp", "key": key }));
+    }
+
+    /// Gives the page so many pixels, and the colours that its reader prefers: `light` or `dark`.
+    pub fn look(&mut self, width: u32, height: u32, colors: &str) {
+        let size =
+            json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false });
+        self.call("Emulation.setDeviceMetricsOverride", size);
+        let features = json!([{ "name": "prefers-color-scheme", "value": colors }]);
+        self.call("Emulation.setEmulatedMedia", json!({ "features": features }));
+    }
+
+    /// What the page looks like now, as PNG.
+    pub fn picture(&mut self) -> Vec<u8> {
+        let picture = self.call("Page.captureScreenshot", json!({ "format": "png" }));
+        BASE64_STANDARD.decode(picture["data"].as_str().expect("a picture")).expect("base64")
     }
 
     /// Sends a command and waits for its answer.
@@ -150,12 +188,4 @@ impl Drop for Browser {
         let _ = self.to.write_all(b"{\"id\":0,\"method\":\"Browser.close\"}\0");
         let _ = self.child.wait();
     }
-}
-
-fn installed() -> Option<PathBuf> {
-    let path = std::env::var_os("PATH")?;
-    let folders: Vec<PathBuf> = std::env::split_paths(&path).collect();
-    let programs =
-        NAMES.iter().flat_map(|name| folders.iter().map(move |folder| folder.join(name)));
-    programs.into_iter().find(|program| program.is_file())
 }

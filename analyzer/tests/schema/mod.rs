@@ -42,7 +42,7 @@ impl<'a> Checker<'a> {
         place: &str,
     ) -> bool {
         match keyword {
-            "$schema" | "title" | "description" | "$defs" => true,
+            "$schema" | "title" | "description" | "$defs" | "definitions" => true,
             "$ref" => {
                 let pointer = rule.as_str().and_then(|at| at.strip_prefix('#'));
                 let there = pointer.and_then(|at| self.root.pointer(at));

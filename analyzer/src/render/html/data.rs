@@ -6,7 +6,7 @@ use std::io;
 use serde::Serialize;
 use sigquit_dump::Kind;
 
-use crate::explain::{Picture, PictureFinding, PictureMember, Report};
+use crate::explain::{CpuShare, Picture, PictureFinding, PictureMember, Report};
 use crate::model::Activity;
 use crate::render::frame::short_path;
 use crate::render::plain::plain;
@@ -70,7 +70,8 @@ struct ProcessData {
     /// where it is not there.
     seen: Vec<Vec<i64>>,
     /// For each dump a letter for each member: the tenths of a CPU that it used since the dump
-    /// before from `0` to `9`, `-` where that is not told. Empty where nobody's is.
+    /// before from `0` to `9`, or since it began from `a` to `j`; `-` where neither is told. Empty
+    /// where nobody's is.
     cpu: Vec<String>,
     left_out: usize,
     stacks_left_out: usize,
@@ -189,9 +190,12 @@ fn seen(picture: &Picture, dump: usize) -> Vec<i64> {
 
 fn cpu(picture: &Picture, dump: usize) -> String {
     let told = picture.members.iter().map(|member| member.seen[dump]?.cpu);
-    let tenth = |percent: u8| char::from(b'0' + (percent / 10).min(9));
+    let letter = |cpu: CpuShare| {
+        let none = if cpu.of_life { b'a' } else { b'0' };
+        char::from(none + (cpu.percent / 10).min(9))
+    };
     match told.clone().any(|cpu| cpu.is_some()) {
-        true => told.map(|cpu| cpu.map_or('-', tenth)).collect(),
+        true => told.map(|cpu| cpu.map_or('-', letter)).collect(),
         false => String::new(),
     }
 }

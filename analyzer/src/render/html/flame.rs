@@ -11,7 +11,7 @@ use std::io;
 use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event};
 
-use crate::explain::{Flame, Stacked};
+use crate::explain::{Compared, Flame, Stacked};
 use crate::render::flamegraph::{FlamegraphOptions, difference, flamegraph};
 use crate::render::plain::{plain, short};
 
@@ -38,6 +38,8 @@ pub(super) struct FlameView {
     /// How to read it, and what is left out.
     pub notes: String,
     pub is_compared: bool,
+    /// Functions that are gone, each with the share that it had.
+    pub gone: Vec<(String, String)>,
     pub height: usize,
     pub frames: Vec<FrameView>,
 }
@@ -66,6 +68,7 @@ pub(super) fn flames(flames: &[Flame]) -> io::Result<Vec<FlameView>> {
 
 fn flame_view(flame: &Flame, several: bool) -> io::Result<FlameView> {
     let names = names(flame);
+    let compared = flame.compared.as_ref();
     let mut notes = Vec::new();
     let mut drawn = Vec::new();
     for narrowest in NARROWEST {
@@ -81,8 +84,8 @@ fn flame_view(flame: &Flame, several: bool) -> io::Result<FlameView> {
     if drawn.len() < all {
         notes.push(format!("{} of the innermost frames too", all - drawn.len()));
     }
-    if flame.before.is_some() {
-        notes.insert(0, "red: a larger share than before, blue: a smaller one".to_owned());
+    if let Some(compared) = compared {
+        notes.insert(0, colors(compared).to_owned());
     }
     let deepest = drawn.iter().map(|frame| frame.level).max().unwrap_or(0);
     let process = if several { format!("{}: ", flame.process) } else { String::new() };
@@ -90,15 +93,30 @@ fn flame_view(flame: &Flame, several: bool) -> io::Result<FlameView> {
         title: plain(&format!("{process}{}", flame.title)),
         delivery: flame.delivery.iter().map(|sentence| plain(sentence)).collect(),
         notes: notes.join("; "),
-        is_compared: flame.before.is_some(),
+        is_compared: compared.is_some(),
+        gone: compared.map_or(Vec::new(), gone),
         height: (deepest + 1) * LEVEL,
         frames: drawn.iter().map(|frame| frame.view(&names)).collect(),
     })
 }
 
+fn colors(compared: &Compared) -> &'static str {
+    match compared.is_later {
+        false => "red: a larger share than before, blue: a smaller one",
+        true => "red: a larger share now, blue: a smaller one, or none",
+    }
+}
+
+/// Functions that are gone, each with its share.
+fn gone(compared: &Compared) -> Vec<(String, String)> {
+    let gone = compared.gone.iter();
+    gone.map(|(name, share)| (short(name, LONGEST_NAME), format!("{:.1}%", share * 100.0)))
+        .collect()
+}
+
 /// The names in a picture, each once, in order; a frame is called by its place among them.
 fn names(flame: &Flame) -> Vec<&str> {
-    let stacks = flame.stacked.iter().chain(flame.before.iter().flatten());
+    let stacks = flame.stacked.iter().chain(flame.compared.iter().flat_map(|other| &other.stacked));
     let names: BTreeSet<&str> =
         stacks.flat_map(|(path, _)| path.iter().map(String::as_str)).collect();
     names.into_iter().collect()
@@ -131,13 +149,14 @@ fn draw(flame: &Flame, names: &[&str], narrowest: f64) -> io::Result<Vec<Drawn>>
     let options = FlamegraphOptions {
         count_name: flame.count_name.clone(),
         narrowest: Some(narrowest),
+        is_earlier: flame.compared.as_ref().is_some_and(|compared| compared.is_later),
         ..FlamegraphOptions::default()
     };
     let mut svg = Vec::new();
     let stacks = folded(&flame.stacked, names);
-    match &flame.before {
+    match &flame.compared {
         None => flamegraph(&stacks, &options, &mut svg)?,
-        Some(before) => difference(&folded(before, names), &stacks, &options, &mut svg)?,
+        Some(other) => difference(&folded(&other.stacked, names), &stacks, &options, &mut svg)?,
     }
     read(&String::from_utf8_lossy(&svg)).map_err(io::Error::other)
 }
@@ -253,7 +272,9 @@ mod tests {
     use super::*;
 
     fn flame(stacked: Stacked, before: Option<Stacked>) -> FlameView {
-        let flame = Flame { count_name: "samples".into(), stacked, before, ..Flame::default() };
+        let compared =
+            before.map(|stacked| Compared { stacked, is_later: false, gone: Vec::new() });
+        let flame = Flame { count_name: "samples".into(), stacked, compared, ..Flame::default() };
         flames(&[flame]).expect("a picture").remove(0)
     }
 
@@ -284,6 +305,26 @@ mod tests {
         let view = flame(vec![stack("b", 2)], Some(before));
         assert!(view.frames[1].figures.ends_with("+50.00%"), "{}", view.frames[1].figures);
         assert!(view.notes.starts_with("red: "));
+    }
+
+    #[test]
+    fn what_is_gone_is_seen_in_the_picture_of_the_time_before() {
+        let compared = Compared {
+            stacked: vec![stack("b", 2)],
+            is_later: true,
+            gone: vec![("a".to_owned(), 0.5)],
+        };
+        let flame = Flame {
+            count_name: "samples".into(),
+            stacked: vec![stack("a", 1), stack("b", 1)],
+            compared: Some(compared),
+            ..Flame::default()
+        };
+        let view = flames(&[flame]).expect("a picture").remove(0);
+        let a = view.frames.iter().find(|frame| frame.name == "a").expect("a frame");
+        assert_eq!(a.figures, "1 samples, 50.00%; -50.00%");
+        assert!(a.color.ends_with(",255"), "blue: {}", a.color);
+        assert_eq!(view.gone, [("a".to_owned(), "50.0%".to_owned())]);
     }
 
     #[test]

@@ -18,10 +18,9 @@ use base64::prelude::BASE64_STANDARD;
 use sha2::{Digest, Sha256};
 
 use super::plain::plain;
-use super::waits::{Tree, trees};
 use crate::explain::Report;
 use flame::FlameView;
-use view::{ClusterView, FindingView, LinkView};
+use view::{ClusterView, FindingView, LinkView, WaitsView};
 
 const STYLE: &str = include_str!("../../../templates/report/style.css");
 const SCRIPT: &str = concat!(
@@ -61,9 +60,13 @@ struct Page {
     headline: String,
     processes: Vec<String>,
     chain: Vec<LinkView>,
+    /// One finding follows from another.
+    has_causes: bool,
     findings: Vec<FindingView>,
     flames: Vec<FlameView>,
-    waits: Vec<Tree>,
+    waits: Vec<WaitsView>,
+    /// Nobody is seen: there are profiles only.
+    is_only_profiled: bool,
     clusters: Vec<ClusterView>,
     more_clusters: usize,
     inputs: Vec<String>,
@@ -90,9 +93,11 @@ impl Page {
             headline: plain(&report.verdict.headline),
             processes: view::processes(report),
             chain: view::chain(report),
+            has_causes: report.findings.iter().any(|finding| !finding.caused_by.is_empty()),
             findings: report.findings.iter().map(|f| FindingView::of(report, f)).collect(),
             flames: flame::flames(&report.flames)?,
-            waits: report.pictures.iter().flat_map(trees).collect(),
+            waits: view::waits(report),
+            is_only_profiled: report.processes.iter().all(|process| process.is_profile),
             more_clusters: clusters.len().saturating_sub(MOST_CLUSTERS),
             clusters: clusters.into_iter().take(MOST_CLUSTERS).collect(),
             inputs: report.inputs.iter().map(view::input).collect(),

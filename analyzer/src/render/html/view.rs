@@ -9,9 +9,10 @@ use crate::render::chain;
 use crate::render::fold::fold;
 use crate::render::frame::short_path;
 use crate::render::phrase::{
-    self, evidence, grade_words, process_sentence, role_name, severity_name,
+    self, evidence, grade_words, plural, process_sentence, role_name, severity_name,
 };
 use crate::render::plain::plain;
+use crate::render::waits::{Tree, trees};
 
 /// How many groups of names are listed.
 const NAMES: usize = 12;
@@ -19,6 +20,8 @@ const NAMES: usize = 12;
 const FACTS: usize = 6;
 /// The deepest place in the chain for which there is a style.
 const DEEPEST: usize = 8;
+/// States of a cluster's members, at most.
+const STATES: usize = 4;
 /// Functions of a cluster's stack, at most.
 const FRAMES: usize = 64;
 /// A bar's width and the tallest bar, in pixels.
@@ -158,11 +161,62 @@ pub(super) fn processes(report: &Report) -> Vec<String> {
 
 /// An input in a sentence.
 pub(super) fn input(input: &InputReport) -> String {
-    let InputReport { format, dumps, threads, tasks, .. } = input;
+    let InputReport { path, format, dumps, threads, tasks, profiles, .. } = input;
+    let held = [(dumps, "dump"), (threads, "thread"), (tasks, "task"), (profiles, "profile")];
+    let held = held.into_iter().filter(|(count, _)| **count > 0);
+    let held: Vec<String> = held.map(|(&count, noun)| plural(count, noun)).collect();
+    let held = if held.is_empty() { "nothing".to_owned() } else { held.join(", ") };
     let cut = if input.truncated { "; it ends early" } else { "" };
-    let sentence =
-        format!("{}: {format}; {dumps} dumps, {threads} threads, {tasks} tasks{cut}", input.path);
-    plain(&sentence)
+    plain(&format!("{path}: {format}; {held}{cut}"))
+}
+
+/// A tree of the wait-for graph.
+pub(super) struct WaitsView {
+    pub lines: Vec<WaitView>,
+    /// What ends after the last line, as markup.
+    pub end: String,
+}
+
+/// A line of it.
+pub(super) struct WaitView {
+    /// What ends before it and begins with it, as markup: lists within lists.
+    pub lead: String,
+    pub kind: &'static str,
+    pub text: String,
+}
+
+/// Who waits for whom, as trees; in which process, where there are several.
+pub(super) fn waits(report: &Report) -> Vec<WaitsView> {
+    let mut all = Vec::new();
+    for picture in &report.pictures {
+        let process = match report.processes.len() {
+            0 | 1 => String::new(),
+            _ => format!("{}: ", picture.process),
+        };
+        all.extend(trees(picture).into_iter().map(|tree| waits_view(tree, &process)));
+    }
+    all
+}
+
+fn waits_view(tree: Tree, process: &str) -> WaitsView {
+    let mut before = None;
+    let lines = tree.lines.into_iter().map(|line| {
+        let lead = lead(before, line.depth);
+        let process = if before.is_none() { process } else { "" };
+        before = Some(line.depth);
+        WaitView { lead, kind: line.kind, text: format!("{process}{}", line.text) }
+    });
+    let lines = lines.collect();
+    WaitsView { lines, end: before.map_or(String::new(), |before| lead(Some(before), 0)) }
+}
+
+/// From a line in a tree to the next, by how deep they are; a line is one deeper at most.
+fn lead(before: Option<usize>, depth: usize) -> String {
+    match before {
+        None => String::new(),
+        Some(before) if depth > before => "<ul>".to_owned(),
+        Some(before) => format!("</li>{}", "</ul></li>".repeat(before - depth)),
+    }
 }
 
 /// Where some members are, and how many over the dumps.
@@ -206,11 +260,6 @@ pub(super) fn clusters(report: &Report) -> Vec<ClusterView> {
 }
 
 fn cluster_view(report: &Report, index: usize, cluster: &ClusterReport) -> ClusterView {
-    let states = cluster.states.iter().map(|(state, count)| match state.is_empty() {
-        true => String::new(),
-        false => format!("{count} {}", plain(state)),
-    });
-    let states: Vec<String> = states.filter(|state| !state.is_empty()).take(4).collect();
     let figures: Vec<String> = cluster.per_dump.iter().map(usize::to_string).collect();
     ClusterView {
         index,
@@ -222,11 +271,22 @@ fn cluster_view(report: &Report, index: usize, cluster: &ClusterReport) -> Clust
         width: cluster.per_dump.len() * BAR,
         bars: bars(&cluster.per_dump),
         signature: plain(&cluster.signature),
-        states: states.join(", "),
+        states: states(cluster),
         frames: cluster.frames.iter().take(FRAMES).map(|frame| plain(frame)).collect(),
         members: fold(&cluster.members, NAMES),
         is_pictured: picture_of(report, &cluster.process).is_some(),
     }
+}
+
+/// The states of a cluster's members over all dumps, and how often each was seen where it is not
+/// the only one.
+fn states(cluster: &ClusterReport) -> String {
+    let told: Vec<_> = cluster.states.iter().filter(|(state, _)| !state.is_empty()).collect();
+    let words = |(state, count): &&(String, usize)| match told.len() {
+        1 => plain(state),
+        _ => format!("{} {}", plain(state), plural(*count, "time")),
+    };
+    told.iter().take(STATES).map(|state| words(state)).collect::<Vec<_>>().join(", ")
 }
 
 /// How many more or fewer there are than at first.
@@ -252,6 +312,13 @@ fn bars(counts: &[usize]) -> Vec<Bar> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lists_end_where_the_next_line_is_less_deep() {
+        let leads = [(None, 0), (Some(0), 1), (Some(1), 1), (Some(3), 1)];
+        let leads = leads.map(|(before, depth)| lead(before, depth));
+        assert_eq!(leads, ["", "<ul>", "</li>", "</li></ul></li></ul></li>"]);
+    }
 
     #[test]
     fn growth_is_told_with_its_sign() {
