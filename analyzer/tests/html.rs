@@ -7,7 +7,6 @@ mod images;
 mod program;
 mod written;
 
-use std::ffi::OsString;
 use std::fs;
 
 use browser::Browser;

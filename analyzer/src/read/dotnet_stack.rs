@@ -181,7 +181,9 @@ fn call(text: &str) -> Option<Call<'_>> {
     (!function.is_empty()).then_some(Call { function: &function[..end], assembly })
 }
 
-type Doing = (ThreadState, Option<(LockKind, WaitFor)>);
+type Doing = (ThreadState, Waits);
+/// What it waits for, when that is a lock.
+type Waits = Option<(LockKind, WaitFor)>;
 
 /// What a thread in native code waits for, by the runtime's calls nearest the leaf. The outermost of them
 /// decides, as what is built on a lock waits for that in turn.
@@ -203,7 +205,7 @@ fn waited(calls: &[Call]) -> Option<Doing> {
 }
 
 /// Classes of `System.Threading`, and what who is in them waits for. The first that fits decides.
-const WAITS: &[(&str, ThreadState, Option<(LockKind, WaitFor)>)] = &[
+const WAITS: &[(&str, ThreadState, Waits)] = &[
     ("Monitor.Wait", ThreadState::Waiting, None),
     ("Monitor.ObjWait", ThreadState::Waiting, None),
     ("Monitor.Pulse", ThreadState::Unknown, None),

@@ -268,7 +268,7 @@ fn value_of_eight(digits: [u8; 8]) -> u64 {
 
 /// In each byte the value of the digit there. `a` is 0x61: one, and nine for being a letter.
 fn value_of_digit(word: u64) -> u64 {
-    (word & EACH * 0xF) + (word >> 6 & EACH) * 9
+    (word & (EACH * 0xF)) + ((word >> 6) & EACH) * 9
 }
 
 fn hexadecimal(text: &str) -> Option<u64> {

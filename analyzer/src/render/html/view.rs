@@ -286,7 +286,7 @@ fn states(cluster: &ClusterReport) -> String {
         1 => plain(state),
         _ => format!("{} {}", plain(state), plural(*count, "time")),
     };
-    told.iter().take(STATES).map(|state| words(state)).collect::<Vec<_>>().join(", ")
+    told.iter().take(STATES).map(words).collect::<Vec<_>>().join(", ")
 }
 
 /// How many more or fewer there are than at first.
