@@ -183,8 +183,8 @@ INCIDENT  10 threads spin for ever in a corrupted map (order_service::rates::Rat
           it 33 threads wait for a pooled connection, 4 more wait
 
 f1 map-corruption, critical 98, by counters 0.95
--> f2 connection-pool-exhaustion, high 71, by counters 0.95: 33 threads wait for one of 4
-      connections
+-> f2 connection-pool-exhaustion, high 71, by counters 0.95: 33 threads wait for one of
+      4 connections
 beside it f3 cpu-hot, low 12, by counters 0.95: report-1 used 0.9 CPUs
 
   who      warm-up-1 .. warm-up-10 (10)
