@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use sigquit_analyzer::read::{self, FORMATS, Input};
 
 /// Damaged texts for each fixture, unless the environment says otherwise.
-const ROUNDS: u64 = 40;
+const ROUNDS: u64 = 15;
 
 /// Of longer fixtures a part is taken, so that every round is short.
 const LONGEST: usize = 24 << 10;

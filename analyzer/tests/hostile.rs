@@ -11,7 +11,7 @@ use sigquit_analyzer::{analyze, render};
 const LONGEST: usize = 10_000;
 
 /// How often each file is changed.
-const CHANGES: u64 = 25;
+const CHANGES: u64 = 10;
 
 fn files(folder: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
@@ -45,7 +45,7 @@ fn a_cut_anywhere_is_survived() {
     for (format, path) in inputs() {
         let bytes = fs::read(&path).expect("a fixture");
         let bytes = &bytes[..bytes.len().min(LONGEST)];
-        let step = (bytes.len() / 20).max(1);
+        let step = (bytes.len() / 8).max(1);
         for cut in (0..bytes.len()).step_by(step) {
             survive(format, &bytes[..cut]);
             survive(format, &bytes[cut..]);

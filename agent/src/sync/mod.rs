@@ -25,8 +25,8 @@
 //! # What it costs
 //!
 //! Three or four nanoseconds beside a lock of the standard library, or a raw lock, that nobody else wants: the
-//! clock and some ten stores. Where other threads keep the machine's processors busy it can be ten, for
-//! then stores take longer. Nothing that can be measured beside tokio's mutex, whose future is not made
+//! clock and some ten stores; eight to twelve were seen where other programs kept the machine's processors
+//! busy. Nothing that can be measured beside tokio's mutex, whose future is not made
 //! where the lock is free; five or six beside its other two, which take forty themselves. `cargo bench -p
 //! sigquit --features lock_api,tokio --bench sync` prints what it is on a machine. A lock is 24 bytes
 //! larger. What a thread holds stands in a ledger of its own, of some 1,400 bytes, which it writes without
