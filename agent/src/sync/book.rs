@@ -40,7 +40,10 @@ const OWN: u32 = 8;
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Places {
     /// One, who holds it alone.
-    #[cfg_attr(not(feature = "tokio"), expect(dead_code, reason = "of async locks only"))]
+    #[cfg_attr(
+        not(any(test, feature = "tokio")),
+        expect(dead_code, reason = "of async locks only")
+    )]
     One,
     /// So many at least.
     Several(usize),
