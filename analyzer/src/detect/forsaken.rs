@@ -241,8 +241,7 @@ fn owner_of_a_task(
 }
 
 /// All who are not idle, where each waits for others of the program, some of them for others to come
-/// or to be done, and, unless they are asked for, none as a
-/// pool's worker: that is the pool's matter.
+/// or to be done, and, unless `workers` are asked for, none as a pool's worker: that is the pool's matter.
 fn all_who_wait(incident: &Incident, dump: usize, workers: bool) -> Option<Vec<MemberId>> {
     let busy = |&id: &MemberId| incident.idle(id, dump).is_none();
     let waits = |&id: &MemberId| {

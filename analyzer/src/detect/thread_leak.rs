@@ -152,13 +152,12 @@ fn leak(
     let mass = members.len() >= MANY && median >= LONG;
     let at_rest = rests(incident, members, newest);
     let at_no_channel = all_say(incident, members, newest, NIL);
+    let of_more_pools = !beyond_reach && grows && at_rest && pools_grow(incident, sights);
     let (severity, grade) = match (beyond_reach, grows, mass) {
         (true, ..) if at_no_channel && members.len() < NOT_MEANT => (Severity::Low, Grade::Proof),
         (true, ..) if members.len() >= SOME => (Severity::High, Grade::Proof),
         (true, ..) => (Severity::Medium, Grade::Proof),
-        (_, true, _) if at_rest && pools_grow(incident, sights) => {
-            (Severity::Medium, Grade::Repeat)
-        }
+        _ if of_more_pools => (Severity::Medium, Grade::Repeat),
         (_, true, _) if at_rest || come_with_connections(incident, &counts) => {
             (Severity::Low, Grade::Repeat)
         }
@@ -188,7 +187,7 @@ fn leak(
         (true, _) => {
             format!("{who} in {} can never go on: the runtime found them beyond reach", likes.place)
         }
-        (_, true) if at_rest && severity > Severity::Low => {
+        _ if of_more_pools => {
             format!(
                 "{who} of ever more pools never end: each pool has no work, and none is shut down"
             )
@@ -224,7 +223,7 @@ fn leak(
                  on.",
                 likes.place
             )
-        } else if at_rest && severity > Severity::Low {
+        } else if of_more_pools {
             "Look at who makes the pools: make one and keep it, or shut each down when its work is done.".into()
         } else {
             format!(

@@ -125,14 +125,10 @@ pub(super) fn is_client(function: &str) -> bool {
 /// Whether a function asks somebody, by its name.
 pub(super) fn asks(function: &str) -> bool {
     let words = words(FunctionName::of(function).method);
-    let has = |list: &[&str]| words.iter().any(|word| list.contains(&word.as_str()));
-    awaits_answer(function) || has(ASKS) && !serves(function)
-}
-
-/// Whether a function waits for an answer, by its name: `readReply` does, and `reply` makes one.
-fn awaits_answer(function: &str) -> bool {
-    let words = words(FunctionName::of(function).method);
-    words.iter().skip(1).any(|word| ANSWERS.contains(&word.as_str()))
+    let is_of = |list: &[&str], word: &String| list.contains(&word.as_str());
+    // `readReply` waits for an answer, and `reply` makes one.
+    let awaits_answer = words.iter().skip(1).any(|word| is_of(ANSWERS, word));
+    awaits_answer || words.iter().any(|word| is_of(ASKS, word)) && !serves(function)
 }
 
 /// Whether a function is asked, by its name.

@@ -16,9 +16,85 @@ use sigquit_dump::{
 };
 
 use super::by_line::Build;
+use super::foreign::NotUnderstood;
 use super::goroutines::Call;
 use super::native::{self, NativeFrame, Open, Waits, without_return_type};
 use super::profile::{Sampling, Told};
+use super::{DumpsAndProfiles, too_many_threads};
+
+/// The processes of a text, one after the other.
+pub(super) struct Processes<'t> {
+    format: &'static str,
+    /// How many threads are read of all of them.
+    most: usize,
+    threads: usize,
+    /// The one that is being read, and the line on which it begins.
+    open: Option<(u64, Trees<'t>)>,
+    pub not_understood: NotUnderstood,
+    dumps: Vec<Dump>,
+    profiles: Vec<Profile>,
+    warnings: Vec<Warning>,
+}
+
+impl<'t> Processes<'t> {
+    /// Of a text in that format, of which so many threads are read at most.
+    pub fn new(format: &'static str, most: usize) -> Processes<'t> {
+        Processes {
+            format,
+            most,
+            threads: 0,
+            open: None,
+            not_understood: NotUnderstood::default(),
+            dumps: Vec::new(),
+            profiles: Vec::new(),
+            warnings: Vec::new(),
+        }
+    }
+
+    /// Ends the process that is being read, and begins another.
+    pub fn begin(&mut self, line: u64, process: Process) {
+        self.end();
+        self.open = Some((line, Trees::new(process, self.format)));
+    }
+
+    /// The process that is being read.
+    pub fn open(&mut self) -> Option<&mut Trees<'t>> {
+        self.open.as_mut().map(|(_, trees)| trees)
+    }
+
+    /// The same; of one whose beginning is lost nothing is known.
+    pub fn trees(&mut self, line: u64) -> &mut Trees<'t> {
+        let new = || (line, Trees::new(Process::default(), self.format));
+        &mut self.open.get_or_insert_with(new).1
+    }
+
+    /// Begins a thread that stands on that line. False when there are too many, which is said.
+    pub fn thread(&mut self, line: u64, thread: Thread) -> bool {
+        if self.threads >= self.most {
+            self.warnings.push(too_many_threads(line, self.most));
+            return false;
+        }
+        self.threads += 1;
+        self.trees(line).open(Thread { line: Some(line), ..thread });
+        true
+    }
+
+    /// Ends the process that is being read.
+    pub fn end(&mut self) {
+        let Some((line, trees)) = self.open.take() else { return };
+        let (dump, profile, warning) = trees.finish(line);
+        self.dumps.extend(dump);
+        self.profiles.extend(profile);
+        self.warnings.extend(warning);
+        self.warnings.extend(std::mem::take(&mut self.not_understood).warning());
+    }
+
+    /// All that was read.
+    pub fn finish(mut self) -> DumpsAndProfiles {
+        self.end();
+        (self.dumps, self.profiles, self.warnings)
+    }
+}
 
 /// A process while the trees of its threads are read.
 pub(super) struct Trees<'t> {

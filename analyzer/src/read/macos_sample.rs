@@ -18,13 +18,13 @@
 //!
 //! How calls are read and what is made of them: see [`call_tree`](super::call_tree).
 
-use sigquit_dump::{Nanos, Process, Thread, Warning};
+use sigquit_dump::{Nanos, Process, Thread};
 
-use super::call_tree::{Trees, named};
-use super::foreign::{NotUnderstood, is_log_line};
+use super::call_tree::{Processes, named};
+use super::foreign::is_log_line;
 use super::hotspot::title;
 use super::native::NativeFrame;
-use super::{DumpsAndProfiles, Format, Read, Recognition, Text, too_many_threads};
+use super::{DumpsAndProfiles, Format, Read, Recognition, Text};
 
 pub(super) const FORMAT: Format = Format {
     name: "macos-sample",
@@ -46,14 +46,12 @@ fn recognize(text: &Text) -> Recognition {
 }
 
 fn read(text: &Text) -> DumpsAndProfiles {
-    let mut reader = Reader::default();
-    let most = text.limits().threads;
-    let mut threads = 0;
+    let mut reader = Reader::new(text.limits().threads);
     for line in text.lines() {
         let words = line.text.trim_end();
         if let Some(process) = sampled(words) {
             reader.end();
-            reader.begin(line.number, process);
+            reader.processes.begin(line.number, process);
         } else if let Some(time) = words.strip_prefix("Date/Time:").and_then(moment) {
             reader.time = Some(time);
         } else if let Some(path) = words.strip_prefix("Path:") {
@@ -61,64 +59,49 @@ fn read(text: &Text) -> DumpsAndProfiles {
         } else if words == "Call graph:" {
             reader.in_graph = true;
         } else if reader.in_graph {
+            let processes = &mut reader.processes;
             match (thread(words), call(words)) {
-                (Some(_), _) if threads >= most => {
-                    reader.warnings.push(too_many_threads(line.number, most));
-                    break;
-                }
                 (Some((_, thread)), _) => {
-                    threads += 1;
-                    reader.trees(line.number).open(Thread { line: Some(line.number), ..thread });
+                    if !processes.thread(line.number, thread) {
+                        break;
+                    }
                 }
                 (None, Some((column, count, frame))) => {
-                    reader.trees(line.number).call(column, count, frame);
+                    processes.trees(line.number).call(column, count, frame);
                 }
                 (None, None) if ends_graph(words) => reader.in_graph = false,
                 (None, None) if words.is_empty() || is_log_line(words) => {}
-                (None, None) => reader.not_understood.note(line.number),
+                (None, None) => processes.not_understood.note(line.number),
             }
         }
     }
     reader.end();
-    (reader.dumps, reader.profiles, reader.warnings)
+    reader.processes.finish()
 }
 
-#[derive(Default)]
 struct Reader<'t> {
-    trees: Option<(u64, Trees<'t>)>,
+    processes: Processes<'t>,
     in_graph: bool,
     time: Option<Nanos>,
     path: Option<String>,
-    not_understood: NotUnderstood,
-    dumps: Vec<sigquit_dump::Dump>,
-    profiles: Vec<sigquit_dump::Profile>,
-    warnings: Vec<Warning>,
 }
 
-impl<'t> Reader<'t> {
-    fn begin(&mut self, line: u64, process: Process) {
-        self.trees = Some((line, Trees::new(process, FORMAT.name)));
-    }
-
-    /// Those of the report that is being read; of one whose beginning is lost, nothing is known.
-    fn trees(&mut self, line: u64) -> &mut Trees<'t> {
-        let new = || (line, Trees::new(Process::default(), FORMAT.name));
-        &mut self.trees.get_or_insert_with(new).1
+impl Reader<'_> {
+    fn new(most: usize) -> Self {
+        let processes = Processes::new(FORMAT.name, most);
+        Reader { processes, in_graph: false, time: None, path: None }
     }
 
     /// Ends the report that is being read.
     fn end(&mut self) {
         let (time, path) = (self.time.take(), self.path.take());
         self.in_graph = false;
-        let Some((line, mut trees)) = self.trees.take() else { return };
-        let dump = trees.dump();
-        dump.time = time;
-        dump.process.executable = path.or(dump.process.executable.take());
-        let (dump, profile, warning) = trees.finish(line);
-        self.dumps.extend(dump);
-        self.profiles.extend(profile);
-        self.warnings.extend(warning);
-        self.warnings.extend(std::mem::take(&mut self.not_understood).warning());
+        if let Some(trees) = self.processes.open() {
+            let dump = trees.dump();
+            dump.time = time;
+            dump.process.executable = path.or(dump.process.executable.take());
+        }
+        self.processes.end();
     }
 }
 

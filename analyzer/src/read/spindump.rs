@@ -17,13 +17,13 @@
 //! Calls in the kernel, with a star, are not kept; what they wait for is. How calls are read and what is made of
 //! them: see [`call_tree`](super::call_tree).
 
-use sigquit_dump::{Dump, Nanos, Process, Profile, Thread, Warning};
+use sigquit_dump::{Nanos, Process, Thread};
 
-use super::call_tree::{Trees, named};
-use super::foreign::{NotUnderstood, is_log_line};
+use super::call_tree::{Processes, Trees, named};
+use super::foreign::is_log_line;
 use super::macos_sample::moment;
 use super::native::NativeFrame;
-use super::{DumpsAndProfiles, Format, Read, Recognition, Text, too_many_threads};
+use super::{DumpsAndProfiles, Format, Read, Recognition, Text};
 
 pub(super) const FORMAT: Format = Format {
     name: "spindump",
@@ -42,78 +42,60 @@ fn recognize(text: &Text) -> Recognition {
 }
 
 fn read(text: &Text) -> DumpsAndProfiles {
-    let mut reader = Reader::default();
-    let most = text.limits().threads;
-    let mut threads = 0;
+    let mut processes = Processes::new(FORMAT.name, text.limits().threads);
+    let mut time = None;
     for line in text.lines() {
         let words = line.text.trim_end();
         if let Some(process) = process(words) {
-            reader.end();
-            reader.begin(line.number, process);
-        } else if let Some(time) = words.strip_prefix("Date/Time:").and_then(moment) {
-            reader.end();
-            reader.time = Some(time);
+            end(&mut processes, time);
+            processes.begin(line.number, process);
+        } else if let Some(moment) = words.strip_prefix("Date/Time:").and_then(moment) {
+            end(&mut processes, time);
+            time = Some(moment);
         } else if let Some(thread) = thread(words) {
-            if threads >= most {
-                reader.warnings.push(too_many_threads(line.number, most));
+            if !processes.thread(line.number, thread) {
                 break;
             }
-            threads += 1;
-            reader.trees(line.number).open(Thread { line: Some(line.number), ..thread });
-        } else if let Some((_, trees)) = &mut reader.trees {
+        } else if let Some(trees) = processes.open() {
             if let Some(path) = words.strip_prefix("Path:").filter(|_| !trees.is_open()) {
                 trees.dump().process.executable = Some(path.trim().to_owned());
             } else if words.starts_with("  Binary Images:") || words.starts_with("Binary Images:") {
                 trees.close();
             } else if trees.is_open() {
-                let pid = trees.dump().process.pid;
-                match call(words) {
-                    Some((column, count, Some(frame))) => trees.call(column, count, frame),
-                    Some((.., None)) => {}
-                    None if words.is_empty() || is_remark(words) || is_log_line(words) => {}
-                    None => reader.not_understood.note(line.number),
-                }
-                if let Some(owner) = kept_by(words) {
-                    trees.kept_by(|thread| owner.of(thread, pid));
+                let is_understood = call_line(trees, words);
+                if !is_understood {
+                    processes.not_understood.note(line.number);
                 }
             }
         }
     }
-    reader.end();
-    (reader.dumps, reader.profiles, reader.warnings)
+    end(&mut processes, time);
+    processes.finish()
 }
 
-#[derive(Default)]
-struct Reader<'t> {
-    trees: Option<(u64, Trees<'t>)>,
-    time: Option<Nanos>,
-    not_understood: NotUnderstood,
-    dumps: Vec<Dump>,
-    profiles: Vec<Profile>,
-    warnings: Vec<Warning>,
+/// Ends the process that is being read, of a report of that time.
+fn end(processes: &mut Processes, time: Option<Nanos>) {
+    if let Some(trees) = processes.open() {
+        trees.dump().time = time;
+    }
+    processes.end();
 }
 
-impl<'t> Reader<'t> {
-    fn begin(&mut self, line: u64, process: Process) {
-        self.trees = Some((line, Trees::new(process, FORMAT.name)));
+/// A line below a thread: a call, or a remark. False when it is neither.
+fn call_line<'t>(trees: &mut Trees<'t>, words: &'t str) -> bool {
+    let pid = trees.dump().process.pid;
+    let is_understood = match call(words) {
+        Some((column, count, Some(frame))) => {
+            trees.call(column, count, frame);
+            true
+        }
+        Some((.., None)) => true,
+        None => words.is_empty() || is_remark(words) || is_log_line(words),
+    };
+    if let Some(owner) = kept_by(words) {
+        trees.kept_by(|thread| owner.of(thread, pid));
     }
-
-    /// Those of the process that is being read; of one whose beginning is lost, nothing is known.
-    fn trees(&mut self, line: u64) -> &mut Trees<'t> {
-        let new = || (line, Trees::new(Process::default(), FORMAT.name));
-        &mut self.trees.get_or_insert_with(new).1
-    }
-
-    /// Ends the process that is being read.
-    fn end(&mut self) {
-        let Some((line, mut trees)) = self.trees.take() else { return };
-        trees.dump().time = self.time;
-        let (dump, profile, warning) = trees.finish(line);
-        self.dumps.extend(dump);
-        self.profiles.extend(profile);
-        self.warnings.extend(warning);
-        self.warnings.extend(std::mem::take(&mut self.not_understood).warning());
-    }
+    is_understood
 }
 
 /// `Process:          shop [4121]`, `Process:          shop [4121] (suspended)`
