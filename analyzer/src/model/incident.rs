@@ -460,7 +460,7 @@ fn frame_calls(rules: &Rules, dump: &Dump, frame: &Frame) -> Vec<Call> {
             ..of
         };
         let own = rules.own_origin(runtime, seen);
-        let origin = own.unwrap_or_else(|| origin(runtime, seen.function));
+        let origin = own.unwrap_or_else(|| origin(runtime, seen));
         Call {
             origin,
             ruled: rules.of_frame(runtime, seen, origin),

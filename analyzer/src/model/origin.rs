@@ -4,10 +4,11 @@
 use sigquit_dump::Runtime;
 
 use super::call::Origin;
-use super::rule;
+use super::rule::{self, FrameOf};
 
 /// Whose code a normalized function is, by what is known of its runtime.
-pub(crate) fn origin(runtime: Runtime, function: &str) -> Origin {
+pub(super) fn origin(runtime: Runtime, frame: FrameOf) -> Origin {
+    let function = frame.function;
     let is_runtime = match runtime {
         Runtime::Go => is_go_standard(function),
         Runtime::Rust => !function.contains("::"),
@@ -17,7 +18,7 @@ pub(crate) fn origin(runtime: Runtime, function: &str) -> Origin {
     if is_runtime {
         return Origin::Runtime;
     }
-    rule::known_origin(runtime, function).unwrap_or(Origin::Application)
+    rule::known_origin(runtime, frame).unwrap_or(Origin::Application)
 }
 
 /// Go's standard library: its import paths have no domain, and begin with one of these.
@@ -206,7 +207,18 @@ mod tests {
             (Runtime::Native, "recv@GLIBC_2.2.5", Origin::Runtime),
             (Runtime::Native, "clock_nanosleep", Origin::Runtime),
         ] {
-            assert_eq!(origin(runtime, function), expected, "{function}");
+            let frame = FrameOf { function, ..FrameOf::default() };
+            assert_eq!(origin(runtime, frame), expected, "{function}");
         }
+    }
+
+    #[test]
+    fn whose_a_binary_is_its_functions_are() {
+        let of = |module| {
+            let function = "_pthread_mutex_firstfit_lock_slow";
+            origin(Runtime::Native, FrameOf { function, module, ..FrameOf::default() })
+        };
+        assert_eq!(of(Some("/usr/lib/system/libsystem_pthread.dylib")), Origin::Runtime);
+        assert_eq!(of(Some("/srv/bin/shop")), Origin::Application);
     }
 }

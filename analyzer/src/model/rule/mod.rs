@@ -79,9 +79,8 @@ impl Rules {
 }
 
 /// Whose code a function is by the built-in rules.
-pub(super) fn known_origin(runtime: Runtime, function: &str) -> Option<Origin> {
+pub(super) fn known_origin(runtime: Runtime, frame: FrameOf) -> Option<Origin> {
     let known = built_in(runtime);
-    let frame = FrameOf { function, ..FrameOf::default() };
     known.last(&known.origins, runtime, frame).map(|(_, origin)| *origin)
 }
 
@@ -92,16 +91,20 @@ pub(crate) fn is_helper_name(runtime: Runtime, name: &str) -> bool {
 }
 
 fn built_in(runtime: Runtime) -> &'static List {
-    static LISTS: [OnceLock<List>; 3] = [const { OnceLock::new() }; 3];
-    let at = match runtime {
-        Runtime::Jvm => 0,
-        Runtime::Go => 1,
-        Runtime::Rust | Runtime::Native | Runtime::Unknown => 2,
+    static LISTS: [OnceLock<List>; 4] = [const { OnceLock::new() }; 4];
+    let (at, texts) = match runtime {
+        Runtime::Jvm => (0, 0..1),
+        Runtime::Go => (1, 1..2),
+        Runtime::Rust | Runtime::Native => (2, 2..3),
+        // .NET among them, which the names of its functions tell.
+        Runtime::Unknown => (3, 2..4),
     };
     LISTS[at].get_or_init(|| {
         let mut list = List::default();
-        // That each is right is a test.
-        let _ = syntax::parse(BUILT_IN[at].1, &mut list);
+        for (_, text) in &BUILT_IN[texts] {
+            // That each is right is a test.
+            let _ = syntax::parse(text, &mut list);
+        }
         list
     })
 }
@@ -322,6 +325,19 @@ mod tests {
             let mut list = List::default();
             assert_eq!(syntax::parse(text, &mut list).map_err(|e| e.to_string()), Ok(()), "{name}");
             assert!(!list.idle.is_empty(), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_asked() {
+        let idle =
+            |runtime, function| none().of_frame(runtime, frame(function), Origin::Runtime).idle;
+        for (runtime, function, expected) in [
+            (Runtime::Unknown, "System.Threading.LowLevelLifoSemaphore.Wait", Idle::Worker),
+            (Runtime::Unknown, "__workq_kernreturn", Idle::Worker),
+            (Runtime::Native, "__CFRunLoopServiceMachPort", Idle::Listener),
+        ] {
+            assert_eq!(idle(runtime, function), Some(expected), "{function}");
         }
     }
 
