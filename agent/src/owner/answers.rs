@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use sigquit_dump::Nanos;
 
-use super::{Awaited, Depth, Found, Held, Memory, Search};
+use super::rounds::ROUNDS;
+use super::{Awaited, Found, Held, Memory, Search};
 use crate::capture::{self, Answer};
 use crate::facts;
 use crate::unwind::{Registers, StackCopy, Unwinder};
@@ -60,8 +61,7 @@ impl Answers {
 
     /// Searches the threads for the owners of what is awaited. `waits` says on which futex a
     /// thread waits itself. Threads that wait on none come first: they are what the others
-    /// wait for in the end. First each is followed a little way, then those further that go on beyond,
-    /// for the locks whose owner is not known by then.
+    /// wait for in the end. What is not found in one of the [`ROUNDS`] is looked for in the next.
     pub fn owners(
         mut self,
         awaited: &[Awaited],
@@ -77,19 +77,25 @@ impl Answers {
         }
         inferred.cut = self.dropped;
         self.kept.sort_by_key(|kept| waits.contains_key(&kept.tid));
-        let mut ahead: Vec<&Kept> = self.kept.iter().collect();
+        let mut ahead: Vec<&Kept> = Vec::new();
         let mut found: HashMap<i32, Found> = HashMap::new();
-        for depth in [Depth::QUICK, Depth::THOROUGH] {
-            for kept in ahead.iter().copied() {
+        for round in &ROUNDS {
+            if !round.continues {
+                ahead = self.kept.iter().collect();
+            }
+            search.begin_round();
+            ahead.retain(|kept| {
                 let stack = StackCopy { start: kept.stack_start, bytes: &kept.stack };
                 let unwound = search.memory().unwinder.unwind(kept.registers, stack);
                 let awaits = waits.get(&kept.tid).copied();
                 let held = Held { frames: &unwound.frames, stack, awaits };
-                found.entry(kept.tid).or_default().add(search.will_release(&held, depth));
+                let found = found.entry(kept.tid).or_default();
+                found.add(search.will_release(&held, round));
+                found.unfinished
+            });
+            if search.is_over() {
+                break;
             }
-            ahead.retain(|kept| found.get(&kept.tid).is_some_and(|found| found.unfinished));
-            let settled: Vec<u64> = found.values().flat_map(|one| one.futexes.clone()).collect();
-            search.settle(&settled);
         }
         inferred.cut += found.values().filter(|found| found.cut).count();
         let owners = found.into_iter().filter(|(_, found)| !found.futexes.is_empty());
@@ -108,6 +114,10 @@ struct Process<'a> {
 impl Memory for Process<'_> {
     fn read(&mut self, address: u64, into: &mut [u8]) -> usize {
         capture::read(address, into)
+    }
+
+    fn put_aside(&mut self, address: u64) -> Option<Vec<(u16, Option<i64>)>> {
+        self.unwinder.put_aside(address)
     }
 
     fn function(&mut self, address: u64) -> Option<Range<u64>> {

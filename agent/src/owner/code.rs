@@ -1,9 +1,10 @@
 //! Machine code, decoded once.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::ops::Range;
 use std::rc::Rc;
 
+use super::address_map::AddressMap;
 use super::memory::{Memory, Pages};
 use super::x86_64::{self as arch, Flow, Instruction};
 
@@ -37,9 +38,11 @@ impl Survey {
 /// What was decoded so far. It may be kept from one thread to the next.
 #[derive(Default)]
 pub(super) struct Code {
-    blocks: HashMap<u64, Rc<[Instruction]>>,
-    surveys: HashMap<u64, Survey>,
-    kept: HashMap<u64, Rc<[u64]>>,
+    blocks: AddressMap<Rc<[Instruction]>>,
+    /// Where jumps lead.
+    targets: AddressMap<()>,
+    surveys: AddressMap<Survey>,
+    kept: AddressMap<Rc<[u64]>>,
 }
 
 impl Code {
@@ -50,8 +53,17 @@ impl Code {
             return Rc::clone(block);
         }
         let block: Rc<[Instruction]> = decode(pc, memory).into();
+        if let Some(Flow::Branch(target) | Flow::Jump(Some(target))) = block.last().map(arch::flow)
+        {
+            self.targets.insert(target, ());
+        }
         self.blocks.insert(pc, Rc::clone(&block));
         block
+    }
+
+    /// Whether a jump that was decoded leads here: paths may meet.
+    pub fn is_target(&self, pc: u64) -> bool {
+        self.targets.contains_key(&pc)
     }
 
     /// Where a function keeps whole registers in its frame, counted from the stack pointer.

@@ -1,12 +1,16 @@
 //! The paths that a frame can take from where it goes on, to its return.
 
+use std::cell::Cell;
 use std::collections::{HashMap, VecDeque};
+use std::hash::BuildHasherDefault;
 use std::rc::Rc;
 
+use super::address_map::{AddressHasher, AddressMap};
 use super::balance::Balance;
 use super::code::Code;
-use super::memory::{Memory, SMALLEST_ADDRESS};
+use super::memory::Memory;
 use super::state::{Question, Sight, State};
+use super::value::Value;
 use super::x86_64 as arch;
 
 /// How many paths are followed from the same place with what each knows by itself, before what
@@ -26,11 +30,11 @@ const CALL_REACH: u32 = 24;
 /// The same for a function that is given a wanted lock itself, or what may be a guard of one.
 const LOCK_CALL_REACH: u32 = 200;
 
-/// How much of an object that a function is given is searched for a lock.
-const OBJECT_REACH: u64 = 64;
-
 /// How far above what a function is given a lock may lie for the function to be followed.
 const FIELD_REACH: u64 = 256;
+
+/// How much further all paths through a called function are followed than one.
+const CALL_PATHS: u32 = 3;
 
 /// How many calls are followed within each other.
 const CALL_DEPTH: usize = 3;
@@ -72,8 +76,10 @@ struct Call {
     resume: Option<u64>,
     /// What was known before it.
     before: Rc<State>,
-    /// How many more of its instructions are followed.
+    /// How many more of its instructions are followed on this path.
     left: u32,
+    /// How many on all paths that began with this call.
+    shared: Rc<Cell<u32>>,
     /// The function can take a lock.
     exchanges: bool,
 }
@@ -83,6 +89,10 @@ struct Path {
     pc: u64,
     state: State,
     calls: Vec<Call>,
+    /// Other paths may come to where it is.
+    meets: bool,
+    /// How many paths had come by when it last was where others may come.
+    rank: u32,
 }
 
 /// Whether it is worth following a path from where it is.
@@ -102,15 +112,21 @@ struct Visits {
     states: Vec<State>,
 }
 
+/// The places to which the calls that a path is in return, innermost first.
+type Returns = [Option<u64>; CALL_DEPTH];
+
 /// The paths from one frame's pc.
 struct Exploration<'a, 'b, M> {
     sight: &'a mut Sight<'b, M>,
     code: &'a mut Code,
     /// The frame's own function, when its extent is known.
     function: Option<std::ops::Range<u64>>,
-    ahead: VecDeque<Path>,
+    /// Those that are to be followed, by rank: what is new comes first.
+    ahead: [VecDeque<Box<Path>>; VISITS as usize + 1],
     /// By place, by the places to which the calls return, and by the dealings with locks.
-    visits: HashMap<(u64, Vec<Option<u64>>, Balance), Visits>,
+    visits: HashMap<(u64, Returns, Balance), Visits, BuildHasherDefault<AddressHasher>>,
+    /// Where calls return that were not followed to their end: they are not entered again.
+    spent: AddressMap<()>,
     /// What the paths that returned did to the locks.
     returned: Option<Balance>,
     /// What those did that were given up.
@@ -132,12 +148,17 @@ pub(super) fn explore<M: Memory>(
         sight,
         code,
         function,
-        ahead: VecDeque::from([Path { pc, state, calls: Vec::new() }]),
-        visits: HashMap::new(),
+        ahead: Default::default(),
+        visits: HashMap::default(),
+        spent: AddressMap::default(),
         returned: None,
         abandoned: None,
     };
-    while let Some(path) = exploration.ahead.pop_front() {
+    exploration.put_off(Box::new(Path { pc, state, calls: Vec::new(), meets: false, rank: 0 }));
+    while let Some(path) = exploration.ahead.iter_mut().find_map(VecDeque::pop_front) {
+        if exploration.sight.is_done() {
+            return before;
+        }
         if budget.instructions == 0 {
             join(&mut exploration.abandoned, &path.state.balance);
         } else {
@@ -148,13 +169,31 @@ pub(super) fn explore<M: Memory>(
 }
 
 impl<M: Memory> Exploration<'_, '_, M> {
-    /// Follows a path to the end of its block.
-    fn follow(&mut self, mut path: Path, budget: &mut Budget) {
-        match self.news(&mut path) {
-            News::Known => return join(&mut self.abandoned, &path.state.balance),
-            News::TooMany => return self.give_up(path),
-            News::New => {}
+    fn put_off(&mut self, path: Box<Path>) {
+        if let Some(ahead) = self.ahead.get_mut(path.rank as usize) {
+            ahead.push_back(path);
         }
+    }
+
+    /// Follows a path to where it ends or parts.
+    fn follow(&mut self, path: Box<Path>, budget: &mut Budget) {
+        let mut next = Some(path);
+        while let Some(mut path) = next.take() {
+            if budget.instructions == 0 {
+                return self.put_off(path);
+            }
+            let meets = path.meets || self.code.is_target(path.pc);
+            match if meets { self.news(&mut path) } else { News::New } {
+                News::Known => return join(&mut self.abandoned, &path.state.balance),
+                News::TooMany => next = self.give_up(path),
+                News::New => next = self.follow_block(path, budget),
+            }
+        }
+    }
+
+    /// Follows a path to the end of its block.
+    fn follow_block(&mut self, mut path: Box<Path>, budget: &mut Budget) -> Option<Box<Path>> {
+        path.meets = false;
         let block = self.code.block(path.pc, self.sight.memory);
         for instruction in block.iter() {
             budget.instructions = budget.instructions.saturating_sub(1);
@@ -167,19 +206,16 @@ impl<M: Memory> Exploration<'_, '_, M> {
                 return self.lead(path, next);
             }
         }
-        if block.is_empty() {
-            self.give_up(path);
-        } else {
-            // The block was cut for its length.
-            self.ahead.push_back(path);
-        }
+        // The block was cut for its length, or there is no code.
+        if block.is_empty() { self.give_up(path) } else { Some(path) }
     }
 
     /// Whether a path brings news to where it is. From the third visit on, it goes on with what
     /// is common to all that came by with the same dealings with locks: so loops come to an end.
     fn news(&mut self, path: &mut Path) -> News {
-        let from = path.calls.iter().map(|call| call.resume).collect();
-        let key = (path.pc, from, path.state.balance.clone());
+        let mut returns = path.calls.iter().rev().map(|call| call.resume);
+        let returns = std::array::from_fn(|_| returns.next().flatten());
+        let key = (path.pc, returns, path.state.balance.clone());
         let most = if path.calls.is_empty() { SEPARATE } else { SEPARATE_IN_CALLS };
         let visits = self.visits.entry(key).or_default();
         if visits.states.contains(&path.state) {
@@ -189,6 +225,7 @@ impl<M: Memory> Exploration<'_, '_, M> {
         if visits.count > VISITS {
             return News::TooMany;
         }
+        path.rank = visits.count;
         if visits.states.len() < most {
             visits.states.push(path.state.clone());
             return News::New;
@@ -203,183 +240,215 @@ impl<M: Memory> Exploration<'_, '_, M> {
     }
 
     /// Follows a path no further. Within a call it goes on behind the call.
-    fn give_up(&mut self, path: Path) {
+    fn give_up(&mut self, path: Box<Path>) -> Option<Box<Path>> {
         match path.calls.len().checked_sub(1) {
             Some(innermost) => self.skip_call(path, innermost),
-            None => join(&mut self.abandoned, &path.state.balance),
+            None => {
+                join(&mut self.abandoned, &path.state.balance);
+                None
+            }
         }
     }
 
-    fn lead(&mut self, mut path: Path, next: Next) {
+    /// Leads a path from the end of its block to where it goes on, if it does.
+    fn lead(&mut self, mut path: Box<Path>, next: Next) -> Option<Box<Path>> {
         match next {
-            Next::Through => self.ahead.push_back(path),
+            Next::Through => Some(path),
             Next::Branch { target, taken, asked } => self.branch(path, target, taken, asked),
             Next::Jump(Some(target)) => self.jump(path, target),
             Next::Jump(None) => self.give_up(path),
             Next::Call(target) => self.call(path, target),
             Next::Return => match path.calls.pop() {
                 Some(call) => self.leave(path, call),
-                None => join(&mut self.returned, &path.state.balance),
+                None => {
+                    join(&mut self.returned, &path.state.balance);
+                    None
+                }
             },
-            Next::Stop => {}
+            Next::Stop => None,
         }
     }
 
-    fn branch(&mut self, path: Path, target: u64, taken: Option<bool>, asked: Option<Asked>) {
-        for side in [false, true] {
-            if taken.is_some_and(|taken| taken != side) {
-                continue;
-            }
-            let mut path = path.clone();
-            if let Some(Asked { question, taken_if_equal }) = asked {
-                path.state.assume(self.sight, question, taken_if_equal == side);
-            }
-            if side {
-                self.jump(path, target);
-            } else {
-                self.ahead.push_back(path);
-            }
+    fn branch(
+        &mut self,
+        mut path: Box<Path>,
+        target: u64,
+        taken: Option<bool>,
+        asked: Option<Asked>,
+    ) -> Option<Box<Path>> {
+        match taken {
+            Some(true) => return self.jump(path, target),
+            Some(false) => return Some(path),
+            None => {}
         }
+        let mut other = path.clone();
+        if let Some(Asked { question, taken_if_equal }) = asked {
+            path.state.assume(self.sight, question, !taken_if_equal);
+            other.state.assume(self.sight, question, taken_if_equal);
+        }
+        self.put_off(path);
+        if let Some(other) = self.jump(other, target) {
+            self.put_off(other);
+        }
+        None
     }
 
     /// A jump out of the function is a call after which the frame has returned.
-    fn jump(&mut self, mut path: Path, target: u64) {
+    fn jump(&mut self, mut path: Box<Path>, target: u64) -> Option<Box<Path>> {
         let leaves = self.function.as_ref().is_some_and(|function| !function.contains(&target));
         if !leaves || !path.calls.is_empty() {
-            path.pc = target;
-            self.ahead.push_back(path);
-            return;
+            (path.pc, path.meets) = (target, true);
+            return Some(path);
         }
         let exchanges = self.code.survey(target, self.sight.memory).exchanges;
-        let call = self.begin_call(&path, None, exchanges);
-        if call.left == 0 {
-            self.resume(path, call);
-        } else {
-            path.calls.push(call);
-            path.pc = target;
-            self.ahead.push_back(path);
+        match self.call_reach(&path.state) {
+            0 => self.pass_by(path, None),
+            left => {
+                path.enter(None, left, exchanges);
+                path.pc = target;
+                Some(path)
+            }
         }
     }
 
-    fn call(&mut self, mut path: Path, target: Option<u64>) {
+    fn call(&mut self, mut path: Box<Path>, target: Option<u64>) -> Option<Box<Path>> {
         let survey = target.map(|target| self.code.survey(target, self.sight.memory));
         if survey.is_some_and(|survey| !survey.returns) {
-            return;
+            return None;
         }
         let exchanges = survey.is_none_or(|survey| survey.exchanges);
-        let call = self.begin_call(&path, Some(path.pc), exchanges);
-        match target.filter(|_| call.left > 0 && path.calls.len() < CALL_DEPTH) {
-            Some(target) => {
-                arch::enter(&mut path.state, self.sight, path.pc);
-                path.calls.push(call);
+        let resume = path.pc;
+        let is_open = path.calls.len() < CALL_DEPTH && !self.spent.contains_key(&resume);
+        let Some(target) = target.filter(|_| is_open) else {
+            return self.pass_by(path, Some(resume));
+        };
+        match self.call_reach(&path.state) {
+            0 => self.pass_by(path, Some(resume)),
+            left => {
+                path.enter(Some(resume), left, exchanges);
+                arch::enter(&mut path.state, self.sight, resume);
                 path.pc = target;
-                self.ahead.push_back(path);
+                Some(path)
             }
-            None => self.resume(path, call),
         }
     }
 
-    fn begin_call(&mut self, path: &Path, resume: Option<u64>, exchanges: bool) -> Call {
-        let arguments =
-            arch::ARGUMENTS.iter().filter_map(|&number| path.state.register(number).get(8));
-        let arguments: Vec<u64> = arguments.collect();
+    /// How far a function that is called now is followed: not at all where it is given nothing that
+    /// leads to a lock.
+    fn call_reach(&mut self, state: &State) -> u32 {
+        let arguments = arch::ARGUMENTS.map(|number| state.register(number).get(8));
         // What does the rest of a release takes no lock, whatever it looks like.
-        let is_rest = arguments.iter().any(|&word| path.state.unfinished == Some(word));
-        let left = arguments.into_iter().filter(|_| !is_rest);
-        let left = left.map(|argument| self.reach(&path.state, argument)).max();
-        Call { resume, before: Rc::new(path.state.clone()), left: left.unwrap_or(0), exchanges }
+        if state.unfinished.is_some() && arguments.contains(&state.unfinished) {
+            return 0;
+        }
+        let reaches = arguments.into_iter().flatten().map(|argument| self.reach(state, argument));
+        reaches.max().unwrap_or(0)
     }
 
     /// How far a function is followed that is given this.
     fn reach(&mut self, state: &State, argument: u64) -> u32 {
-        let wanted = self.sight.wanted;
-        if wanted.at(argument).is_some() {
+        let sought = self.sight.sought;
+        let is_guard = |word: u64| sought.at(word).is_some();
+        if is_guard(argument) {
             return LOCK_CALL_REACH;
         }
-        let words = self.object(state, argument);
-        let is_guard = |word: &u64| wanted.at(*word).is_some();
-        if words.iter().any(is_guard)
-            || words.iter().any(|&word| self.object(state, word).iter().any(is_guard))
-        {
-            return LOCK_CALL_REACH;
+        let mut leads = sought.any_from(argument, FIELD_REACH);
+        for word in words(state.object(self.sight, argument)) {
+            if is_guard(word) || words(state.object(self.sight, word)).any(is_guard) {
+                return LOCK_CALL_REACH;
+            }
+            leads |= sought.any_from(word, FIELD_REACH);
         }
-        let leads = |&word: &u64| wanted.any_from(word, FIELD_REACH);
-        if leads(&argument) || words.iter().any(leads) { CALL_REACH } else { 0 }
-    }
-
-    /// The words that are known of an object.
-    fn object(&mut self, state: &State, address: u64) -> Vec<u64> {
-        if address < SMALLEST_ADDRESS {
-            return Vec::new();
-        }
-        let words = (0..OBJECT_REACH).step_by(8).filter_map(|at| address.checked_add(at));
-        words.filter_map(|at| state.peek(self.sight, at, 8).get(8)).collect()
+        if leads { CALL_REACH } else { 0 }
     }
 
     /// Leaves an entered call by its return. One that takes locks may have been handed the lock by
     /// another thread while it slept, with nothing to be seen in its code.
-    fn leave(&mut self, mut path: Path, call: Call) {
+    fn leave(&mut self, mut path: Box<Path>, call: Call) -> Option<Box<Path>> {
         if call.exchanges {
-            self.suspect(&mut path.state, &call);
+            self.suspect(&mut path.state, &call.before);
         }
-        path.state.unfinished = None;
-        match call.resume {
-            Some(resume) => {
-                path.state.take_registers(&call.before, &arch::KEPT);
-                let stack_pointer = arch::stack_pointer(&path.state);
-                path.state.forget_below(self.sight, stack_pointer);
-                path.pc = resume;
-                self.ahead.push_back(path);
-            }
-            None => join(&mut self.returned, &path.state.balance),
-        }
+        path.state.take_registers(&call.before, &arch::KEPT);
+        path.meets = true;
+        self.go_on(path, call.resume)
     }
 
     /// Leaves the entered call at this depth and all within it as if they had not been read.
-    fn skip_call(&mut self, mut path: Path, depth: usize) {
+    fn skip_call(&mut self, mut path: Box<Path>, depth: usize) -> Option<Box<Path>> {
         let skipped: Vec<Call> = path.calls.drain(depth..).collect();
         for call in &skipped {
-            self.suspect(&mut path.state, call);
+            self.suspect(&mut path.state, &call.before);
         }
-        if let Some(call) = skipped.into_iter().next() {
-            self.resume(path, call);
+        let call = skipped.into_iter().next()?;
+        if let Some(resume) = call.resume.filter(|_| call.shared.get() == 0) {
+            self.spent.insert(resume, ());
         }
+        // What it did to the locks as far as it was read counts.
+        let mut state = State::clone(&call.before);
+        state.balance = path.state.balance;
+        path.state = state;
+        path.meets = true;
+        self.pass_by(path, call.resume)
     }
 
     /// Counts the locks that a function was given as acquired.
-    fn suspect(&mut self, state: &mut State, call: &Call) {
-        state.unfinished = call.before.unfinished;
+    fn suspect(&mut self, state: &mut State, before: &State) {
+        state.unfinished = before.unfinished;
         for number in arch::ARGUMENTS {
-            if let Some(address) = call.before.register(number).get(8) {
+            if let Some(address) = before.register(number).get(8) {
                 state.suspect(self.sight, address);
             }
         }
     }
 
-    /// Goes on after a call that was not read: what it may have changed is not known any more.
-    /// What it did to the locks as far as it was read counts.
-    fn resume(&mut self, mut path: Path, call: Call) {
-        let mut state = State::clone(&call.before);
-        state.balance = path.state.balance;
+    /// Passes by a call that is not read: what it may have changed is not known any more, and the locks
+    /// that it is given count as acquired.
+    fn pass_by(&mut self, mut path: Box<Path>, resume: Option<u64>) -> Option<Box<Path>> {
         for number in arch::ARGUMENTS {
-            if let Some(address) = state.register(number).get(8) {
-                state.hand_over(self.sight, address);
+            if let Some(address) = path.state.register(number).get(8) {
+                path.state.hand_over(self.sight, address);
             }
         }
-        state.keep_registers(&arch::KEPT);
-        path.state = state;
-        self.leave(path, Call { exchanges: true, ..call });
+        path.state.keep_registers(&arch::KEPT);
+        self.go_on(path, resume)
+    }
+
+    /// Goes on behind a call; a call in the place of a return ends the frame.
+    fn go_on(&mut self, mut path: Box<Path>, resume: Option<u64>) -> Option<Box<Path>> {
+        path.state.unfinished = None;
+        let Some(resume) = resume else {
+            join(&mut self.returned, &path.state.balance);
+            return None;
+        };
+        let stack_pointer = arch::stack_pointer(&path.state);
+        path.state.forget_below(self.sight, stack_pointer);
+        path.pc = resume;
+        Some(path)
     }
 }
 
+/// What is known of an object's words.
+fn words(object: impl Iterator<Item = (u64, Value)>) -> impl Iterator<Item = u64> {
+    object.filter_map(|(_, word)| word.get(8))
+}
+
 impl Path {
+    /// Begins a call of which so much is followed.
+    fn enter(&mut self, resume: Option<u64>, left: u32, exchanges: bool) {
+        let before = Rc::new(self.state.clone());
+        let shared = Rc::new(Cell::new(left * CALL_PATHS));
+        self.calls.push(Call { resume, before, left, shared, exchanges });
+    }
+
     /// Counts one instruction for the calls that the path is in. Returns the depth of the
     /// outermost that has used up its share.
     fn step_into_call(&mut self) -> Option<usize> {
         for (depth, call) in self.calls.iter_mut().enumerate() {
+            let shared = call.shared.get().saturating_sub(1);
+            call.shared.set(shared);
             match call.left.checked_sub(1) {
-                Some(left) => call.left = left,
-                None => return Some(depth),
+                Some(left) if shared > 0 => call.left = left,
+                _ => return Some(depth),
             }
         }
         None

@@ -1,19 +1,29 @@
 //! The memory that lies outside the copied stacks: code, tables, the heap.
 
-use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
 use std::ops::Range;
+
+use super::address_map::AddressMap;
 
 const PAGE: u64 = 4096;
 
 /// Smaller numbers are no addresses.
 pub(super) const SMALLEST_ADDRESS: u64 = 1 << 16;
 
+/// Nor are larger ones, in a process's half of memory.
+pub(super) const LARGEST_ADDRESS: u64 = 1 << 56;
+
 /// A door to the process's memory, which need not be there.
 pub(super) trait Memory {
     /// Fills `into` with the bytes from `address` on, as many as can be read without a gap, and
     /// says how many.
     fn read(&mut self, address: u64, into: &mut [u8]) -> usize;
+
+    /// The registers that the function at this address has put aside there to use them itself, and where,
+    /// counted from the canonical frame address; nothing when that is not known.
+    fn put_aside(&mut self, address: u64) -> Option<Vec<(u16, Option<i64>)>> {
+        let _ = address;
+        None
+    }
 
     /// The addresses of the function that holds this one, when they are known.
     fn function(&mut self, address: u64) -> Option<Range<u64>> {
@@ -25,30 +35,12 @@ pub(super) trait Memory {
 /// Memory that is asked for page by page, and for each page once.
 pub(super) struct Pages<M> {
     source: M,
-    pages: HashMap<u64, Box<[u8]>, BuildHasherDefault<PageHasher>>,
-}
-
-/// Pages are asked for very often, and nobody chooses their addresses to do harm.
-#[derive(Default)]
-struct PageHasher(u64);
-
-impl Hasher for PageHasher {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        bytes.iter().for_each(|&byte| self.write_u64(self.0 ^ u64::from(byte)));
-    }
-
-    fn write_u64(&mut self, number: u64) {
-        self.0 = number.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(32);
-    }
+    pages: AddressMap<Box<[u8]>>,
 }
 
 impl<M: Memory> Pages<M> {
     pub fn new(source: M) -> Pages<M> {
-        Pages { source, pages: HashMap::default() }
+        Pages { source, pages: AddressMap::default() }
     }
 
     pub fn source(&mut self) -> &mut M {
@@ -88,6 +80,10 @@ impl<M: Memory> Pages<M> {
         let mut bytes = [0; 8];
         let wanted = bytes.get_mut(..width as usize)?;
         (self.copy(address, wanted) == width as usize).then(|| u64::from_le_bytes(bytes))
+    }
+
+    pub fn put_aside(&mut self, address: u64) -> Option<Vec<(u16, Option<i64>)>> {
+        self.source.put_aside(address)
     }
 
     pub fn function(&mut self, address: u64) -> Option<Range<u64>> {

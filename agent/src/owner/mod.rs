@@ -21,9 +21,10 @@
 //!   that it is given, and to change every guard whose address it gets.
 //! - A thread that waits for a lock is named as its owner only when it will release it twice.
 //!
-//! All threads are followed a little way first, for most owners release their lock soon; then those
-//! that go on beyond, for the locks whose owner is not known by then. Where time ends before, the dump
-//! says so. How often owners are found, and what it costs, `tests/crowd` measures.
+//! All threads are followed a little way first, for most owners release their lock soon; then, in
+//! [`rounds`], further, for the locks whose holders are not all known by then: a lock's own word says how
+//! many there are. Where time ends before, the dump says so. How often owners are found, and what it costs,
+//! `tests/crowd` measures.
 //!
 //! What is not found, and then nothing is said: locks of code that was built without
 //! optimisation, for there dropping a guard is a chain of calls; a release behind a loop that
@@ -31,39 +32,40 @@
 //! memory which is reached from the frame through more than one pointer, in a map, or in an async task
 //! that no thread is about to poll.
 
+mod address_map;
 mod answers;
 mod balance;
 mod code;
 mod explore;
+mod leads;
 mod memory;
 mod patience;
+mod rounds;
 mod state;
 mod value;
 mod wanted;
+mod written;
 mod x86_64;
 
 pub(crate) use answers::Answers;
 pub(crate) use wanted::Awaited;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
+use address_map::AddressMap;
 use balance::Balance;
 use code::Code;
 use explore::{Budget, explore};
+use leads::{Lead, Leads};
 use memory::{Memory, Pages};
 use patience::Patience;
+use rounds::{For, Round};
 use state::{Sight, State};
 use wanted::Wanted;
+use x86_64::Scratch;
 
 use crate::unwind::{Registers, StackCopy, UnwoundFrame};
-
-/// How far above an address that a frame holds a lock may lie to be reached from it: locks are
-/// fields, and code keeps the address of the whole.
-const FIELD_REACH: u64 = 4096;
-
-/// How many bytes of what a frame points to are searched for the address of a lock.
-const POINTEE_REACH: u64 = 128;
 
 /// One thread whose code is to be followed.
 struct Held<'a> {
@@ -73,24 +75,6 @@ struct Held<'a> {
     stack: StackCopy<'a>,
     /// The futex on which it waits.
     awaits: Option<u64>,
-}
-
-/// How far code is followed.
-#[derive(Clone, Copy, Debug)]
-struct Depth {
-    /// How many instructions for one frame.
-    frame: u32,
-    /// How many for one thread.
-    thread: u32,
-    /// Whether outer frames are followed when an inner one was not followed to its end.
-    goes_on: bool,
-}
-
-impl Depth {
-    /// At first. Most owners release their lock soon.
-    const QUICK: Depth = Depth { frame: 800, thread: 3_000, goes_on: false };
-    /// For those that were not followed to their end, while there are locks without an owner.
-    const THOROUGH: Depth = Depth { frame: 6_000, thread: 40_000, goes_on: true };
 }
 
 /// A place where so many threads were followed as far as was allowed, and came by no wanted lock, is
@@ -103,6 +87,35 @@ struct Inner {
     words: BTreeSet<u64>,
     /// Words of which they write a single byte.
     flags: BTreeSet<u64>,
+}
+
+impl Inner {
+    /// Forgets what lies in the part of the stack that is not in use any more where a frame begins.
+    fn forget_below(&mut self, bottom: u64, stack: StackCopy) {
+        let is_gone = |at: u64| at < bottom && at >= stack.start;
+        self.words.retain(|&at| !is_gone(at));
+        self.flags.retain(|&at| !is_gone(at));
+    }
+}
+
+/// How one thread is followed, frame by frame.
+struct Pursuit<'a> {
+    thread: &'a Held<'a>,
+    /// What it may hold.
+    sought: Wanted,
+    /// What its inner frames may have done to the locks.
+    balance: Balance,
+    inner: Inner,
+    /// The words that it releases before it acquires them.
+    released: Vec<u64>,
+}
+
+impl Pursuit<'_> {
+    /// Whether a frame may lead to a lock that was not found yet.
+    fn concerns(&self, leads: &[Lead]) -> bool {
+        let is_open = |lock: u64| self.sought.at(lock).is_some() && !self.released.contains(&lock);
+        leads.iter().any(|lead| is_open(lead.lock))
+    }
 }
 
 /// What was found out about one thread.
@@ -130,12 +143,15 @@ impl Found {
 struct Search<M> {
     memory: Pages<M>,
     code: Code,
+    /// The addresses of all locks that threads wait for, sorted.
+    locks: Vec<u64>,
+    /// Those whose owners are not known yet.
     wanted: Wanted,
-    /// Whether a word outside the stacks leads to a wanted lock.
-    leads: HashMap<u64, bool>,
+    leads: Leads,
     /// How many threads were followed from a place as far as was allowed, and came by no wanted lock.
-    fruitless: HashMap<u64, u32>,
+    fruitless: AddressMap<u32>,
     patience: Patience,
+    scratch: Option<Scratch>,
 }
 
 impl<M: Memory> Search<M> {
@@ -144,9 +160,20 @@ impl<M: Memory> Search<M> {
     fn new(awaited: &[Awaited], memory: M, work: Duration) -> Search<M> {
         let mut memory = Pages::new(memory);
         let wanted = Wanted::new(awaited, &mut memory);
-        let (code, leads) = (Code::default(), HashMap::new());
-        let fruitless = HashMap::new();
-        Search { memory, code, wanted, leads, fruitless, patience: Patience::new(work) }
+        Search {
+            memory,
+            code: Code::default(),
+            locks: wanted.words().collect(),
+            wanted,
+            leads: Leads::default(),
+            fruitless: AddressMap::default(),
+            patience: Patience::new(work),
+            scratch: None,
+        }
+    }
+
+    fn begin_round(&mut self) {
+        self.fruitless.clear();
     }
 
     /// Whether nothing can be found.
@@ -154,35 +181,33 @@ impl<M: Memory> Search<M> {
         self.wanted.is_empty()
     }
 
-    /// Looks no more for the owners of what these futexes stand for.
-    fn settle(&mut self, futexes: &[u64]) {
-        self.wanted.settle(futexes);
-        self.leads.clear();
-    }
-
     fn memory(&mut self) -> &mut M {
         self.memory.source()
     }
 
     /// The futexes on which threads wait for this one to release a lock.
-    fn will_release(&mut self, thread: &Held, depth: Depth) -> Found {
+    fn will_release(&mut self, thread: &Held, round: &Round) -> Found {
         let mut found = Found::default();
-        if self.wanted.is_empty() {
-            return found;
-        }
         let own: Vec<u64> = match thread.awaits {
             Some(futex) => self.wanted.words_of(futex).collect(),
             None => Vec::new(),
         };
-        let mut balance = Balance::waiting_for(own.iter().copied());
-        let mut released = Vec::new();
-        let mut inner = Inner::default();
-        let mut left = depth.thread;
-        for (at, frame) in thread.frames.iter().enumerate() {
-            let is_fruitless =
-                self.fruitless.get(&frame.pc).is_some_and(|&times| times >= FRUITLESS);
-            if is_fruitless
-                || !self.concerns(frame, thread.stack)
+        if self.wanted.is_empty() || round.whom == For::Itself && own.is_empty() {
+            return found;
+        }
+        let leads = self.leads(thread);
+        let is_sought = |lead: &&Lead| {
+            lead.above < round.fields && own.contains(&lead.lock) == (round.whom == For::Itself)
+        };
+        let sought = leads.iter().flatten().filter(is_sought).map(|lead| lead.lock);
+        let sought = self.wanted.only(sought);
+        let balance = Balance::waiting_for(sought.words().filter(|word| own.contains(word)));
+        let (inner, released) = (Inner::default(), Vec::new());
+        let mut pursuit = Pursuit { thread, sought, balance, inner, released };
+        let mut left = round.thread;
+        for (at, (frame, leads)) in thread.frames.iter().zip(&leads).enumerate() {
+            if self.is_fruitless(frame.pc)
+                || !pursuit.concerns(leads)
                 || !self.returns_to(thread.frames, at)
             {
                 continue;
@@ -192,64 +217,79 @@ impl<M: Memory> Search<M> {
                 found.unfinished = true;
                 break;
             }
-            let mut budget = Budget { instructions: left.min(depth.frame) };
-            let before = (budget.instructions, balance.clone(), released.len());
-            let obtained;
-            (balance, obtained) =
-                self.follow(frame, thread.stack, balance, &mut inner, &mut released, &mut budget);
-            if obtained {
-                balance.obtain(own.iter().copied());
+            let most = left.min(round.frame);
+            let (unread, released) = self.follow(&mut pursuit, frame, &own, most);
+            left -= most - unread;
+            for word in released {
+                found.futexes.extend(self.wanted.at(word).iter().flat_map(|word| &word.futexes));
+                self.wanted.found(word);
             }
-            left -= before.0 - budget.instructions;
-            if budget.instructions == 0 {
-                if balance == before.1 && released.len() == before.2 {
-                    *self.fruitless.entry(frame.pc).or_default() += 1;
-                }
+            if unread == 0 {
                 found.unfinished = true;
-                if !depth.goes_on {
+                if !round.goes_on {
                     break;
                 }
             }
         }
-        found.futexes = self.futexes(&released);
         found
     }
 
-    /// Follows one frame. Returns what it may have done to the locks when it returns, and whether
-    /// it is the one that gets what the thread waits for.
+    /// To which locks the thread's frames lead.
+    fn leads(&mut self, thread: &Held) -> Vec<Vec<Lead>> {
+        let (leads, wanted, memory) = (&mut self.leads, &self.wanted, &mut self.memory);
+        let of = |frame| leads.of(frame, thread.stack, wanted, memory);
+        thread.frames.iter().map(of).collect()
+    }
+
+    /// Follows one frame for at most so many instructions. Returns how many of these are left, and the
+    /// words that the frame releases.
     fn follow(
         &mut self,
+        pursuit: &mut Pursuit,
         frame: &UnwoundFrame,
-        stack: StackCopy,
-        balance: Balance,
-        inner: &mut Inner,
-        released: &mut Vec<u64>,
-        budget: &mut Budget,
-    ) -> (Balance, bool) {
-        let mut state = State::new(balance);
+        own: &[u64],
+        most: u32,
+    ) -> (u32, Vec<u64>) {
+        let before = (pursuit.balance.clone(), pursuit.released.len());
+        let mut state = State::new(before.0.clone());
         x86_64::restore(&mut state, &frame.registers);
         let kept = self.kept(frame);
-        let memory = &mut self.memory;
+        let bottom = frame.registers.get(Registers::SP).unwrap_or(frame.cfa);
+        pursuit.inner.forget_below(bottom, pursuit.thread.stack);
         let mut sight = Sight {
-            stack,
-            memory,
-            wanted: &self.wanted,
+            stack: pursuit.thread.stack,
+            memory: &mut self.memory,
+            locks: &self.locks,
+            sought: &pursuit.sought,
             kept,
-            overwritten: &inner.words,
-            flagged: &inner.flags,
+            overwritten: &pursuit.inner.words,
+            flagged: &pursuit.inner.flags,
             writes: BTreeSet::new(),
             flags: BTreeSet::new(),
             obtained: false,
-            released,
+            released: &mut pursuit.released,
+            scratch: &mut self.scratch,
         };
-        let balance = explore(frame.pc, state, &mut sight, &mut self.code, budget);
-        let obtained = sight.obtained;
+        let mut budget = Budget { instructions: most };
+        pursuit.balance = explore(frame.pc, state, &mut sight, &mut self.code, &mut budget);
+        // It is the frame that gets what the thread waits for.
+        if sight.obtained {
+            pursuit.balance.obtain(own.iter().copied());
+        }
         let outlives = |&at: &u64| at >= frame.cfa || !sight.is_stack(at);
         let words: Vec<u64> = sight.writes.iter().copied().filter(outlives).collect();
         let flags: Vec<u64> = sight.flags.iter().copied().filter(outlives).collect();
-        inner.words.extend(words);
-        inner.flags.extend(flags);
-        (balance, obtained)
+        pursuit.inner.words.extend(words);
+        pursuit.inner.flags.extend(flags);
+        let unread = budget.instructions;
+        if unread == 0 && before == (pursuit.balance.clone(), pursuit.released.len()) {
+            *self.fruitless.entry(frame.pc).or_default() += 1;
+        }
+        (unread, pursuit.released.split_at(before.1).1.to_vec())
+    }
+
+    fn is_fruitless(&self, pc: u64) -> bool {
+        self.fruitless.get(&pc).is_some_and(|&times| times >= FRUITLESS)
     }
 
     /// The addresses at which the frame's function keeps registers.
@@ -272,42 +312,5 @@ impl<M: Memory> Search<M> {
             Some(function) => self.code.survey(function.start, &mut self.memory).returns,
             None => true,
         }
-    }
-
-    /// Whether the address of a wanted lock can be computed from what a frame holds: its
-    /// registers and its piece of the stack, and what these point to.
-    fn concerns(&mut self, frame: &UnwoundFrame, stack: StackCopy) -> bool {
-        let registers = (0..Registers::PC).filter_map(|number| frame.registers.get(number));
-        let bottom = frame.registers.get(Registers::SP).unwrap_or(frame.cfa);
-        let words = (bottom & !7..frame.cfa).step_by(8).filter_map(|at| stack.word(at));
-        registers.chain(words).any(|word| self.leads_to_lock(word, stack))
-    }
-
-    fn leads_to_lock(&mut self, word: u64, stack: StackCopy) -> bool {
-        if word < memory::SMALLEST_ADDRESS {
-            return false;
-        }
-        if self.wanted.any_from(word, FIELD_REACH) {
-            return true;
-        }
-        if stack.word(word).is_some() {
-            let mut words = (0..POINTEE_REACH).step_by(8).filter_map(|at| stack.word(word + at));
-            return words.any(|word| self.wanted.any_from(word, FIELD_REACH));
-        }
-        let (memory, wanted) = (&mut self.memory, &self.wanted);
-        *self.leads.entry(word).or_insert_with(|| {
-            let mut bytes = [0; POINTEE_REACH as usize];
-            let length = memory.copy(word, &mut bytes);
-            let words = bytes[..length].as_chunks().0;
-            words.iter().any(|&word| wanted.any_from(u64::from_le_bytes(word), FIELD_REACH))
-        })
-    }
-
-    fn futexes(&self, released: &[u64]) -> Vec<u64> {
-        let watched = released.iter().filter_map(|&word| self.wanted.at(word));
-        let mut futexes: Vec<u64> = watched.flat_map(|word| word.futexes.clone()).collect();
-        futexes.sort_unstable();
-        futexes.dedup();
-        futexes
     }
 }

@@ -1,12 +1,14 @@
 //! What a thread's registers and memory will be along one path, as far as that is known.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use super::balance::{Balance, Change, Meaning, Standing, meaning};
-use super::memory::{Memory, Pages, SMALLEST_ADDRESS};
+use super::memory::{LARGEST_ADDRESS, Memory, Pages, SMALLEST_ADDRESS};
 use super::value::Value;
 use super::wanted::Wanted;
+use super::written::Written;
+use super::x86_64::Scratch;
 use crate::unwind::{Registers, StackCopy};
 
 /// How many general registers are followed.
@@ -16,8 +18,8 @@ const REGISTERS: usize = Registers::PC as usize;
 /// and what it holds now says nothing.
 const STACK_REACH: u64 = 64 << 10;
 
-/// How far behind the start of an object that is passed on a guard may lie in it.
-const GUARD_REACH: u64 = 64;
+/// How many words of an object that is passed on are looked at: a guard may be among them.
+const OBJECT_WORDS: usize = 8;
 
 /// How far behind it a flag may lie.
 const FLAG_REACH: u64 = 16;
@@ -30,7 +32,11 @@ const FLAGGED: u64 = 1024;
 pub(super) struct Sight<'a, M> {
     pub stack: StackCopy<'a>,
     pub memory: &'a mut Pages<M>,
-    pub wanted: &'a Wanted,
+    /// The addresses of all locks that threads wait for, sorted. What is in them is not known: others
+    /// change it.
+    pub locks: &'a [u64],
+    /// The locks whose release is looked for.
+    pub sought: &'a Wanted,
     /// Where the frame's function keeps registers.
     pub kept: Vec<u64>,
     /// The words that the inner frames will have written before this one goes on.
@@ -45,21 +51,47 @@ pub(super) struct Sight<'a, M> {
     pub obtained: bool,
     /// The words that some path released before it acquired them.
     pub released: &'a mut Vec<u64>,
+    /// What reading instructions needs.
+    pub scratch: &'a mut Option<Scratch>,
 }
 
 impl<M: Memory> Sight<'_, M> {
-    /// The aligned word at an address, as it is before any path writes there. What is in a lock
-    /// is not known: others change it.
+    /// The aligned word at an address, as it is before any path writes there.
     pub fn word(&mut self, address: u64) -> Value {
-        if self.wanted.any_from(address, 8) || self.overwritten.contains(&address) {
-            return Value::UNKNOWN;
-        }
         let word = match self.stack.word(address) {
             Some(word) => Some(word),
             None if self.is_stack(address) => None,
             None => self.memory.number(address, 8),
         };
-        word.filter(|&word| !self.is_past(address, word)).map_or(Value::UNKNOWN, Value::known)
+        self.as_known(address, word)
+    }
+
+    /// Several words from an aligned address on.
+    pub fn words<const COUNT: usize>(&mut self, address: u64) -> [Value; COUNT] {
+        if self.is_stack(address) {
+            return std::array::from_fn(|at| self.word(address.wrapping_add(at as u64 * 8)));
+        }
+        let mut bytes = [[0; 8]; COUNT];
+        let length = self.memory.copy(address, bytes.as_flattened_mut());
+        std::array::from_fn(|at| {
+            let word = (length >= at * 8 + 8).then(|| u64::from_le_bytes(bytes[at]));
+            self.as_known(address.wrapping_add(at as u64 * 8), word)
+        })
+    }
+
+    fn as_known(&self, address: u64, word: Option<u64>) -> Value {
+        let word = word.filter(|&word| {
+            !self.is_lock(address)
+                && !self.overwritten.contains(&address)
+                && !self.is_past(address, word)
+        });
+        word.map_or(Value::UNKNOWN, Value::known)
+    }
+
+    /// Whether a lock lies in the word at this address.
+    fn is_lock(&self, address: u64) -> bool {
+        let at = self.locks.partition_point(|&lock| lock < address);
+        self.locks.get(at).is_some_and(|lock| lock - address < 8)
     }
 
     /// Whether what looks like a guard may be one no more when the inner frames have returned: these
@@ -69,7 +101,12 @@ impl<M: Memory> Sight<'_, M> {
             let around = address.saturating_sub(FLAGGED)..address.saturating_add(FLAGGED);
             self.flagged.range(around).next().is_some()
         };
-        !self.flagged.is_empty() && self.wanted.at(word).is_some() && beside()
+        !self.flagged.is_empty() && self.sought.at(word).is_some() && beside()
+    }
+
+    /// Whether nothing is left to be found.
+    pub fn is_done(&self) -> bool {
+        self.sought.words().all(|word| self.released.contains(&word))
     }
 
     /// Whether an address belongs to the thread's stack, copied or not.
@@ -117,15 +154,15 @@ pub(super) enum Flags {
 pub(super) struct State {
     registers: [Value; REGISTERS],
     /// Vector registers that hold copies of memory, for that is how structures are moved.
-    vectors: BTreeMap<u16, [Value; 4]>,
-    /// What the path wrote, by aligned address. Shared by the paths that have it in common.
-    written: Rc<BTreeMap<u64, Value>>,
+    vectors: Rc<Vec<(u16, [Value; 4])>>,
+    /// What the path wrote.
+    written: Written,
     pub flags: Flags,
     /// Answers "not equal" that the path was built on.
-    unequal: Vec<Question>,
+    unequal: Rc<Vec<Question>>,
     /// Loads from shared memory that the path has made, by their pc: made again, they may give
     /// something else.
-    shared_loads: Vec<u64>,
+    shared_loads: Rc<Vec<u64>>,
     /// The lock that the path could not release at once, because others are parked: the next
     /// function that gets it does the rest.
     pub unfinished: Option<u64>,
@@ -155,15 +192,13 @@ impl State {
         for (mine, theirs) in self.registers.iter_mut().zip(other.registers) {
             *mine = mine.join(theirs);
         }
-        if !Rc::ptr_eq(&self.written, &other.written) {
-            for at in differences(&self.written, &other.written) {
-                let joined = self.peek(sight, at, 8).join(other.peek(sight, at, 8));
-                Rc::make_mut(&mut self.written).insert(at, joined);
-            }
+        for at in self.written.differences(&other.written) {
+            let joined = self.peek(sight, at, 8).join(other.peek(sight, at, 8));
+            self.written.set(at, joined);
         }
-        self.vectors.retain(|number, value| other.vectors.get(number) == Some(value));
-        self.unequal.retain(|question| other.unequal.contains(question));
-        for &pc in &other.shared_loads {
+        retain(&mut self.vectors, |vector| other.vectors.contains(vector));
+        retain(&mut self.unequal, |question| other.unequal.contains(question));
+        for &pc in other.shared_loads.iter() {
             self.is_first_load(pc);
         }
         if self.flags != other.flags {
@@ -189,8 +224,8 @@ impl State {
             Place::Register(number) => kept.contains(&number),
             Place::Memory(_) | Place::Released(_) => true,
         };
-        self.unequal.retain(is_kept);
-        self.vectors.clear();
+        retain(&mut self.unequal, is_kept);
+        self.vectors = Rc::default();
         self.flags = Flags::Unknown;
     }
 
@@ -207,24 +242,22 @@ impl State {
     pub fn forget_below<M: Memory>(&mut self, sight: &Sight<M>, stack_pointer: Option<u64>) {
         let Some(stack_pointer) = stack_pointer else { return };
         let is_kept = |at: u64| at >= stack_pointer || !sight.is_stack(at);
-        if self.written.keys().any(|&at| !is_kept(at)) {
-            Rc::make_mut(&mut self.written).retain(|&at, _| is_kept(at));
-        }
-        self.unequal.retain(|question| match question.place {
+        self.written.retain(is_kept);
+        retain(&mut self.unequal, |question| match question.place {
             Place::Register(_) | Place::Released(_) => true,
             Place::Memory(at) => at >= stack_pointer || !sight.is_stack(at),
         });
     }
 
     pub fn vector(&self, number: u16) -> [Value; 4] {
-        self.vectors.get(&number).copied().unwrap_or_default()
+        let vector = self.vectors.iter().find(|&&(had, _)| had == number);
+        vector.map_or(Default::default(), |&(_, value)| value)
     }
 
     pub fn set_vector(&mut self, number: u16, value: [Value; 4]) {
-        if value == [Value::UNKNOWN; 4] {
-            self.vectors.remove(&number);
-        } else {
-            self.vectors.insert(number, value);
+        retain(&mut self.vectors, |&(had, _)| had != number);
+        if value != [Value::UNKNOWN; 4] {
+            Rc::make_mut(&mut self.vectors).push((number, value));
         }
     }
 
@@ -245,10 +278,7 @@ impl State {
     /// The same without the suspicion against memory that others write, too.
     pub fn peek<M: Memory>(&self, sight: &mut Sight<M>, address: u64, width: u32) -> Value {
         let (aligned, shift) = (address & !7, (address & 7) as u32);
-        let mut word = |at: u64| match self.written.get(&at) {
-            Some(&value) => value,
-            None => sight.word(at),
-        };
+        let mut word = |at: u64| self.written.get(at).unwrap_or_else(|| sight.word(at));
         let low = word(aligned).shifted_down(shift);
         if shift + width <= 8 {
             return low;
@@ -260,14 +290,14 @@ impl State {
     /// What the path itself wrote there.
     fn overwritten(&self, address: u64, width: u32) -> Value {
         let whole = address & 7 == 0 || (address & 7) as u32 + width <= 8;
-        let word = self.written.get(&(address & !7)).filter(|_| whole);
+        let word = self.written.get(address & !7).filter(|_| whole);
         word.map_or(Value::UNKNOWN, |word| word.shifted_down((address & 7) as u32))
     }
 
     fn is_first_load(&mut self, pc: u64) -> bool {
         let fresh = !self.shared_loads.contains(&pc);
         if fresh {
-            self.shared_loads.push(pc);
+            Rc::make_mut(&mut self.shared_loads).push(pc);
         }
         fresh
     }
@@ -305,9 +335,7 @@ impl State {
         let upper = old.shifted_down(shift).with_low(value, width).shifted_up(shift);
         let word = upper.with_low(old, shift);
         sight.writes.insert(aligned);
-        if self.written.get(&aligned) != Some(&word) {
-            Rc::make_mut(&mut self.written).insert(aligned, word);
-        }
+        self.written.set(aligned, word);
     }
 
     /// Takes note of a change of memory that other threads may wait for, and says what it means.
@@ -318,7 +346,7 @@ impl State {
         width: u32,
         change: Change,
     ) -> Option<Meaning> {
-        let watched = sight.wanted.at(address).filter(|lock| lock.kind.width() == width)?;
+        let watched = sight.sought.at(address).filter(|lock| lock.kind.width() == width)?;
         let meaning = meaning(watched.kind, change);
         let waited = self.balance.of(address) == Standing::Waiting;
         let released = self.balance.note(address, meaning);
@@ -332,7 +360,7 @@ impl State {
     /// Counts a lock as acquired that a function was given which was not read to its end, unless
     /// the function does the rest of a release.
     pub fn suspect<M>(&mut self, sight: &Sight<M>, address: u64) {
-        if sight.wanted.at(address).is_some() && self.unfinished != Some(address) {
+        if sight.sought.at(address).is_some() && self.unfinished != Some(address) {
             self.balance.suspect(address);
         }
     }
@@ -354,13 +382,10 @@ impl State {
     /// the function has put there itself.
     fn surrender<M: Memory>(&mut self, sight: &mut Sight<M>, address: u64) -> Vec<u64> {
         let mut further = Vec::new();
-        if address < SMALLEST_ADDRESS {
-            return further;
-        }
-        for at in (0..GUARD_REACH).step_by(8).map(|by| (address & !7).saturating_add(by)) {
-            let word = self.peek(sight, at, 8).get(8);
+        for (at, word) in self.object(sight, address) {
+            let word = word.get(8);
             let is_small = word.is_none_or(|word| word < SMALLEST_ADDRESS);
-            let is_lock = word.is_some_and(|word| sight.wanted.at(word).is_some());
+            let is_lock = word.is_some_and(|word| sight.sought.at(word).is_some());
             if is_lock && !sight.kept.contains(&at)
                 || is_small && at < address.saturating_add(FLAG_REACH) && sight.is_stack(at)
             {
@@ -369,6 +394,23 @@ impl State {
             further.extend(word.filter(|&word| sight.is_stack(word)));
         }
         further
+    }
+
+    /// The words of an object, with their addresses; none where there can be no object.
+    pub fn object<M: Memory>(
+        &self,
+        sight: &mut Sight<M>,
+        address: u64,
+    ) -> impl Iterator<Item = (u64, Value)> + use<M> {
+        let is_address = (SMALLEST_ADDRESS..LARGEST_ADDRESS).contains(&address);
+        let start = address & !7;
+        let mut words = [Value::UNKNOWN; OBJECT_WORDS];
+        if is_address {
+            words = sight.words(start);
+            self.written.lay_over(start, &mut words);
+        }
+        let words = (start..).step_by(8).zip(words);
+        words.take(if is_address { OBJECT_WORDS } else { 0 })
     }
 
     /// The answer to a question, when the path has already been built on one.
@@ -383,7 +425,7 @@ impl State {
             Place::Released(address) => self.unfinished = (!equal).then_some(address),
             _ if !equal => {
                 if !self.unequal.contains(&question) {
-                    self.unequal.push(question);
+                    Rc::make_mut(&mut self.unequal).push(question);
                 }
             }
             Place::Register(register) => {
@@ -399,20 +441,16 @@ impl State {
             (Place::Memory(asked), Place::Memory(written)) => asked.abs_diff(written) < 8,
             (asked, written) => asked == written,
         };
-        self.unequal.retain(|question| !overlaps(question));
+        retain(&mut self.unequal, |question| !overlaps(question));
         if matches!(self.flags, Flags::Asked(question) if overlaps(&question)) {
             self.flags = Flags::Unknown;
         }
     }
 }
 
-/// The addresses at which one has something else than the other, or only one has something.
-fn differences(one: &BTreeMap<u64, Value>, other: &BTreeMap<u64, Value>) -> Vec<u64> {
-    let differs = |from: &BTreeMap<u64, Value>, to: &BTreeMap<u64, Value>| -> Vec<u64> {
-        let differing = from.iter().filter(|(at, value)| to.get(at) != Some(value));
-        differing.map(|(&at, _)| at).collect()
-    };
-    let mut addresses = differs(one, other);
-    addresses.extend(other.keys().filter(|at| !one.contains_key(at)));
-    addresses
+/// Keeps some of what paths have in common, and copies it only where something goes.
+fn retain<T: Clone>(shared: &mut Rc<Vec<T>>, is_kept: impl Fn(&T) -> bool) {
+    if !shared.iter().all(&is_kept) {
+        Rc::make_mut(shared).retain(is_kept);
+    }
 }

@@ -1,7 +1,5 @@
 //! The words of memory that change when a lock is released, for the locks that threads wait for.
 
-use std::collections::BTreeMap;
-
 use super::memory::{Memory, Pages};
 
 /// A futex on which a thread waits, as the kernel and the memory around it show it.
@@ -37,7 +35,22 @@ impl Kind {
             Kind::ParkingRwLock => 8,
         }
     }
+
+    /// How many hold the lock, by its word.
+    fn holders(self, word: u64) -> u32 {
+        let readers = match self {
+            Kind::Mutex | Kind::ParkingMutex => 1,
+            Kind::RwLock if word & RWLOCK_HELD == RWLOCK_HELD => 1,
+            Kind::RwLock => word & RWLOCK_HELD,
+            // A writer says so in the bit below.
+            Kind::ParkingRwLock => word >> 4,
+        };
+        readers.clamp(1, u32::MAX.into()) as u32
+    }
 }
+
+/// Where the word of `std`'s `RwLock` says who is in: all set for a writer, or the number of readers.
+const RWLOCK_HELD: u64 = 0x3fff_ffff;
 
 /// One word that is to be watched.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,20 +58,15 @@ pub(super) struct Watched {
     pub kind: Kind,
     /// The futexes on which threads wait for this word to change.
     pub futexes: Vec<u64>,
+    /// How many holders have not been found: the word says how many there are.
+    missing: u32,
 }
 
-/// All words that are to be watched, by their addresses.
+/// All words that are to be watched.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Wanted {
-    words: BTreeMap<u64, Watched>,
-    /// The first and the last of their addresses.
-    bounds: (u64, u64),
-}
-
-fn bounds(words: &BTreeMap<u64, Watched>) -> (u64, u64) {
-    let first = words.first_key_value().map_or(u64::MAX, |(&at, _)| at);
-    let last = words.last_key_value().map_or(0, |(&at, _)| at);
-    (first, last)
+    /// By their addresses.
+    words: Vec<(u64, Watched)>,
 }
 
 impl Wanted {
@@ -70,19 +78,43 @@ impl Wanted {
             let mut words = std_words(awaited.futex, memory);
             words.extend(awaited.parking_key.and_then(|key| parking_word(key, memory)));
             for (address, kind) in words {
-                wanted.add(address, kind, awaited.futex);
+                let word = memory.number(address, kind.width());
+                let holders = word.map_or(1, |word| kind.holders(word));
+                wanted.add(address, kind, holders, awaited.futex);
             }
         }
-        wanted.bounds = bounds(&wanted.words);
         wanted
     }
 
-    fn add(&mut self, address: u64, kind: Kind, futex: u64) {
-        let fresh = || Watched { kind, futexes: Vec::new() };
-        let watched = self.words.entry(address).or_insert_with(fresh);
+    fn add(&mut self, address: u64, kind: Kind, holders: u32, futex: u64) {
+        let at = self.index(address);
+        if self.at(address).is_none() {
+            let fresh = Watched { kind, futexes: Vec::new(), missing: holders };
+            self.words.insert(at, (address, fresh));
+        }
+        let watched = &mut self.words[at].1;
         if watched.kind == kind && !watched.futexes.contains(&futex) {
             watched.futexes.push(futex);
         }
+    }
+
+    /// Those of these words that are wanted.
+    pub fn only(&self, words: impl Iterator<Item = u64>) -> Wanted {
+        let mut some: Vec<u64> = words.collect();
+        some.sort_unstable();
+        some.dedup();
+        let found = some.into_iter().filter_map(|word| Some((word, self.at(word)?.clone())));
+        Wanted { words: found.collect() }
+    }
+
+    /// The addresses of all.
+    pub fn words(&self) -> impl Iterator<Item = u64> {
+        self.words.iter().map(|&(word, _)| word)
+    }
+
+    /// Where an address is, or would be.
+    fn index(&self, address: u64) -> usize {
+        self.words.partition_point(|&(word, _)| word < address)
     }
 
     pub fn is_empty(&self) -> bool {
@@ -91,29 +123,41 @@ impl Wanted {
 
     /// The word at exactly this address.
     pub fn at(&self, address: u64) -> Option<&Watched> {
-        self.words.get(&address)
+        let (word, watched) = self.words.get(self.index(address))?;
+        (*word == address).then_some(watched)
     }
 
-    /// Takes out the words of these futexes that one thread alone can hold.
-    pub fn settle(&mut self, futexes: &[u64]) {
-        self.words.retain(|_, watched| {
-            let is_exclusive = matches!(watched.kind, Kind::Mutex | Kind::ParkingMutex);
-            !is_exclusive || !watched.futexes.iter().any(|futex| futexes.contains(futex))
-        });
-        self.bounds = bounds(&self.words);
+    /// The addresses of the words that lie at `address` or within `reach` bytes above.
+    pub fn from(&self, address: u64, reach: u64) -> impl Iterator<Item = u64> {
+        let words = self.words[self.index(address)..].iter().map(|&(word, _)| word);
+        words.take_while(move |&word| word - address < reach)
     }
 
-    /// Whether some word lies at `address` or within `reach` bytes above.
+    /// Whether there is any.
     pub fn any_from(&self, address: u64, reach: u64) -> bool {
-        let end = address.saturating_add(reach);
-        let (first, last) = self.bounds;
-        address <= last && end > first && self.words.range(address..end).next().is_some()
+        self.from(address, reach).next().is_some()
+    }
+
+    /// Takes note of a thread that holds the lock of this word. When all holders are known, nothing that
+    /// its waiters wait for is looked for any more.
+    pub fn found(&mut self, word: u64) {
+        let at = self.index(word);
+        let Some((_, watched)) = self.words.get_mut(at).filter(|(address, _)| *address == word)
+        else {
+            return;
+        };
+        watched.missing = watched.missing.saturating_sub(1);
+        if watched.missing == 0 {
+            let (_, settled) = self.words.remove(at);
+            let is_settled = |futex: &u64| settled.futexes.contains(futex);
+            self.words.retain(|(_, watched)| !watched.futexes.iter().any(is_settled));
+        }
     }
 
     /// The addresses of the words whose change this futex waits for.
     pub fn words_of(&self, futex: u64) -> impl Iterator<Item = u64> {
         let waits = move |watched: &Watched| watched.futexes.contains(&futex);
-        self.words.iter().filter(move |(_, watched)| waits(watched)).map(|(&word, _)| word)
+        self.words.iter().filter(move |(_, watched)| waits(watched)).map(|&(word, _)| word)
     }
 }
 
@@ -137,7 +181,7 @@ fn std_words<M: Memory>(futex: u64, memory: &mut Pages<M>) -> Vec<(u64, Kind)> {
 /// An `RwLock` of the standard library has in its two highest bits who waits, and below them
 /// who is in.
 fn is_contended_rwlock(state: u64) -> bool {
-    state >> 30 != 0 && state & 0x3fff_ffff != 0 && state != 0xffff_ffff
+    state >> 30 != 0 && state & RWLOCK_HELD != 0 && state != 0xffff_ffff
 }
 
 /// What parking_lot's key stands for: a lock that is held and has parked threads. A word that
@@ -151,4 +195,56 @@ fn parking_word<M: Memory>(key: u64, memory: &mut Pages<M>) -> Option<(u64, Kind
     let held = |state: u64| state & 0b11 != 0 && state >> 3 != 0;
     let found = word.is_multiple_of(8) && memory.number(word, 8).is_some_and(held);
     found.then_some((word, Kind::ParkingRwLock))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Memory in which these words lie, and nothing else.
+    struct Words(&'static [(u64, u32)]);
+
+    impl Memory for Words {
+        fn read(&mut self, address: u64, into: &mut [u8]) -> usize {
+            into.fill(0);
+            for &(at, word) in self.0 {
+                if let Some(place) = at.checked_sub(address).map(|at| at as usize)
+                    && let Some(bytes) = into.get_mut(place..place + 4)
+                {
+                    bytes.copy_from_slice(&word.to_le_bytes());
+                }
+            }
+            into.len()
+        }
+    }
+
+    fn wanted(words: &'static [(u64, u32)], futexes: &[u64]) -> Wanted {
+        let awaited = futexes.iter().map(|&futex| Awaited { futex, parking_key: None });
+        Wanted::new(&awaited.collect::<Vec<_>>(), &mut Pages::new(Words(words)))
+    }
+
+    #[test]
+    fn a_mutex_has_one_holder() {
+        let mut wanted = wanted(&[(0x1_0000, 2), (0x1_0040, 2)], &[0x1_0000, 0x1_0040]);
+        wanted.found(0x1_0000);
+        assert_eq!(wanted.words().collect::<Vec<_>>(), [0x1_0040]);
+    }
+
+    #[test]
+    fn a_lock_that_is_read_by_three_is_looked_for_until_three_are_found() {
+        const THREE_READERS_AND_A_WAITER: u32 = 1 << 31 | 3;
+        let mut wanted = wanted(&[(0x1_0000, THREE_READERS_AND_A_WAITER)], &[0x1_0004]);
+        wanted.found(0x1_0000);
+        wanted.found(0x1_0000);
+        assert!(wanted.at(0x1_0000).is_some());
+        wanted.found(0x1_0000);
+        assert!(wanted.is_empty());
+    }
+
+    #[test]
+    fn a_lock_that_is_written_has_one_holder() {
+        let mut wanted = wanted(&[(0x1_0000, 1 << 30 | RWLOCK_HELD as u32)], &[0x1_0000]);
+        wanted.found(0x1_0000);
+        assert!(wanted.is_empty());
+    }
 }

@@ -18,6 +18,9 @@ use crate::unwind::Registers;
 
 pub(super) use iced_x86::Instruction;
 
+/// Says what instructions use; kept because it allocates.
+pub(super) type Scratch = InstructionInfoFactory;
+
 /// The registers in which the first six arguments are passed, by their DWARF numbers.
 pub(super) const ARGUMENTS: [u16; 6] = [5, 4, 1, 2, 8, 9];
 
@@ -437,8 +440,8 @@ impl<M: Memory> Step<'_, '_, M> {
 
     /// Forgets everything that the instruction writes.
     fn forget(&mut self) {
-        let mut factory = InstructionInfoFactory::new();
-        let used = factory.info(self.instruction);
+        let mut scratch = self.sight.scratch.take().unwrap_or_else(InstructionInfoFactory::new);
+        let used = scratch.info(self.instruction);
         for register in used.used_registers().iter().filter(|used| writes(used.access())) {
             let register = register.register();
             match number(register) {
@@ -458,6 +461,7 @@ impl<M: Memory> Step<'_, '_, M> {
                 self.state.change(self.sight, address, width, Change::Other);
             }
         }
+        *self.sight.scratch = Some(scratch);
         if self.instruction.rflags_modified() != 0 {
             self.state.flags = Flags::Unknown;
         }

@@ -166,6 +166,16 @@ impl Rule {
             && self.saved.iter().any(is_at_the_end)
     }
 
+    /// The registers that the function has put aside to use them itself, and where it did, counted
+    /// from the canonical frame address, when that is so simple.
+    pub fn put_aside(&self) -> impl Iterator<Item = (u16, Option<i64>)> {
+        self.saved.iter().filter_map(|(number, saved)| match saved {
+            Saved::Same => None,
+            Saved::At(offset) => Some((*number, Some(*offset))),
+            _ => Some((*number, None)),
+        })
+    }
+
     /// The canonical frame address of a frame.
     pub fn cfa<const N: usize>(
         &self,

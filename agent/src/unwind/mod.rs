@@ -140,6 +140,13 @@ impl Unwinder {
         self.rule(address).as_ref().ok().map(|rule| rule.function.clone())
     }
 
+    /// The registers that the function at this address has put aside there to use them itself, and where,
+    /// counted from the canonical frame address.
+    pub fn put_aside(&mut self, address: u64) -> Option<Vec<(u16, Option<i64>)>> {
+        self.modules.at(address)?;
+        self.rule(address).as_ref().ok().map(|rule| rule.put_aside().collect())
+    }
+
     /// Follows a stack to its root, as far as it goes.
     pub fn unwind<const N: usize>(
         &mut self,

@@ -1,0 +1,115 @@
+//! Frames -> the locks that they may reach.
+
+use std::rc::Rc;
+
+use super::address_map::AddressMap;
+use super::memory::{LARGEST_ADDRESS, Memory, Pages, SMALLEST_ADDRESS};
+use super::wanted::Wanted;
+use super::x86_64::KEPT;
+use crate::unwind::{Registers, StackCopy, UnwoundFrame};
+
+/// How far above an address that a frame holds a lock may lie to be reached from it: locks are
+/// fields, and code keeps the address of the whole.
+pub(super) const FIELD_REACH: u64 = 4096;
+
+/// How many bytes of what a frame points to are searched for the address of a lock.
+const POINTEE_REACH: u64 = 128;
+
+/// A lock that may be reached from what a frame holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Lead {
+    /// The address of its word.
+    pub lock: u64,
+    /// How far above the address that leads to it it lies.
+    pub above: u64,
+}
+
+/// What leads where, as far as it was asked.
+#[derive(Default)]
+pub(super) struct Leads {
+    /// From words outside the stacks.
+    known: AddressMap<Rc<[Lead]>>,
+    /// By the addresses by which unwind rules are looked up.
+    aside: AddressMap<Option<Rc<Aside>>>,
+}
+
+impl Leads {
+    /// The locks whose addresses can be computed from what a frame holds: its registers and its piece
+    /// of the stack, and what these point to.
+    pub fn of<M: Memory>(
+        &mut self,
+        frame: &UnwoundFrame,
+        stack: StackCopy,
+        wanted: &Wanted,
+        memory: &mut Pages<M>,
+    ) -> Vec<Lead> {
+        let aside = self.aside.entry(frame.lookup_address);
+        let put_aside = || memory.put_aside(frame.lookup_address).map(|all| Rc::new(Aside(all)));
+        let aside = aside.or_insert_with(put_aside).clone();
+        let is_own = |number: &u16| aside.as_ref().is_none_or(|aside| aside.uses(*number));
+        let registers = (0..Registers::PC).filter(is_own);
+        let registers = registers.filter_map(|number| frame.registers.get(number));
+        let bottom = frame.registers.get(Registers::SP).unwrap_or(frame.cfa);
+        let is_own = |at: &u64| aside.as_ref().is_none_or(|aside| !aside.lies_at(*at, frame.cfa));
+        let slots = (bottom & !7..frame.cfa).step_by(8).filter(is_own);
+        let words = slots.filter_map(|at| stack.word(at));
+        let mut leads = Vec::new();
+        for word in registers.chain(words) {
+            self.add(word, stack, wanted, memory, &mut leads);
+        }
+        leads
+    }
+
+    /// Adds the locks to which a word leads.
+    fn add<M: Memory>(
+        &mut self,
+        word: u64,
+        stack: StackCopy,
+        wanted: &Wanted,
+        memory: &mut Pages<M>,
+        leads: &mut Vec<Lead>,
+    ) {
+        if !(SMALLEST_ADDRESS..LARGEST_ADDRESS).contains(&word) {
+            return;
+        }
+        leads.extend(above(word, wanted));
+        if stack.word(word).is_some() {
+            let words = (0..POINTEE_REACH).step_by(8).filter_map(|at| stack.word(word + at));
+            leads.extend(words.flat_map(|word| above(word, wanted)));
+            return;
+        }
+        let known = self.known.entry(word).or_insert_with(|| {
+            let mut bytes = [0; POINTEE_REACH as usize];
+            let length = memory.copy(word, &mut bytes);
+            let words = bytes[..length].as_chunks().0;
+            words.iter().flat_map(|&word| above(u64::from_le_bytes(word), wanted)).collect()
+        });
+        leads.extend_from_slice(known);
+    }
+}
+
+/// The locks that lie above an address.
+fn above(address: u64, wanted: &Wanted) -> impl Iterator<Item = Lead> {
+    let locks = wanted.from(address, FIELD_REACH);
+    locks.map(move |lock| Lead { lock, above: lock - address })
+}
+
+/// The registers of its caller that a function has put aside at one place, and where, counted from the
+/// canonical frame address. What lies there is the caller's concern; and so are the registers that a
+/// function has to give back as it found them and has not put aside.
+struct Aside(Vec<(u16, Option<i64>)>);
+
+impl Aside {
+    /// Whether what is in a register may be of use to the function.
+    fn uses(&self, number: u16) -> bool {
+        !KEPT.contains(&number)
+            || number == Registers::SP
+            || self.0.iter().any(|&(aside, _)| aside == number)
+    }
+
+    /// Whether it has put a register aside at this address.
+    fn lies_at(&self, address: u64, cfa: u64) -> bool {
+        let is_there = |by: i64| cfa.wrapping_add_signed(by) == address;
+        self.0.iter().any(|&(_, by)| by.is_some_and(is_there))
+    }
+}

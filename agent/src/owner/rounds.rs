@@ -1,0 +1,53 @@
+//! In which order threads are followed, and how far: what is cheap and likely comes first, for a lock whose
+//! holders are all known is looked for no more.
+
+use super::leads::FIELD_REACH;
+
+/// For whose sake a thread is followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum For {
+    /// Those that wait for this thread. Who waits for a lock is most often not its owner.
+    Others,
+    /// The thread itself, which may wait for a lock that it holds.
+    Itself,
+}
+
+/// One way through all threads.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Round {
+    pub whom: For,
+    /// Only those are followed that the round before did not follow to their end.
+    pub continues: bool,
+    /// How far above an address that a thread holds a lock may lie for the thread to be followed.
+    pub fields: u64,
+    /// How many instructions are followed for one frame.
+    pub frame: u32,
+    /// How many for one thread.
+    pub thread: u32,
+    /// Whether outer frames are followed when an inner one was not followed to its end.
+    pub goes_on: bool,
+}
+
+/// Threads that have a lock's own address, for a guard is just that; and most owners release their lock
+/// soon.
+const QUICK: Round = Round {
+    whom: For::Others,
+    continues: false,
+    fields: 8,
+    frame: 800,
+    thread: 3_000,
+    goes_on: false,
+};
+
+/// Those of them that have a longer way.
+const THOROUGH: Round =
+    Round { continues: true, frame: 6_000, thread: 40_000, goes_on: true, ..QUICK };
+
+/// Threads that have the address of something in which a lock may lie.
+const WIDE: Round =
+    Round { fields: FIELD_REACH, frame: 1_500, thread: 6_000, goes_on: true, ..QUICK };
+
+/// Threads that wait, and may wait for themselves.
+const ITSELF: Round = Round { whom: For::Itself, fields: 8, ..WIDE };
+
+pub(super) const ROUNDS: [Round; 4] = [QUICK, THOROUGH, WIDE, ITSELF];
