@@ -25,11 +25,11 @@ pub fn record(dumps: &Path, fixture: &Path) {
 
 fn forget_machine(dump: &mut Dump) {
     dump.process.host = Some("shop-1".to_owned());
-    let executable = dump.process.executable.replace("/srv/victim".to_owned());
-    for module in &mut dump.modules {
-        if Some(&module.path) == executable.as_ref() {
-            module.path = "/srv/victim".to_owned();
-        }
+    let executable = dump.process.executable.as_mut().expect("a program");
+    let program = executable.rsplit('/').next().unwrap_or_default();
+    let there = std::mem::replace(executable, format!("/srv/{program}"));
+    for module in dump.modules.iter_mut().filter(|module| module.path == there) {
+        module.path = executable.clone();
     }
     dump.frames.iter_mut().flat_map(|frame| &mut frame.symbols).for_each(forget_home);
 }
@@ -41,10 +41,11 @@ fn forget_home(symbol: &mut Symbol) {
         let (_registry, file) = rest.split_once('/')?;
         Some(file.to_owned())
     });
-    let of_project = ["/fixtures/programs/", "/agent/"].iter().find_map(|folder| {
-        let at = location.file.find(folder)?;
-        Some(location.file[at + 1..].to_owned())
-    });
+    let of_project =
+        ["/fixtures/programs/", "/fixtures/plain/", "/agent/"].iter().find_map(|folder| {
+            let at = location.file.find(folder)?;
+            Some(location.file[at + 1..].to_owned())
+        });
     if let Some(file) = of_package.or(of_project) {
         location.file = file;
     }

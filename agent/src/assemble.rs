@@ -10,6 +10,7 @@ use sigquit_dump::{
 use crate::facts;
 use crate::owner::Awaited;
 use crate::panic::Panicked;
+use crate::still;
 use crate::unwind::{Modules, Registers, Unwound};
 
 /// A dump in the making: equal frames, stacks and locks are put in once.
@@ -115,6 +116,12 @@ impl Assembler {
             let locks = futexes.iter().filter_map(|futex| self.locks.get(futex));
             thread.will_release = locks.copied().collect();
         }
+    }
+
+    /// Has locks forget the owners that their memory names where these have gone on since; after what is read
+    /// from code.
+    pub fn settle(&mut self, tasks: Option<&mut facts::Tasks>) {
+        still::settle(&mut self.dump, tasks);
     }
 
     /// What threads hold and wait for, as tracked locks say; after all threads.

@@ -152,6 +152,8 @@ mod schedule;
 #[cfg(all(feature = "tracing", target_os = "linux", target_arch = "x86_64"))]
 pub mod spans;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod still;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod symbolize;
 pub mod sync;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]

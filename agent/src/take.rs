@@ -91,6 +91,7 @@ impl Taker {
         assembler.sort_threads();
         captured.capture.owner_search =
             add_owners(&mut assembler, answers, &mut self.unwinder, self.owner_search);
+        assembler.settle(known.tasks.as_mut());
         assembler.locked(&locked);
         add_panics(&mut assembler);
         let mut tasks = self.take_tasks(&mut assembler, &running);

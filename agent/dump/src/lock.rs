@@ -31,7 +31,8 @@ pub struct Lock {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub made_at: Option<Location>,
     /// For a futex: the first four 32-bit words at the address when the dump was taken. What
-    /// they mean depends on who uses the futex; the third is the owner's tid in a pthread mutex.
+    /// they mean depends on who uses the futex; the third is the owner's tid in a pthread mutex. Absent
+    /// where that owner waits itself and was not seen to stand still.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub words: Option<[u32; 4]>,
     /// For a futex: the 64-bit word that lies 32 bytes below it, where parking_lot 0.12 keeps

@@ -12,6 +12,11 @@ pub(super) fn parse(text: &str) -> Option<(Nanos, Nanos)> {
     Some((Nanos(numbers.next()??), Nanos(numbers.next()??)))
 }
 
+/// How often the thread got a CPU since it started.
+pub(super) fn turns(text: &str) -> Option<u64> {
+    text.split_ascii_whitespace().nth(2)?.parse().ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -22,5 +27,11 @@ mod tests {
         assert_eq!(parse("0 0 0\n"), Some((Nanos(0), Nanos(0))));
         assert_eq!(parse("12\n"), None);
         assert_eq!(parse(""), None);
+    }
+
+    #[test]
+    fn the_third_number_counts_turns() {
+        assert_eq!(turns("1846023417 20311 514\n"), Some(514));
+        assert_eq!(turns("1846023417 20311\n"), None);
     }
 }

@@ -10,7 +10,7 @@ use std::os::unix::fs::OpenOptionsExt;
 
 use sigquit_dump::{Nanos, Syscall, Thread, ThreadState};
 
-use super::{clock, schedstat, stat, status, syscall};
+use super::{awaited_futex, clock, schedstat, stat, status, syscall};
 
 /// The folder, held open: a file is found faster from here than from the root.
 pub(crate) struct Tasks {
@@ -61,6 +61,16 @@ impl Tasks {
     /// CPU time and run-queue delay of one thread.
     pub fn cpu(&mut self, tid: i32) -> Option<(Nanos, Nanos)> {
         schedstat::parse(&self.read(tid, "schedstat")?)
+    }
+
+    /// How often one thread got a CPU so far: who has not had one in between has done nothing.
+    pub fn turns(&mut self, tid: i32) -> Option<u64> {
+        schedstat::turns(&self.read(tid, "schedstat")?)
+    }
+
+    /// The futex on which one thread sleeps now.
+    pub fn awaits(&mut self, tid: i32) -> Option<u64> {
+        awaited_futex(None, syscall::parse(&self.read(tid, "syscall")?).as_ref())
     }
 
     fn add_status(&mut self, tid: i32, thread: &mut Thread) {
@@ -140,7 +150,10 @@ mod tests {
         let asleep = std::iter::repeat_with(|| tasks.thread(tid).unwrap())
             .find(|thread| thread.state == ThreadState::Waiting)
             .unwrap();
-        assert_eq!(asleep.syscall.map(|call| call.number), Some(libc::SYS_futex as u64));
+        let syscall = asleep.syscall.unwrap();
+        assert_eq!(syscall.number, libc::SYS_futex as u64);
+        assert_eq!(tasks.awaits(tid), Some(syscall.arguments[0]));
+        assert!(tasks.turns(tid).is_some());
         drop(release);
         sleeper.join().unwrap();
     }

@@ -24,11 +24,11 @@
 //!
 //! # What it costs
 //!
-//! Three or four nanoseconds beside a lock of the standard library, or a raw lock, that nobody else wants: the
-//! clock and some ten stores; eight to twelve were seen where other programs kept the machine's processors
-//! busy. Nothing that can be measured beside tokio's mutex, whose future is not made
-//! where the lock is free; five or six beside its other two, which take forty themselves. `cargo bench -p
-//! sigquit --features lock_api,tokio --bench sync` prints what it is on a machine. A lock is 24 bytes
+//! One to three nanoseconds beside a lock of the standard library, or a raw lock, that nobody else wants: the
+//! clock and some ten stores. Nothing beside tokio's locks: where one is free its future is not made, which
+//! saves more than is spent here. Both were measured on one processor, with others' work on it as without; on another they
+//! were three or four, and five or six for tokio's `RwLock` and `Semaphore`. `cargo bench -p sigquit --features
+//! lock_api,tokio --bench sync` prints what it is on a machine. A lock is 24 bytes
 //! larger. What a thread holds stands in a ledger of its own, of some 1,400 bytes, which it writes without
 //! an atomic exchange and without waiting for anyone; it is allocated when a thread takes its first lock,
 //! and handed on when that thread ends. A dump reads the ledgers and never the locks.

@@ -186,9 +186,11 @@ fn upgrade_step(incident: &Incident, cycle: &SeenCycle, member: MemberId) -> Str
     let mut own = incident.application_calls(member, cycle.dump()).map(|call| &call.function);
     let (inner, outer) = (own.next(), own.next());
     let places = match (inner, outer) {
+        // Which of them took it to read, the stack does not show.
         (Some(inner), Some(outer)) => format!(
-            "{outer} should give the read lock back before it calls {inner}, which locks for \
-             writing and has to look again whether there is still something to do"
+            "give the read lock back before {inner} locks for writing (it was taken there or \
+             further out, as in {outer}), and look again under the write lock whether there is \
+             still something to do"
         ),
         _ => "release the read lock before the write lock is taken, and look again under the \
               write lock"
@@ -237,9 +239,10 @@ mod tests {
         assert_eq!(incident.names(&found.victims), ["r1", "r2"]);
         assert_eq!(found.owner_source, Some(OwnerSource::Inferred));
         assert_eq!(found.grade, Grade::Repeat);
-        assert!(
-            found.next_step.contains("main.(*Prices).GetOrLoad should give the read lock back")
-        );
+        for function in ["main.(*Prices).load locks for writing", "as in main.(*Prices).GetOrLoad"]
+        {
+            assert!(found.next_step.contains(function), "{}", found.next_step);
+        }
         assert!(found.severity >= Severity::High);
     }
 

@@ -22,7 +22,8 @@ a loop without an end, such as a walk over links that lead in a circle.
   that go round in a tight loop. After Jolt (Carbin et al., ECOOP 2011): what comes back to a state
   that it was in does not end.
 - Where a profile was taken beside the dumps, its samples of the thread are in that call too. With
-  more than a tenth of them elsewhere it is no spin: the thread comes and goes.
+  more than a tenth of them elsewhere it is no spin: the thread comes and goes. Nor is it
+  one when the thread goes to sleep again and again.
 - Where nobody looked (a JVM's or Go's dumps) the same stack alone proves nothing: a healthy loop
   shows it too. Then this is said only of several threads that stay at one line of the program's
   own code in three dumps or more, and came to it from different functions; with less confidence.
@@ -200,6 +201,15 @@ mod tests {
         }
         assert_eq!(detect(&incident).len(), 1);
         incident.dumps[2].threads[0].voluntary_switches = Some(8);
+        assert_eq!(detect(&incident), []);
+    }
+
+    #[test]
+    fn nobody_spins_who_goes_to_sleep_again_and_again() {
+        let mut incident = walking(980, &[Some(recurring(1))]);
+        for (dump, second) in incident.dumps.iter_mut().zip(0..) {
+            dump.threads[0].voluntary_switches = Some(7 + 20 * second);
+        }
         assert_eq!(detect(&incident), []);
     }
 

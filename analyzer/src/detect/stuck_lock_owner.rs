@@ -22,8 +22,9 @@ something under the lock and has not come out between the first dump and the las
 - Every dump shows the same owner.
 - The owner is in the same activation: the same frames at the same addresses in memory, or, where
   the source prints no addresses, the same functions at the same lines. An owner that waits there
-  and has used no CPU time in between cannot have left; one that has used some did leave, and is
-  not reported.
+  and has used no CPU time in between cannot have left. One that has used some did leave, and is not
+  reported, where there are no addresses; and where there are, when those who wait were woken in between,
+  as happens when the lock is free.
 
 ## Limits
 
@@ -85,7 +86,7 @@ fn stuck(incident: &Incident, contention: &Contention, owner: MemberId) -> Optio
     }
     let throughout = activation.above.len() == incident.dumps.len();
     (throughout
-        && !ran_in_between(incident, owner, &activation)
+        && !has_left(incident, contention, owner, &activation)
         && is_under_the_lock(incident, contention, owner, &activation))
     .then_some(activation)
 }
@@ -93,12 +94,18 @@ fn stuck(incident: &Incident, contention: &Contention, owner: MemberId) -> Optio
 /// More CPU time than a thread needs to wake and go back to sleep inside one call.
 const A_BREATH: Nanos = Nanos(20_000);
 
-/// Whether the owner, which waits in every dump, ran meanwhile: then it left the call and came
-/// back to the same line. Addresses settle that; where there are none, its CPU time does.
-fn ran_in_between(incident: &Incident, owner: MemberId, activation: &Activation) -> bool {
-    let waits = (0..incident.dumps.len()).all(|dump| incident.activity(owner, dump).is_wait());
+/// Whether the owner ran meanwhile, and left the call to come back to the same line: a loop calls the same
+/// function at the same address. That the lock was free in between tells; where there are no addresses,
+/// it is enough that the owner waits in every dump.
+fn has_left(
+    incident: &Incident,
+    contention: &Contention,
+    owner: MemberId,
+    activation: &Activation,
+) -> bool {
     let ran = incident.cpu_used(owner).is_some_and(|(used, _)| used > A_BREATH);
-    !activation.by_address && waits && ran
+    let waits = || (0..incident.dumps.len()).all(|dump| incident.activity(owner, dump).is_wait());
+    ran && (contention.was_free(incident) || !activation.by_address && waits())
 }
 
 /// Whether it is known to be one call, and not only a call at the same line.
@@ -381,6 +388,25 @@ mod tests {
     fn cpu_time_tells_whether_an_owner_without_addresses_left_the_call() {
         assert!(detect(&sleeper(1_000_000, 1_200_000)).is_empty());
         assert_eq!(detect(&sleeper(1_000_000, 1_000_000))[0].grade, Grade::Counter);
+    }
+
+    #[test]
+    fn an_owner_that_ran_while_a_waiter_was_woken_had_given_the_lock_back() {
+        let draw = |cpu: u64, sleeps: u64| {
+            move |dump: &mut Moment| {
+                door(dump, &FSYNC, 12);
+                let [owner, waiter, ..] = &mut dump.dump.threads[..] else { unreachable!() };
+                owner.cpu = Some(Nanos(cpu));
+                waiter.voluntary_switches = Some(sleeps);
+            }
+        };
+        let scene = |cpu: u64, sleeps: u64| {
+            let scene = Scene::of(Runtime::Rust).dump(0, draw(1_000_000, 40));
+            scene.dump(1, draw(1_000_000 + cpu, 40 + sleeps)).incident()
+        };
+        assert!(detect(&scene(900_000, 80)).is_empty());
+        assert_eq!(detect(&scene(900_000, 1)).len(), 1, "asked for its stack");
+        assert_eq!(detect(&scene(900, 80)).len(), 1, "it waits with a time limit");
     }
 
     #[test]

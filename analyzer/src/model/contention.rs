@@ -5,6 +5,10 @@ use sigquit_dump::{Lock, LockId, LockKind, NoticeKind, OwnerSource, Runtime, Wai
 use super::idle::Idle;
 use super::incident::{Incident, MemberId};
 
+/// Who waits goes to sleep anew after each dump that asks for its stack; once more may be another signal's
+/// doing.
+const ASKED: u64 = 2;
+
 /// One lock over the dumps in which somebody waits until its owners leave.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Contention {
@@ -65,6 +69,19 @@ impl Contention {
         self.newest_owner().is_some_and(|(dump, owner, _)| {
             incident.idle(owner, dump).is_some_and(Idle::awaits_work)
                 && !is_at_go_channel(incident, owner, dump)
+        })
+    }
+
+    /// Whether it was free between two of these dumps: someone who waits for it, and whom only its release
+    /// wakes, went to sleep more often than the dumps are to blame for. False where sleeps are not counted.
+    pub fn was_free(&self, incident: &Incident) -> bool {
+        let sleeps =
+            |waiter: MemberId, dump: usize| incident.thread(waiter, dump)?.voluntary_switches;
+        self.sights.windows(2).any(|pair| {
+            let [from, to] = [pair[0].dump, pair[1].dump];
+            let both = |&waiter: &MemberId| sleeps(waiter, from).zip(sleeps(waiter, to));
+            let mut slept = pair[0].waiters.iter().filter_map(both);
+            slept.any(|(before, after)| after.saturating_sub(before) > ASKED)
         })
     }
 

@@ -30,7 +30,7 @@ pub(super) use progress::Progress;
 pub(super) use telling::{behaviour, cpu_used, evidence, frames, places, verb};
 pub(super) use wait_loop::WaitSign;
 
-use thresholds::{LEAST_SAMPLED, NEAR_LEAF, NEVER_LEFT, SAME_DUMPS, TIGHT_LOOP};
+use thresholds::{LEAST_SAMPLED, NEAR_LEAF, NEVER_LEFT, NOW_AND_THEN, SAME_DUMPS, TIGHT_LOOP};
 
 /// Everyone who is on a CPU throughout, class by class.
 pub(super) struct OnCpu {
@@ -77,6 +77,13 @@ impl Candidate {
         let stays =
             |activation: &Activation| activation.whole && activation.above.len() >= SAME_DUMPS;
         !matches!(self.progress, Progress::Moves(_)) && self.activation.as_ref().is_some_and(stays)
+    }
+
+    /// It gave the CPU away of itself again and again, to wait for something. On a starved machine such a thread
+    /// hardly runs from one look at its registers to the next, and seems to come back to its states.
+    fn sleeps(&self) -> bool {
+        let waits = self.hot.used().and_then(|used| used.waits);
+        waits.is_some_and(|waits| waits > NOW_AND_THEN)
     }
 
     /// Samples show it outside the calls in which the dumps found it: it comes and goes.
@@ -211,6 +218,7 @@ fn is_spin(candidate: &Candidate) -> bool {
     matches!(candidate.progress, Progress::Recurs(_))
         && candidate.activation.as_ref().is_some_and(near)
         && !candidate.was_elsewhere()
+        && !candidate.sleeps()
 }
 
 /// At whose registers nobody could look is judged by others that are in the same call and whose
@@ -228,6 +236,7 @@ fn is_like(incident: &Incident, all: &[Candidate], at: usize, judged: &[usize]) 
     all[at].progress == Progress::Unknown
         && here.is_some()
         && !all[at].was_elsewhere()
+        && !all[at].sleeps()
         && judged.iter().filter(|other| is_seen(other)).any(|&other| place(&all[other]) == here)
 }
 

@@ -44,6 +44,10 @@ pub(super) const TIGHT_LOOP: u32 = 16;
 /// hashes, accessors.
 pub(super) const NEAR_LEAF: usize = 6;
 
+/// Who computes without an end waits for nothing, but for a page of memory or the kernel's own locks: so
+/// often over all dumps at most. Who sleeps a millisecond and works one does it a hundred times as often.
+pub(super) const NOW_AND_THEN: u64 = 10;
+
 /// Dumps in which a stack has to be the same to the line before that alone, without a look at
 /// the registers, supports the claim that nothing progresses. In all of 3 dumps means: at least
 /// 37 % of the time.
