@@ -184,6 +184,7 @@ impl<M: Memory> Step<'_, '_, M> {
             }
             Mnemonic::Shl | Mnemonic::Shr | Mnemonic::Sar => self.shift(),
             _ if is_vector_move(self.instruction.mnemonic()) => self.vector_move(),
+            mnemonic if is_vector_shuffle(mnemonic) => self.vector_shuffle(),
             _ => self.conditional(),
         }
     }
@@ -410,6 +411,34 @@ impl<M: Memory> Step<'_, '_, M> {
         }
     }
 
+    /// Puts the halves of sixteen bytes elsewhere: so a structure's second word is taken out of a copy.
+    fn vector_shuffle(&mut self) {
+        let to = self.instruction.op0_register();
+        if !to.is_xmm() {
+            return self.forget();
+        }
+        let last = self.instruction.op_count() - 1;
+        let (low, high) = match self.instruction.mnemonic() {
+            Mnemonic::Pshufd | Mnemonic::Vpshufd => {
+                let from = self.read_words(1, 16);
+                let order = self.instruction.immediate8();
+                (shuffled(from, order & 0xf), shuffled(from, order >> 4))
+            }
+            Mnemonic::Punpcklqdq | Mnemonic::Vpunpcklqdq | Mnemonic::Movlhps => {
+                (self.read_words(last - 1, 16)[0], self.read_words(last, 16)[0])
+            }
+            Mnemonic::Punpckhqdq | Mnemonic::Vpunpckhqdq | Mnemonic::Unpckhpd => {
+                (self.read_words(last - 1, 16)[1], self.read_words(last, 16)[1])
+            }
+            Mnemonic::Movhlps => (self.read_words(1, 16)[1], self.read_words(0, 16)[1]),
+            // A register's difference from itself.
+            _ if self.is_same_register() => (Value::known(0), Value::known(0)),
+            _ => return self.forget(),
+        };
+        let words = [low, high, Value::UNKNOWN, Value::UNKNOWN];
+        self.state.set_vector(to.number() as u16, words);
+    }
+
     fn read_words(&mut self, operand: u32, width: u32) -> [Value; 4] {
         let from = self.instruction.op_register(operand);
         if self.instruction.op_kind(operand) == OpKind::Register && from.is_vector_register() {
@@ -598,6 +627,35 @@ fn is_vector_move(mnemonic: Mnemonic) -> bool {
             | Vmovdqu64
             | Vmovdqa64
     )
+}
+
+/// What moves halves of sixteen bytes about, or clears them.
+fn is_vector_shuffle(mnemonic: Mnemonic) -> bool {
+    use Mnemonic::*;
+    matches!(
+        mnemonic,
+        Pshufd
+            | Vpshufd
+            | Punpcklqdq
+            | Vpunpcklqdq
+            | Punpckhqdq
+            | Vpunpckhqdq
+            | Unpckhpd
+            | Movlhps
+            | Movhlps
+            | Pxor
+            | Xorps
+            | Xorpd
+    )
+}
+
+/// The eight bytes that two numbers of two bits choose from four times four: known where they lie together.
+fn shuffled(from: [Value; 4], order: u8) -> Value {
+    match order {
+        0b01_00 => from[0],
+        0b11_10 => from[1],
+        _ => Value::UNKNOWN,
+    }
 }
 
 fn writes(access: OpAccess) -> bool {
