@@ -30,6 +30,9 @@ message that nobody sends, for a receiver that is gone, for work that does not c
   nothing in the process moves: nobody comes, goes or uses CPU time. Something from outside may still wake them, so
   medium; low where a timer is pending and CPU times do not say that they stand, or where a goroutine in a channel
   may be the one who receives.
+- One that waits for others to be done, in a function that its main function calls, in two dumps in which nothing
+  moves, while no other is in the program's own code. Low: a request or a signal may end the wait. Where somebody
+  listens to what is outside, only of a wait group, as a latch may stand for the end of the process.
 
 What they have in common is who created them, or what they began with, and the function in which they
 wait. Medium; low for a pool's workers without work, unless the pools themselves become more, for members
@@ -41,6 +44,9 @@ of which connections come along, and for a mass that has nothing to do.
   wave of work. That none has ended speaks against that and does not exclude it.
 - Who waits for a lock, a pool or a peer piles up rather than leaks: that is `avalanche`.
 - Go counts waiting times in whole minutes, and from the first collection that saw the wait.
+- Who waits for a word, at a channel, in a `select`, or to be notified, may be a worker without work: in the dumps
+  these and those who wait in vain are the same, and neither is told of before they are a mass or grow. Go's
+  `goroutineleak` profile tells some of them apart.
 
 ## What to do
 
@@ -74,8 +80,10 @@ fn detect(incident: &Incident) -> Vec<Finding> {
     let leaks = kinds.iter().filter_map(|(kind, sights)| leak(incident, kind, sights, &kinds));
     let leaks: Vec<Finding> = leaks.collect();
     let told = |found: &Finding| leaks.iter().any(|leak| leak.members == found.members);
-    let masses = forsaken::masses(incident).into_iter().filter(|found| !told(found)).collect();
-    [leaks, masses].concat()
+    let masses = forsaken::masses(incident).into_iter().filter(|found| !told(found));
+    let masses: Vec<Finding> = masses.collect();
+    let alone = forsaken::left_alone(incident);
+    leaks.into_iter().chain(masses).chain(alone).collect()
 }
 
 /// What makes members of one kind: how they were made, and where they wait.
