@@ -18,6 +18,8 @@ mod report;
 mod roundtrip;
 #[path = "../fixtures/programs/running.rs"]
 mod running;
+/// Programs that are set aside, as fixtures.
+mod set_aside;
 /// Dumps of several processes of one incident: which one is to be looked at first.
 mod several;
 /// Async tasks: what dumps show of each, against what the victim knows, and who is named.

@@ -25,7 +25,9 @@ try-lock, a yield in a loop. While it waits it takes a CPU from those who could 
 
 Needs two dumps. By names alone, without looks at the registers, it is believed with less
 confidence. A goroutine that yields is queued at the yield, whatever it does in between: that alone
-is no evidence. Wait strategies that are meant to burn a CPU (Disruptor, Agrona) are left out. What
+is no evidence. A look that is compiled into the loop (a plain flag, a `select` with a default, a spin hint or a
+compare-and-swap that the compiler knows) is on no stack: without looks at the registers that is `cpu-hot`, and a CPU
+profile tells more. Wait strategies that are meant to burn a CPU (Disruptor, Agrona) are left out. What
 the loop waits for is not known; look at who writes the flag or holds the lock.
 
 ## What to do

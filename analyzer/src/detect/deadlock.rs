@@ -31,7 +31,7 @@ and no cause.
 - The same of tasks that wait for async locks in two dumps, are not polled meanwhile, and are all the
   tasks there are. A task that is not tracked may hold such a lock, so this is medium.
 - Two dumps in which nothing moves: everyone waits for others (at a barrier, for a count, for a
-  result) or is idle, and nobody listens to what is outside. A timer that is pending may still wake them: then
+  result, or to be notified where others wait in another function) or is idle, and nobody listens to what is outside. A timer that is pending may still wake them: then
   medium, and low where CPU times do not say that they stand. Low as well where somebody listens, and one who waits is
   in a pool's task.
 
@@ -43,7 +43,12 @@ and no cause.
 - A cycle that a later dump shows dissolved is not reported: threads are not caught at one moment.
 - Conditions, channels and semaphores have no owner; a circle through them is not seen, except
   where the runtime reports it or where nothing in the process moves.
-- One thread that waits for a latch or a future is not told from one that keeps the process alive.
+- One thread that waits for a latch in its main function is not told from one that keeps the process alive. Where it
+  waits further in, and no other is in the program's code, that is a `thread-leak` of low severity.
+- Threads that wait to be notified and are not, beside somebody who listens to what is outside, look like workers
+  without work. What they wait for is in the heap: a debugger or a heap dump shows it.
+- Debuggers and profilers that print no owners (py-spy, `sample`) show who waits, not for whom. Where others run or
+  sleep who may own the locks, no circle is claimed: `py-spy dump --locals`, `spindump` or a debugger tell the owners.
 - A lock whose owner is unknown ends the chain. `jstack -l` names the owners of
   `java.util.concurrent` locks; an agent in the process infers those of Rust's mutexes.
 

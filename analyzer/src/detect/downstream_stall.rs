@@ -25,8 +25,9 @@ database or another service, is slow or silent. The cause lies outside of this p
   any: who asks again and again uses some. They are half at least of those who waited there in the
   first dump.
 
-- Low, and said to be unknown: five that wait for child processes, or that read from connections for tasks of a pool
-  in functions whose names say neither that they ask nor that they are asked, each in one call over three dumps.
+- Low, and said to be unknown: five that wait for child processes, that write to connections, or that read from
+  connections for tasks of a pool in functions whose names say neither that they ask nor that they are asked, each in
+  one call over three dumps.
 
 High when there are ten and half of all that are not idle, over three dumps; medium otherwise; low in
 one dump, which cannot tell a wait from a stall.
@@ -72,7 +73,8 @@ fn detect(incident: &Incident) -> Vec<Finding> {
 }
 
 /// Many that wait for something outside of the process, in one place and one call throughout, of which nothing says
-/// that it is late: child processes, and connections on which no name tells who asks.
+/// that it is late: child processes, peers that do not take what they are sent, and connections on which no name
+/// tells who asks. Who sends to slow readers, as a server of large files does, looks like the second.
 fn unexplained(incident: &Incident) -> Vec<Finding> {
     let newest = incident.dumps.len() - 1;
     if incident.dumps.len() < UNCOUNTED {
@@ -97,6 +99,7 @@ fn unexplained(incident: &Incident) -> Vec<Finding> {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Awaited {
     Child,
+    Reader,
     Connection,
 }
 
@@ -107,6 +110,9 @@ fn awaits(incident: &Incident, id: MemberId, dump: usize) -> Option<(Awaited, &s
     if incident.activity(id, dump) == Activity::ChildProcess {
         let own = incident.application_calls(id, dump).next()?;
         return Some((Awaited::Child, &own.function));
+    }
+    if let Some(own) = incident.writes_to_peer(id, dump) {
+        return Some((Awaited::Reader, &own.function));
     }
     incident.reads_for_task(id, dump).map(|own| (Awaited::Connection, own.function.as_str()))
 }
@@ -121,6 +127,16 @@ fn not_told(incident: &Incident, what: Awaited, place: &str, members: Vec<Member
             format!(
                 "Look at the children (`ps --ppid`, `top`): do they use CPU, or wait for somebody to read what \
                  they write? Read the output of each while it runs, and give the wait in {place} a timeout."
+            ),
+        ),
+        Awaited::Reader => (
+            format!(
+                "{who} write to connections in {place} and nothing is taken; whether their peers have stopped to \
+                 read or are slow is not known"
+            ),
+            format!(
+                "Look at who is at the other end (`ss -tnp`: what waits in Send-Q?), and whether that one waits to \
+                 write as well: two that only write wait for each other. Give the write in {place} a timeout."
             ),
         ),
         Awaited::Connection => (
@@ -315,6 +331,11 @@ mod tests {
         let child = ["java.lang.ProcessImpl.waitFor", "shop.Pictures.convert:4"];
         assert_eq!(severity(&child, 3), low);
         assert_eq!(severity(&child, 2), None);
+        let write = "sun.nio.ch.SocketDispatcher.write0";
+        assert_eq!(severity(&[write, "shop.Feed.push:4"], 3), low);
+        assert_eq!(severity(&[write, "shop.Feed.push:4"], 2), None);
+        let served = found(&[write, "shop.Feed.push:4"], 6, 0, 3, 40);
+        assert_eq!(served, [], "it is taken");
     }
 
     #[test]

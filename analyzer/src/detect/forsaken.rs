@@ -15,6 +15,8 @@ const MASS: usize = 10;
 const FEW: usize = 4;
 /// That nobody comes is concluded from what is in sight.
 const CONFIDENCE: f64 = 0.7;
+/// That the one who is left waits for more than the end of the process is not known.
+const ALONE: f64 = 0.5;
 /// How Go says that a goroutine waits for a receiver.
 const SENDS: &str = "chan send";
 
@@ -101,6 +103,37 @@ fn mass(incident: &Incident, place: &str, members: Vec<MemberId>) -> Finding {
     }
 }
 
+/// One that waits for others of the program while no other is in the program's own code. It may be meant to keep
+/// the process alive, and a request or a signal may still end the wait.
+pub(super) fn left_alone(incident: &Incident) -> Option<Finding> {
+    let newest = incident.dumps.len() - 1;
+    let member = incident.left_alone(newest).filter(|_| incident.stands_still())?;
+    let who = phrase::who(incident, member);
+    let place = phrase::place(incident, member, newest)?;
+    Some(Finding {
+        detector: thread_leak::DETECTOR.name,
+        severity: Severity::Low,
+        grade: Grade::Repeat,
+        confidence: ALONE,
+        headline: format!(
+            "{who} waits in {place} for others, and no other is in the program's own code"
+        ),
+        detail: format!(
+            "Nothing moves in {}. If it is not there to keep the process alive, those for whom it waits have ended \
+             without saying so, or were never begun. Only what comes from outside can still end the wait.",
+            phrase::number(newest + 1, "dump"),
+        ),
+        next_step: format!(
+            "Look for those who were to count down or to be done with {place}: let them say so on every way out, a \
+             failure included."
+        ),
+        frames: phrase::telling_frames(incident, member, newest),
+        evidence: vec![standstill(incident, &[member])],
+        members: vec![member],
+        ..Finding::default()
+    })
+}
+
 /// Everyone waits for others of the program, and nobody listens to what is outside: then nobody can
 /// wake anybody. A thread that does nothing but keep the process alive does not wait for anyone.
 pub(super) fn everyone(incident: &Incident) -> Option<Finding> {
@@ -117,10 +150,13 @@ pub(super) fn everyone(incident: &Incident) -> Option<Finding> {
     }
     let who = phrase::those(incident, &members);
     let timer = incident.awaits_time();
+    let notice = incident.wait_for_each_others_notice(newest);
+    let by_notice = members.iter().any(|id| notice.contains(id));
     Some(Finding {
         detector: deadlock::DETECTOR.name,
         severity: match timer {
             _ if listener => Severity::Low,
+            false if by_notice => Severity::Medium,
             false => Severity::High,
             true if may_go_on(incident, &members) => Severity::Low,
             true => Severity::Medium,
@@ -143,13 +179,20 @@ pub(super) fn everyone(incident: &Incident) -> Option<Finding> {
             if listener { "" } else { ", and nobody listens to what is outside" },
         ),
         next_step: format!(
-            "{} and restart the process. Look for the party that is missing: a thread that has died of an \
-             exception, a task that was never begun, one too many in the count. Let it be counted down on \
-             every way out.",
+            "{} and restart the process. {}",
             match listener {
                 true =>
                     "Nothing, if what they wait for comes from outside. Otherwise keep the dumps",
                 false => "Keep the dumps",
+            },
+            match by_notice {
+                true =>
+                    "Some wait at one monitor or condition for what others there were to bring about: notify all \
+                     of them, as the one who is woken may be one who cannot go on, and change what they wait for \
+                     under its lock.",
+                false =>
+                    "Look for the party that is missing: a thread that has died of an exception, a task that was \
+                     never begun, one too many in the count. Let it be counted down on every way out.",
             }
         ),
         frames: phrase::telling_frames(incident, members[0], newest),
@@ -241,18 +284,20 @@ fn owner_of_a_task(
 }
 
 /// All who are not idle, where each waits for others of the program, some of them for others to come
-/// or to be done, and, unless `workers` are asked for, none as a pool's worker: that is the pool's matter.
+/// or to be done or for each other's notice, and, unless `workers` are asked for, none as a pool's worker: that is the pool's matter.
 fn all_who_wait(incident: &Incident, dump: usize, workers: bool) -> Option<Vec<MemberId>> {
-    let busy = |&id: &MemberId| incident.idle(id, dump).is_none();
+    let notice = incident.wait_for_each_others_notice(dump);
+    let busy = |id: &MemberId| incident.idle(*id, dump).is_none() || notice.contains(id);
     let waits = |&id: &MemberId| {
         (incident.meets(id, dump)
             || incident.waits_for_others(id, dump)
+            || notice.contains(&id)
             || sends(incident, id, dump))
             && incident.asks_peer(id, dump).is_none()
             && (workers || !incident.runs_task(id, dump))
     };
     let members: Vec<MemberId> = incident.shown(dump).filter(busy).collect();
-    let some_meet = members.iter().any(|&id| incident.meets(id, dump))
+    let some_meet = members.iter().any(|&id| incident.meets(id, dump) || notice.contains(&id))
         || members.iter().all(|&id| sends(incident, id, dump))
             && !incident.shown(dump).any(|id| incident.may_receive(id, dump));
     (members.len() > 1 && some_meet && members.iter().all(waits)).then_some(members)
@@ -363,6 +408,52 @@ mod tests {
         let [found] = &masses(&scene(12, ACCEPTS))[..] else { panic!("one place") };
         assert_eq!((found.severity, found.members.len()), (Severity::Medium, 12));
         assert_eq!(masses(&scene(9, ACCEPTS)), []);
+    }
+
+    #[test]
+    fn givers_and_takers_that_all_wait_to_be_notified_are_not_woken() {
+        let found = |last: &str, listener: bool| {
+            let draw = |dump: &mut Moment| {
+                let lock = dump.lock(LockKind::Monitor, 0x10);
+                for (name, place) in [("a", "shop.Belt.put:4"), ("b", last)] {
+                    dump.thread(name, &["java.lang.Object.wait", place, "shop.Main.run:3"])
+                        .waits(lock, WaitFor::Notification)
+                        .state = ThreadState::Waiting;
+                }
+                if listener {
+                    dump.thread("accept", ACCEPTS);
+                }
+            };
+            let incident = Scene::of(Runtime::Jvm).dump(0, draw).dump(1, draw).incident();
+            everyone(&incident).map(|found| found.severity)
+        };
+        assert_eq!(found("shop.Belt.take:9", false), Some(Severity::Medium));
+        assert_eq!(found("shop.Belt.put:4", false), None, "workers without work look like that");
+        assert_eq!(found("shop.Belt.take:9", true), None, "somebody may bring something");
+    }
+
+    #[test]
+    fn one_who_waits_where_nobody_else_is_left_is_told_of_softly() {
+        let found = |second: &[&str]| {
+            let stack = ["sync.(*WaitGroup).Wait", "main.load:75", "main.main:418"];
+            let draw = |dump: &mut Moment, other: &[&str]| {
+                let mut goroutine = |number: u64, state: &str, stack: &[&str]| {
+                    let thread = dump.thread("", stack).is(ThreadState::Waiting);
+                    (thread.kind, thread.number) = (Kind::Goroutine, Some(number));
+                    thread.state_text = state.into();
+                };
+                goroutine(1, "sync.WaitGroup.Wait", &stack);
+                goroutine(5, "IO wait", &["internal/poll.(*FD).Accept", "net/http.Serve"]);
+                if !other.is_empty() {
+                    goroutine(6, "chan receive", other);
+                }
+            };
+            let scene = Scene::of(Runtime::Go).dump(0, |dump| draw(dump, second));
+            let incident = scene.dump(1, |dump| draw(dump, second)).incident();
+            left_alone(&incident).map(|found| found.severity)
+        };
+        assert_eq!(found(&[]), Some(Severity::Low));
+        assert_eq!(found(&["main.part:9"]), None, "it may be the one that is waited for");
     }
 
     #[test]

@@ -30,6 +30,9 @@ message that nobody sends, for a receiver that is gone, for work that does not c
   nothing in the process moves: nobody comes, goes or uses CPU time. Something from outside may still wake them, so
   medium; low where a timer is pending and CPU times do not say that they stand, or where a goroutine in a channel
   may be the one who receives.
+- One that waits for others to be done, in a function that its main function calls, in two dumps in which nothing
+  moves, while no other is in the program's own code. Low: a request or a signal may end the wait. Where somebody
+  listens to what is outside, only of a wait group, as a latch may stand for the end of the process.
 
 What they have in common is who created them, or what they began with, and the function in which they
 wait. Medium; low for a pool's workers without work, unless the pools themselves become more, for members
@@ -41,6 +44,9 @@ of which connections come along, and for a mass that has nothing to do.
   wave of work. That none has ended speaks against that and does not exclude it.
 - Who waits for a lock, a pool or a peer piles up rather than leaks: that is `avalanche`.
 - Go counts waiting times in whole minutes, and from the first collection that saw the wait.
+- Who waits for a word, at a channel, in a `select`, or to be notified, may be a worker without work: in the dumps
+  these and those who wait in vain are the same, and neither is told of before they are a mass or grow. Go's
+  `goroutineleak` profile tells some of them apart.
 
 ## What to do
 
@@ -74,8 +80,10 @@ fn detect(incident: &Incident) -> Vec<Finding> {
     let leaks = kinds.iter().filter_map(|(kind, sights)| leak(incident, kind, sights, &kinds));
     let leaks: Vec<Finding> = leaks.collect();
     let told = |found: &Finding| leaks.iter().any(|leak| leak.members == found.members);
-    let masses = forsaken::masses(incident).into_iter().filter(|found| !told(found)).collect();
-    [leaks, masses].concat()
+    let masses = forsaken::masses(incident).into_iter().filter(|found| !told(found));
+    let masses: Vec<Finding> = masses.collect();
+    let alone = forsaken::left_alone(incident);
+    leaks.into_iter().chain(masses).chain(alone).collect()
 }
 
 /// What makes members of one kind: how they were made, and where they wait.
@@ -136,109 +144,182 @@ fn waits_for_an_event(incident: &Incident, id: MemberId, dump: usize) -> bool {
     event && !queues
 }
 
+/// Members of one kind in the dump that tells most of them.
+struct Group<'a> {
+    incident: &'a Incident,
+    likes: &'a Likes,
+    sights: &'a Sights,
+    dump: usize,
+    counts: Vec<usize>,
+}
+
+/// Why a group is taken for a leak.
+#[derive(Clone, Copy)]
+enum Why {
+    /// They wait at a channel that was never made.
+    NoChannel,
+    /// The runtime's collector found them beyond reach.
+    BeyondReach,
+    /// They are the workers of ever more pools, without work.
+    MorePools,
+    /// They become more, and none has ended.
+    Growth,
+    /// Very many have waited for so long.
+    Mass(Nanos),
+    /// They wait for somebody to receive.
+    Sending,
+}
+
 fn leak(
     incident: &Incident,
     likes: &Likes,
     sights: &Sights,
     kinds: &BTreeMap<Likes, Sights>,
 ) -> Option<Finding> {
-    let newest = incident.dumps.len() - 1;
-    let proof = (0..=newest).rev().find(|&dump| is_beyond_reach(incident, &sights[dump], dump));
-    let (beyond_reach, newest) = (proof.is_some(), proof.unwrap_or(newest));
-    let members = &sights[newest];
-    let counts: Vec<usize> = sights.iter().map(Vec::len).collect();
-    let grows = grows(&counts) && none_ended(incident, sights);
-    let median = median_wait(incident, members, newest);
-    let mass = members.len() >= MANY && median >= LONG;
-    let at_rest = rests(incident, members, newest);
-    let at_no_channel = all_say(incident, members, newest, NIL);
-    let of_more_pools = !beyond_reach && grows && at_rest && pools_grow(incident, sights);
-    let (severity, grade) = match (beyond_reach, grows, mass) {
-        (true, ..) if at_no_channel && members.len() < NOT_MEANT => (Severity::Low, Grade::Proof),
-        (true, ..) if members.len() >= SOME => (Severity::High, Grade::Proof),
-        (true, ..) => (Severity::Medium, Grade::Proof),
-        _ if of_more_pools => (Severity::Medium, Grade::Repeat),
-        (_, true, _) if at_rest || come_with_connections(incident, &counts) => {
-            (Severity::Low, Grade::Repeat)
-        }
-        (_, true, _) => (Severity::Medium, Grade::Repeat),
-        (_, _, true) if at_rest || idle_share(incident, members, newest) => {
-            (Severity::Low, Grade::Pattern)
-        }
-        (_, _, true) => (Severity::Medium, Grade::Pattern),
-        _ if !send_to_nobody(incident, members, newest, sights) => return None,
-        _ if none_went_on(incident, sights) => (Severity::Medium, Grade::Repeat),
-        _ => (Severity::Low, Grade::Pattern),
-    };
-    // One leak is told once, where most of it is, though some were met elsewhere on their way.
-    let larger = kinds.iter().any(|(other, sights)| {
-        other != likes
-            && other.made_by == likes.made_by
-            && sights[newest].len() > members.len() * 10
-    });
-    if larger && grade != Grade::Proof {
+    let group = Group::of(incident, likes, sights);
+    let why = group.why()?;
+    let (severity, grade) = group.weight(why);
+    if grade != Grade::Proof && group.is_a_rest(kinds) {
         return None;
     }
-    let who = phrase::count(incident, members);
-    let headline = match (beyond_reach, grows) {
-        (true, _) if at_no_channel => {
-            format!("{who} in {} can never go on: the channel there was never made", likes.place)
-        }
-        (true, _) => {
-            format!("{who} in {} can never go on: the runtime found them beyond reach", likes.place)
-        }
-        _ if of_more_pools => {
-            format!(
-                "{who} of ever more pools never end: each pool has no work, and none is shut down"
-            )
-        }
-        (_, true) => format!(
-            "{who} of {} never end, and more come: they wait in {}",
-            likes.made_by, likes.place
-        ),
-        _ if !mass => {
-            format!("{who} of {} wait in {} for somebody to receive", likes.made_by, likes.place)
-        }
-        _ => format!(
-            "{who} of {} have waited {} and longer in {}",
-            likes.made_by,
-            phrase::duration(median),
-            likes.place
-        ),
-    };
+    let members = group.members();
     Some(Finding {
         detector: DETECTOR.name,
         severity,
         grade,
         confidence: if grade == Grade::Proof { grade.cap() } else { grade.cap() - 0.1 },
-        headline,
+        headline: group.headline(why),
         detail: format!(
             "Made by {}. In the dumps, one after the other: {}.",
             likes.made_by,
-            phrase::figures(&counts)
+            phrase::figures(&group.counts)
         ),
-        next_step: if at_no_channel {
-            format!(
-                "Make the channel of {} before it is used: one that was declared and not made lets nobody go \
-                 on.",
-                likes.place
-            )
-        } else if of_more_pools {
-            "Look at who makes the pools: make one and keep it, or shut each down when its work is done.".into()
-        } else {
-            format!(
-                "Look at {}: who was to act at the other end of what they wait for, and why does that \
-                 one not do it? Let them end with what they were made for.",
-                likes.made_by
-            )
-        },
-        frames: phrase::telling_frames(incident, members[0], newest),
-        evidence: Evidence::per_dump(&counts, |count| {
+        next_step: next_step(likes, why),
+        frames: phrase::telling_frames(incident, members[0], group.dump),
+        evidence: Evidence::per_dump(&group.counts, |count| {
             format!("{count} waiting in {}", likes.place)
         }),
-        members: members.clone(),
+        members: members.to_vec(),
         ..Finding::default()
     })
+}
+
+impl<'a> Group<'a> {
+    /// What a runtime says of them in any dump counts more than what the newest shows.
+    fn of(incident: &'a Incident, likes: &'a Likes, sights: &'a Sights) -> Group<'a> {
+        let newest = incident.dumps.len() - 1;
+        let said = (0..=newest).rev().find(|&dump| is_beyond_reach(incident, &sights[dump], dump));
+        let counts = sights.iter().map(Vec::len).collect();
+        Group { incident, likes, sights, dump: said.unwrap_or(newest), counts }
+    }
+
+    fn members(&self) -> &'a [MemberId] {
+        &self.sights[self.dump]
+    }
+
+    fn why(&self) -> Option<Why> {
+        let &Group { incident, sights, dump, .. } = self;
+        let members = self.members();
+        if all_say(incident, members, dump, NIL) {
+            return Some(Why::NoChannel);
+        }
+        if all_say(incident, members, dump, LEAKED) {
+            return Some(Why::BeyondReach);
+        }
+        if grows(&self.counts) && none_ended(incident, sights) {
+            let pools = self.rests() && pools_grow(incident, sights);
+            return Some(if pools { Why::MorePools } else { Why::Growth });
+        }
+        let median = median_wait(incident, members, dump);
+        if members.len() >= MANY && median >= LONG {
+            return Some(Why::Mass(median));
+        }
+        send_to_nobody(incident, members, dump, sights).then_some(Why::Sending)
+    }
+
+    fn weight(&self, why: Why) -> (Severity, Grade) {
+        let count = self.members().len();
+        match why {
+            Why::NoChannel if count < NOT_MEANT => (Severity::Low, Grade::Proof),
+            Why::NoChannel | Why::BeyondReach if count >= SOME => (Severity::High, Grade::Proof),
+            Why::NoChannel | Why::BeyondReach => (Severity::Medium, Grade::Proof),
+            Why::Growth if self.rests() || come_with_connections(self.incident, &self.counts) => {
+                (Severity::Low, Grade::Repeat)
+            }
+            Why::MorePools | Why::Growth => (Severity::Medium, Grade::Repeat),
+            Why::Mass(_) if self.has_nothing_to_do() => (Severity::Low, Grade::Pattern),
+            Why::Mass(_) => (Severity::Medium, Grade::Pattern),
+            Why::Sending if none_went_on(self.incident, self.sights) => {
+                (Severity::Medium, Grade::Repeat)
+            }
+            Why::Sending => (Severity::Low, Grade::Pattern),
+        }
+    }
+
+    /// One leak is told once, where most of it is, though some were met elsewhere on their way.
+    fn is_a_rest(&self, kinds: &BTreeMap<Likes, Sights>) -> bool {
+        kinds.iter().any(|(other, sights)| {
+            other != self.likes
+                && other.made_by == self.likes.made_by
+                && sights[self.dump].len() > self.members().len() * 10
+        })
+    }
+
+    fn headline(&self, why: Why) -> String {
+        let who = phrase::count(self.incident, self.members());
+        let Likes { made_by, place } = self.likes;
+        match why {
+            Why::NoChannel => {
+                format!("{who} in {place} can never go on: the channel there was never made")
+            }
+            Why::BeyondReach => {
+                format!("{who} in {place} can never go on: the runtime found them beyond reach")
+            }
+            Why::MorePools => format!(
+                "{who} of ever more pools never end: each pool has no work, and none is shut down"
+            ),
+            Why::Growth => {
+                format!("{who} of {made_by} never end, and more come: they wait in {place}")
+            }
+            Why::Mass(median) => format!(
+                "{who} of {made_by} have waited {} and longer in {place}",
+                phrase::duration(median),
+            ),
+            Why::Sending => format!("{who} of {made_by} wait in {place} for somebody to receive"),
+        }
+    }
+
+    /// Whether most are a pool's workers without work.
+    fn rests(&self) -> bool {
+        self.are_mostly(|idle| idle == Idle::Worker)
+    }
+
+    fn has_nothing_to_do(&self) -> bool {
+        self.are_mostly(|_| true)
+    }
+
+    fn are_mostly(&self, idle: impl Fn(Idle) -> bool) -> bool {
+        let is = |&&id: &&MemberId| self.incident.idle(id, self.dump).is_some_and(&idle);
+        self.members().iter().filter(is).count() * 2 > self.members().len()
+    }
+}
+
+fn next_step(likes: &Likes, why: Why) -> String {
+    match why {
+        Why::NoChannel => format!(
+            "Make the channel of {} before it is used: one that was declared and not made lets nobody go \
+             on.",
+            likes.place
+        ),
+        Why::MorePools => {
+            "Look at who makes the pools: make one and keep it, or shut each down when its work is done.".into()
+        }
+        _ => format!(
+            "Look at {}: who was to act at the other end of what they wait for, and why does that \
+             one not do it? Let them end with what they were made for.",
+            likes.made_by
+        ),
+    }
 }
 
 /// Whether the runtime calls all of them leaked, or says that they wait at no channel.
@@ -293,12 +374,6 @@ fn none_ended(incident: &Incident, sights: &Sights) -> bool {
     earlier.all(|id| !is_known(id) || incident.thread(id, newest).is_some())
 }
 
-/// Whether most are a pool's workers without work.
-fn rests(incident: &Incident, members: &[MemberId], dump: usize) -> bool {
-    let worker = |&&id: &&MemberId| incident.idle(id, dump) == Some(Idle::Worker);
-    members.iter().filter(worker).count() * 2 > members.len()
-}
-
 /// Whether it is pools that grow in number, and not one pool in size: by names that differ in the pool's number, as
 /// in `pool-17-thread-1`.
 fn pools_grow(incident: &Incident, sights: &Sights) -> bool {
@@ -308,11 +383,6 @@ fn pools_grow(incident: &Incident, sights: &Sights) -> bool {
     };
     let counts: Vec<usize> = sights.iter().map(pools).collect();
     grows(&counts)
-}
-
-fn idle_share(incident: &Incident, members: &[MemberId], dump: usize) -> bool {
-    let idle = |&&id: &&MemberId| incident.idle(id, dump).is_some();
-    members.iter().filter(idle).count() * 2 > members.len()
 }
 
 /// Whether those who listen to peers become more at the pace of these: then these are what belongs

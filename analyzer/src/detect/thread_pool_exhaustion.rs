@@ -25,7 +25,8 @@ have (a lock, a pooled connection, the result of another task).
 - All workers of a pool, four at least, inside of tasks, most of them waiting for a lock, a pooled
   resource or another task's result, or asleep before they try again (by the names of functions), in
   every dump. Where nothing in the process moves, waiting for a latch, a barrier or a permit counts as
-  well, and is low for fewer than ten. A wait for a result that ends by itself or is due later is low, and so is one for a permit, which may
+  well, and is low for fewer than ten. So does any wait without a limit in a pool of ten at least, and is always low:
+  whether it is for more work or for what the work needs is not known. A wait for a result that ends by itself or is due later is low, and so is one for a permit, which may
   be the signal that there is work.
 - High where all of them wait for tasks, nothing moves between the dumps, and everyone else who is in a
   task waits likewise: the pool waits for itself, or several for each other. That is seen of pools of
@@ -141,15 +142,23 @@ fn is_blocked(incident: &Incident, workers: &[MemberId], dump: usize) -> bool {
     let in_task = |&&worker: &&MemberId| {
         incident.runs_task(worker, dump) && incident.idle(worker, dump).is_none()
     };
-    let waits = |&&worker: &&MemberId| waits(incident, worker, dump);
+    let many = workers.len() >= MASS;
+    let waits = |&&worker: &&MemberId| waits(incident, worker, dump, many);
     workers.iter().filter(in_task).count() == workers.len()
         && workers.iter().filter(waits).count() * 5 >= workers.len() * 4
 }
 
-fn waits(incident: &Incident, worker: MemberId, dump: usize) -> bool {
+fn waits(incident: &Incident, worker: MemberId, dump: usize, many: bool) -> bool {
+    let for_others =
+        || incident.meets(worker, dump) || many && incident.waits_for_word(worker, dump);
     incident.waits_for_others(worker, dump)
         || incident.backs_off(worker, dump)
-        || incident.meets(worker, dump) && incident.stands_still()
+        || for_others() && incident.stands_still()
+}
+
+/// Whether what a worker waits for may be work as well as what its work needs.
+fn is_unexplained(incident: &Incident, worker: MemberId, dump: usize) -> bool {
+    !waits(incident, worker, dump, false)
 }
 
 /// Whether a member waits for a result or for others, and only for a time that it chose; or for a permit, which may
@@ -158,13 +167,14 @@ fn may_be_well(incident: &Incident, worker: MemberId, dump: usize) -> bool {
     let thread = incident.thread(worker, dump);
     let timed = thread.is_some_and(|thread| thread.state == ThreadState::TimedWaiting);
     timed && incident.awaits_result(worker, dump)
+        || is_unexplained(incident, worker, dump)
         || incident.waits_until_due(worker, dump)
         || incident.waits_for_permit(worker, dump)
 }
 
 fn blocked_pool(incident: &Incident, name: &str, workers: Vec<MemberId>, starves: bool) -> Finding {
     let dump = incident.dumps.len() - 1;
-    let waits = |&worker: &MemberId| waits(incident, worker, dump);
+    let waits = |&worker: &MemberId| waits(incident, worker, dump, workers.len() >= MASS);
     let blocked: Vec<MemberId> = workers.iter().copied().filter(waits).collect();
     let several = incident.dumps.len() > 1;
     let again = blocked.iter().any(|&worker| incident.backs_off(worker, dump));
@@ -172,6 +182,7 @@ fn blocked_pool(incident: &Incident, name: &str, workers: Vec<MemberId>, starves
     let few_at_rest = workers.len() < MASS
         && incident.stands_still()
         && blocked.iter().all(|&worker| incident.meets(worker, dump));
+    let unexplained = blocked.iter().all(|&worker| is_unexplained(incident, worker, dump));
     let well = few_at_rest || blocked.iter().all(|&worker| may_be_well(incident, worker, dump));
     let grade = if several { Grade::Repeat } else { Grade::Pattern };
     let at_work = |id| incident.runs_task(id, dump) && incident.idle(id, dump).is_none();
@@ -184,6 +195,8 @@ fn blocked_pool(incident: &Incident, name: &str, workers: Vec<MemberId>, starves
             blocked.len(),
             if again {
                 "the time to try again"
+            } else if unexplained {
+                "a word from others, and whether for more work or for what their work needs is not known"
             } else if blocked.iter().all(|&worker| incident.waits_for_others(worker, dump)) {
                 "a lock, a connection or a result"
             } else {
@@ -230,6 +243,7 @@ fn blocked_pool(incident: &Incident, name: &str, workers: Vec<MemberId>, starves
         next_step: match (starves, again) {
             (true, _) => next_step_of_starving(),
             (false, true) => next_step_of_trying(),
+            (false, false) if unexplained => next_step_of_unexplained(),
             (false, false) => next_step(),
         },
         frames: frames(incident, &blocked, dump),
@@ -281,6 +295,12 @@ fn frames(incident: &Incident, members: &[MemberId], dump: usize) -> Vec<String>
 fn next_step() -> String {
     "Look at what keeps the workers, not at the pool's size: the finding that this one follows \
      from, or what most of their stacks have in common."
+        .into()
+}
+
+fn next_step_of_unexplained() -> String {
+    "Nothing, if these tasks are loops that take work from a queue of their own. If they serve requests, look for \
+     those who were to notify them or to hand over what they wait for: they have ended, or wait themselves."
         .into()
 }
 
@@ -394,6 +414,32 @@ mod tests {
         let findings = detect(&pool(["shop.Journal.append", "shop.Order.run", RUN_WORKER], true));
         assert_eq!((findings.len(), findings[0].members.len()), (1, 8));
         assert_eq!(findings[0].severity, Severity::Medium);
+    }
+
+    #[test]
+    fn many_workers_that_wait_for_a_word_are_told_of_softly_where_nothing_moves() {
+        let found = |workers: usize, state: ThreadState, other: &[&str]| {
+            let draw = |dump: &mut Moment| {
+                for number in 0..workers {
+                    let stack = ["java.lang.Object.wait", "shop.Sessions.next", RUN_WORKER];
+                    dump.thread(&format!("exec-{number}"), &stack).is(state);
+                }
+                if !other.is_empty() {
+                    dump.thread("other", other);
+                }
+            };
+            let incident = Scene::of(Runtime::Jvm).dump(0, draw).dump(1, draw).incident();
+            detect(&incident).iter().map(|found| found.severity).collect::<Vec<_>>()
+        };
+        let accepts: &[&str] = &["sun.nio.ch.Net.accept", "shop.Web.run"];
+        assert_eq!(found(12, ThreadState::Waiting, accepts), [Severity::Low]);
+        assert_eq!(found(6, ThreadState::Waiting, accepts), [], "a few consumers");
+        assert_eq!(
+            found(12, ThreadState::TimedWaiting, accepts),
+            [],
+            "they look again by themselves"
+        );
+        assert_eq!(found(12, ThreadState::Waiting, &["shop.Price.of:3"]), [], "somebody works");
     }
 
     #[test]

@@ -224,7 +224,14 @@ const GO: Rules = &[
 const NATIVE: Rules = &[
     (
         Activity::Sleeping,
-        &["std::thread::sleep*", "*::thread::sleep*", "*nanosleep*", "usleep", "sleep"],
+        &[
+            "std::thread::sleep*",
+            "*::thread::sleep*",
+            "*nanosleep*",
+            "usleep",
+            "sleep",
+            "System.Threading.Thread.Sleep*",
+        ],
     ),
     (
         Activity::Network,
@@ -249,6 +256,7 @@ const NATIVE: Rules = &[
             "std::net::*",
             "std::sys::net::*",
             "std::os::unix::net::*",
+            "System.Net.*",
         ],
     ),
     (

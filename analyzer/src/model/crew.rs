@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use sigquit_dump::{Thread, ThreadState};
+
 use super::activity::Activity;
 use super::call::{Call, Origin};
 use super::idle;
@@ -91,6 +93,14 @@ impl Incident {
     pub fn waits_for_permit(&self, member: MemberId, dump: usize) -> bool {
         self.activity(member, dump) == Activity::Event
             && self.marks(member, dump).any(|marks| marks.waits_for_permit)
+    }
+
+    /// Whether a member waits, for as long as it takes, for a word of others, be it more work or what its work needs: of
+    /// that the dump does not tell.
+    pub fn waits_for_word(&self, member: MemberId, dump: usize) -> bool {
+        let timed = |thread: &Thread| thread.state == ThreadState::TimedWaiting;
+        self.activity(member, dump) == Activity::Event
+            && !self.thread(member, dump).is_none_or(timed)
     }
 
     /// Whether a member is in a function that waits for the result of work that others do.

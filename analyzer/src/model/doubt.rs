@@ -2,13 +2,14 @@
 //!
 //! That the one who waits for a lock holds it himself is inferred from one moment, in which nobody
 //! else is in sight who could. A queue before a busy lock looks like that for a moment too; but
-//! there everyone moves on.
+//! there everyone moves on. The same goes for the one who stands behind a gate in an unknown runtime: where sources
+//! print no lines, whether he is behind the lock or still before it is not known.
 
 use sigquit_dump::{Dump, LockId, LockKind, OwnerSource, Runtime};
 
 use super::incident::{Incident, MemberId};
 
-/// Takes back that a member holds the lock for which it waits, unless it stays so in every dump.
+/// Takes back that a member holds such a lock, unless it stays so in every dump.
 pub(super) fn take_back(incident: &mut Incident) {
     let mut doubted: Vec<(usize, usize, LockId)> = Vec::new();
     for id in incident.ids() {
@@ -24,14 +25,22 @@ pub(super) fn take_back(incident: &mut Incident) {
     }
 }
 
-/// The dumps in which a member seems to hold the lock for which it waits, and as which thread.
+/// The dumps in which a member seems to hold such a lock, and as which thread.
 fn found(incident: &Incident, id: MemberId) -> Vec<(usize, usize, LockId)> {
     let seen = incident.member(id).seen.iter().enumerate();
     let seen = seen.filter_map(|(dump, &thread)| Some((dump, thread?)));
     seen.filter_map(|(dump, thread)| {
-        own_wait(&incident.dumps[dump], thread).map(|lock| (dump, thread, lock))
+        let shown = &incident.dumps[dump];
+        let lock = own_wait(shown, thread).or_else(|| behind_a_gate(shown, thread));
+        lock.map(|lock| (dump, thread, lock))
     })
     .collect()
+}
+
+fn behind_a_gate(dump: &Dump, thread: usize) -> Option<LockId> {
+    let mut holds = dump.threads[thread].holds.iter();
+    let inferred = holds.find(|hold| hold.source == OwnerSource::Inferred)?;
+    (dump.process.runtime == Runtime::Unknown).then_some(inferred.lock)
 }
 
 fn own_wait(dump: &Dump, thread: usize) -> Option<LockId> {

@@ -4,7 +4,9 @@
 //!
 //! *Past the gate.* Everyone waits for the lock in one function, at one line. One thread, which
 //! does not wait for it, is in the same function behind that line: it went through and has not
-//! come out. When two are, neither is named.
+//! come out. When two are, neither is named. A source without lines (.NET's) tells it by the calls: whoever is in
+//! that function and in anything but the lock's own call. That may lie before the lock, so it has to be so in
+//! every dump of a series, where nobody moves.
 //!
 //! ```text
 //! waiters   sync.(*Mutex).Lock < main.(*Ledger).Append at line 26
@@ -87,8 +89,8 @@ pub(crate) fn infer(dump: &mut Dump, stacks: Stacks) {
         return;
     }
     let mut owners = match dump.process.runtime {
-        Runtime::Jvm | Runtime::Go | Runtime::Native => past_the_gate(dump, stacks, &queues),
-        Runtime::Rust | Runtime::Unknown => BTreeMap::new(),
+        Runtime::Rust => BTreeMap::new(),
+        _ => past_the_gate(dump, stacks, &queues),
     };
     let crowd = Crowd::of(dump, stacks);
     for queue in &queues {
@@ -153,9 +155,11 @@ fn only_locks(function: &str) -> bool {
         && method.len() <= 3
 }
 
-/// Locks whose owner leaves when it is done with its own work. A monitor's owner is always known.
-fn has_hidden_owner(kind: LockKind) -> bool {
-    matches!(kind, LockKind::Mutex | LockKind::RwLock | LockKind::Synchronizer | LockKind::Once)
+/// Locks whose owner leaves when it is done with its own work. A JVM always tells a monitor's owner.
+fn has_hidden_owner(runtime: Runtime, kind: LockKind) -> bool {
+    use LockKind::{Monitor, Mutex, Once, RwLock, Synchronizer};
+    matches!(kind, Mutex | RwLock | Synchronizer | Once)
+        || kind == Monitor && runtime != Runtime::Jvm
 }
 
 /// The queues before locks of whose owner nothing is known.
@@ -170,7 +174,8 @@ fn queues<'a>(dump: &Dump, stacks: Stacks<'a>) -> Vec<Queue<'a>> {
         let Some(wait) = &thread.wait else { continue };
         let Some(lock) = dump.locks.get(wait.lock.0 as usize) else { continue };
         let is_known = !lock.owners.is_empty() || owned[wait.lock.0 as usize];
-        if !wait.wait_for.needs_owner_to_leave() || !has_hidden_owner(lock.kind) || is_known {
+        let hides = has_hidden_owner(dump.process.runtime, lock.kind);
+        if !wait.wait_for.needs_owner_to_leave() || !hides || is_known {
             continue;
         }
         let queue = queues.entry(wait.lock).or_insert_with(|| Queue {
@@ -209,7 +214,7 @@ fn past_the_gate(dump: &Dump, stacks: Stacks, queues: &[Queue]) -> BTreeMap<Lock
         for call in stacks.ids(thread).iter().map(|&(call, _)| call) {
             let here = &stacks.calls[call.0 as usize];
             if let Some((queue, gate)) = &gates[call.0 as usize]
-                && is_past(gate, here, within)
+                && is_past(dump.process.runtime, gate, here, within)
                 && thread.wait.as_ref().is_none_or(|wait| wait.lock != queue.lock)
             {
                 let known = inside.entry(queue.lock).or_default();
@@ -250,13 +255,14 @@ fn gates_by_call<'q, 'a>(
 }
 
 /// Whether a call of the gate's function is behind the gate: on a later line, or on the same line
-/// and inside of something else.
-fn is_past(gate: &Gate, here: &Call, within: Option<&Call>) -> bool {
+/// and inside of something else. In an unknown runtime lines that are not told are one; elsewhere they say nothing.
+fn is_past(runtime: Runtime, gate: &Gate, here: &Call, within: Option<&Call>) -> bool {
     match (gate.line, here.line()) {
-        (Some(gate_line), Some(line)) if line == gate_line => {
+        (Some(gate_line), Some(line)) if line != gate_line => line > gate_line,
+        (None, None) if runtime != Runtime::Unknown => false,
+        (Some(_), Some(_)) | (None, None) => {
             within.is_some_and(|call| Some(call.function.as_str()) != gate.through)
         }
-        (Some(gate_line), Some(line)) => line > gate_line,
         _ => false,
     }
 }
@@ -347,12 +353,12 @@ fn is_first_writer<'a>(calls: impl Iterator<Item = &'a Call>) -> bool {
 
 /// A source that does not print a lock's address gives every waiter a lock of its own. Those of
 /// one kind that are used by one type's code are taken for one, and for the one with an address,
-/// when that type has no two. How an unknown runtime names types is not known.
+/// when that type has no two. How an unknown runtime names types is not known: there those are taken for one whose
+/// gate one other thread has passed, which explains all of them.
 fn unite_nameless_locks(dump: &mut Dump, stacks: Stacks) {
-    if dump.process.runtime == Runtime::Unknown {
-        return;
-    }
     let gates = stacks.gates();
+    let by_type = dump.process.runtime != Runtime::Unknown;
+    let passed = if by_type { HashSet::new() } else { passed_gates(dump, stacks, &gates) };
     let mut by_user: BTreeMap<(LockKind, &str), Vec<LockId>> = BTreeMap::new();
     for thread in &dump.threads {
         let Some(wait) = &thread.wait else { continue };
@@ -360,8 +366,11 @@ fn unite_nameless_locks(dump: &mut Dump, stacks: Stacks) {
         let Some(gate) = of_stack(&gates, thread).copied().flatten() else { continue };
         // A lock whose owner is told is no other than that owner's.
         let is_told = lock.address.is_none() && !lock.owners.is_empty();
-        if wait.wait_for.needs_owner_to_leave() && has_hidden_owner(lock.kind) && !is_told {
-            by_user.entry((lock.kind, gate.user)).or_default().push(wait.lock);
+        let hides = has_hidden_owner(dump.process.runtime, lock.kind);
+        let user = if by_type { gate.user } else { gate.function };
+        let is_one = by_type || passed.contains(user);
+        if wait.wait_for.needs_owner_to_leave() && hides && !is_told && is_one {
+            by_user.entry((lock.kind, user)).or_default().push(wait.lock);
         }
     }
     let mut same: HashMap<LockId, LockId> = HashMap::new();
@@ -376,6 +385,33 @@ fn unite_nameless_locks(dump: &mut Dump, stacks: Stacks) {
     for wait in dump.threads.iter_mut().filter_map(|thread| thread.wait.as_mut()) {
         wait.lock = same.get(&wait.lock).copied().unwrap_or(wait.lock);
     }
+}
+
+/// The functions at whose gates some wait, and which one thread has passed that waits for no lock.
+fn passed_gates<'a>(
+    dump: &Dump,
+    stacks: Stacks<'a>,
+    gates: &[Option<Gate<'a>>],
+) -> HashSet<&'a str> {
+    let waits = |thread: &&Thread| {
+        thread.wait.as_ref().is_some_and(|wait| wait.wait_for.needs_owner_to_leave())
+    };
+    let waiters = dump.threads.iter().filter(waits);
+    let waited_at = waiters.filter_map(|thread| of_stack(gates, thread).copied().flatten());
+    let by_function: HashMap<&str, Gate> = waited_at.map(|gate| (gate.function, gate)).collect();
+    let mut passed: HashMap<&str, usize> = HashMap::new();
+    for thread in dump.threads.iter().filter(|thread| !waits(thread)) {
+        let calls = stacks.of(thread);
+        let within = std::iter::once(None).chain(calls.clone().map(Some));
+        let behind = calls.zip(within).filter_map(|(call, within)| {
+            let gate = by_function.get(call.printed.as_str())?;
+            is_past(dump.process.runtime, gate, call, within).then_some(gate.function)
+        });
+        for function in behind.collect::<HashSet<_>>() {
+            *passed.entry(function).or_default() += 1;
+        }
+    }
+    passed.into_iter().filter(|&(_, threads)| threads == 1).map(|(function, _)| function).collect()
 }
 
 #[cfg(test)]
@@ -589,6 +625,33 @@ mod tests {
             })
             .incident();
         assert!(owners(&incident, "w").is_empty());
+    }
+
+    /// Two dumps of .NET, which prints no lines and no locks.
+    fn of_dotnet(second: &[&str]) -> Incident {
+        const ENTERS: &[&str] =
+            &["System.Threading.Monitor.Enter", "Shop.Ledger.Post", "Shop.Orders.Accept"];
+        let draw = |dump: &mut Moment, inside: &[&str]| {
+            for name in ["w0", "w1", "w2"] {
+                let nameless =
+                    dump.dump.add_lock(Lock { kind: LockKind::Monitor, ..Lock::default() });
+                dump.thread(name, ENTERS).waits(nameless, WaitFor::Exclusive);
+            }
+            dump.thread("inside", inside);
+        };
+        let calls = ["Shop.Bank.Confirm", "Shop.Ledger.Post", "Shop.Orders.Accept"];
+        let scene = Scene::of(Runtime::Unknown).dump(0, |dump| draw(dump, &calls));
+        scene.dump(1, |dump| draw(dump, second)).incident()
+    }
+
+    #[test]
+    fn without_lines_the_one_who_stays_in_another_call_of_the_gates_function_owns_the_lock() {
+        let stays = of_dotnet(&["Shop.Bank.Confirm", "Shop.Ledger.Post", "Shop.Orders.Accept"]);
+        assert_eq!(owners(&stays, "w0"), ["inside"]);
+        assert_eq!(stays.wait_for(0).wanted().count(), 1, "all wait for one");
+        let goes_on = of_dotnet(&["Shop.Bank.Confirm", "Shop.Orders.Accept"]);
+        assert!(owners(&goes_on, "w0").is_empty(), "it may not have come to the lock yet");
+        assert_eq!(goes_on.wait_for(1).wanted().count(), 3, "nothing tells that these are one");
     }
 
     #[test]

@@ -55,6 +55,21 @@ const CLIENTS: &[&str] = &[
     "ureq::*",
 ];
 
+/// Functions that hand something to a peer, and wait while it does not take it.
+const WRITES: &[&str] = &[
+    "java.net.Socket$SocketOutputStream.*",
+    "java.net.SocketOutputStream.*",
+    "sun.nio.ch.NioSocketImpl.*rite*",
+    "sun.nio.ch.SocketDispatcher.write*",
+    "internal/poll.(*FD).Write*",
+    "*__send*",
+    "send",
+    "sendmsg",
+    "sendto",
+];
+/// The same where what takes it is a pipe or a terminal.
+const WRITES_A_FILE: &[&str] = &["os.(*File).*"];
+
 /// What asking is called, in a method's words.
 const ASKS: &[&str] = &[
     "ask",
@@ -114,6 +129,17 @@ impl Incident {
             && self.idle(id, dump).is_none()
             && self.runs_task(id, dump);
         (reads && !serves(&own.function)).then_some(own)
+    }
+
+    /// The function of the program's own in which a member writes to a connection.
+    pub fn writes_to_peer(&self, id: MemberId, dump: usize) -> Option<&Call> {
+        if self.activity(id, dump) != Activity::Network || self.idle(id, dump).is_some() {
+            return None;
+        }
+        let own = self.application_calls(id, dump).next()?;
+        let inner = self.calls(id, dump).take_while(|call| call.origin != Origin::Application);
+        let within = |list| inner.clone().any(|call| matches_any(list, &call.function));
+        (within(WRITES) && !within(WRITES_A_FILE)).then_some(own)
     }
 }
 

@@ -6,7 +6,9 @@
 //! idle or in one and the same wait, and counters of CPU time do not speak against it, nobody of the program is on the
 //! way to end it. What comes from outside still can, and a timer.
 
-use sigquit_dump::{Kind, LockKind, Nanos, Runtime, ThreadState};
+use std::collections::{BTreeMap, BTreeSet};
+
+use sigquit_dump::{Kind, LockId, LockKind, Nanos, Runtime, ThreadState, WaitFor};
 
 use super::activity::Activity;
 use super::call::{Call, Origin};
@@ -31,6 +33,9 @@ const MEETINGS: &[&str] = &[
     "golang.org/x/sync/errgroup.(*Group).Wait",
     "std::sync::*arrier::wait",
 ];
+
+/// Those of them that count who has begun and is to be done.
+const GROUPS: &[&str] = &["sync.(*WaitGroup).Wait", "golang.org/x/sync/errgroup.(*Group).Wait"];
 
 /// Waiting for a thread to end.
 const JOINS: &[&str] = &[
@@ -147,6 +152,43 @@ impl Incident {
         self.process.runtime == Runtime::Go
             && self.meets(id, dump)
             && !self.shown(dump).any(|other| other != id && may_come(other))
+    }
+
+    /// The only one who is in a function that is not the runtime's, if it waits for others of the program, as a part of
+    /// what its main function does: those for whom it waits have ended, or never begun. A wait in the main function
+    /// itself may be there to keep the process alive; and so may any latch where somebody listens to what is outside,
+    /// but not a group of those who are to be done.
+    pub fn left_alone(&self, dump: usize) -> Option<MemberId> {
+        let acts = |&id: &MemberId| {
+            self.idle(id, dump) != Some(Idle::Helper)
+                && self.calls(id, dump).any(|call| call.origin != Origin::Runtime)
+        };
+        let mut acting = self.shown(dump).filter(acts);
+        let only = acting.next().filter(|_| acting.next().is_none())?;
+        let inner = self.application_calls(only, dump).count() > 1;
+        let counts = self.calls(only, dump).any(|call| matches_any(GROUPS, &call.function));
+        let waits = self.meets(only, dump) && !self.runs_task(only, dump);
+        (inner && waits && (counts || !self.listens(dump))).then_some(only)
+    }
+
+    /// Those who wait, for as long as it takes, to be notified at a monitor or a condition at which others wait in
+    /// another function: each for what the other was to bring about. Alone, one of them would be a worker without work.
+    pub fn wait_for_each_others_notice(&self, dump: usize) -> BTreeSet<MemberId> {
+        let mut places: BTreeMap<LockId, BTreeMap<&str, Vec<MemberId>>> = BTreeMap::new();
+        let may_wait = |&id: &MemberId| matches!(self.idle(id, dump), None | Some(Idle::Consumer));
+        for id in self.shown(dump).filter(may_wait) {
+            let thread = self.thread(id, dump);
+            let untimed = thread.filter(|thread| thread.state != ThreadState::TimedWaiting);
+            let wait = untimed.and_then(|thread| thread.wait.as_ref());
+            let notified = wait.filter(|wait| wait.wait_for == WaitFor::Notification);
+            let place = self.application_calls(id, dump).next();
+            if let Some((wait, place)) = notified.zip(place) {
+                let at = places.entry(wait.lock).or_default();
+                at.entry(&place.function).or_default().push(id);
+            }
+        }
+        let crosswise = places.into_values().filter(|at| at.len() > 1);
+        crosswise.flat_map(BTreeMap::into_values).flatten().collect()
     }
 
     /// Whether one goroutine has made the other, or the same one has made both. Older dumps name the
@@ -295,6 +337,45 @@ mod tests {
             .incident();
         let meets: Vec<bool> = incident.ids().map(|id| incident.meets(id, 0)).collect();
         assert_eq!(meets, [true, false]);
+    }
+
+    fn alone_beside(own: &[&str], other: &[&str]) -> bool {
+        let incident = Scene::of(Runtime::Jvm)
+            .dump(0, |dump| {
+                dump.thread("main", own).is(ThreadState::Waiting);
+                dump.thread("other", other);
+            })
+            .incident();
+        incident.left_alone(0).is_some()
+    }
+
+    #[test]
+    fn who_waits_where_nobody_else_is_in_the_programs_code_is_left_alone() {
+        const SERVED: &[&str] = &["sun.nio.ch.Net.accept", "java.lang.Thread.run"];
+        let loads = [LATCH[0], LATCH[1], "shop.Parts.load:9", "shop.Main.main:3"];
+        assert!(alone_beside(&loads, &["java.lang.ref.Reference.waitForReferencePendingList"]));
+        assert!(!alone_beside(&loads, SERVED), "the server's end may be what it waits for");
+        assert!(!alone_beside(&loads, &["shop.Web.run:4"]));
+        assert!(!alone_beside(&loads, &["sun.nio.ch.Net.accept", "org.eclipse.jetty.run"]));
+        assert!(!alone_beside(&[LATCH[0], LATCH[1], "shop.Main.main:3"], &[]));
+    }
+
+    #[test]
+    fn givers_and_takers_at_one_monitor_wait_for_each_other() {
+        let waiting = |takes: &str, state: ThreadState| {
+            let draw = |dump: &mut Moment| {
+                let lock = dump.lock(LockKind::Monitor, 0x10);
+                for (name, place) in [("a", "shop.Belt.put:4"), ("b", takes)] {
+                    let thread = dump.thread(name, &["java.lang.Object.wait", place]);
+                    thread.waits(lock, WaitFor::Notification).is(state);
+                }
+            };
+            let incident = Scene::of(Runtime::Jvm).dump(0, draw).incident();
+            incident.wait_for_each_others_notice(0).len()
+        };
+        assert_eq!(waiting("shop.Belt.take:7", ThreadState::Waiting), 2);
+        assert_eq!(waiting("shop.Belt.put:4", ThreadState::Waiting), 0, "workers without work");
+        assert_eq!(waiting("shop.Belt.take:7", ThreadState::TimedWaiting), 0);
     }
 
     /// A goroutine that waits for others, beside one of which is known by whom it was made.

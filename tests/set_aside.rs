@@ -1,0 +1,40 @@
+//! Programs that are set aside: dumped and kept, and not looked at.
+
+use std::path::Path;
+
+use crate::incident::SERIES;
+use crate::record::record;
+use crate::running::Running;
+
+const BEHAVIOURS: [&str; 11] = [
+    "locks-in-a-ring",
+    "replies-silent",
+    "write-sleeps",
+    "list-in-circle",
+    "once-within",
+    "receiver-busy-elsewhere",
+    "thread-each-request",
+    "h-jobs",
+    "h-scopes",
+    "h-read-often",
+    "h-quiet-streams",
+];
+/// Growth is not claimed on fewer dumps.
+const GROWTH: (&str, &str) = ("SIGQUIT_DUMPS", "5");
+
+#[test]
+#[ignore = "makes fixtures again"]
+fn midnight_is_recorded() {
+    for behaviour in BEHAVIOURS {
+        let folder = tempfile::tempdir().unwrap();
+        let grows: &[_] = if behaviour.ends_with("each-request") { &[GROWTH] } else { &[] };
+        let environment = [&SERIES[..], grows].concat();
+        let program = env!("CARGO_BIN_EXE_midnight");
+        let mut running = Running::start(program, behaviour, folder.path(), &environment).unwrap();
+        running.wait_for("ready").unwrap();
+        running.quit().unwrap();
+        running.wait_for_incidents(1).unwrap();
+        let name = behaviour.trim_start_matches("h-");
+        record(&running.dumps(), &Path::new("../fixtures/sigquit").join(name));
+    }
+}
