@@ -4,6 +4,8 @@
 //! else is in sight who could. A queue before a busy lock looks like that for a moment too; but
 //! there everyone moves on.
 
+use std::collections::BTreeSet;
+
 use sigquit_dump::{Dump, LockId, LockKind, OwnerSource, Runtime};
 
 use super::incident::{Incident, MemberId};
@@ -11,7 +13,7 @@ use super::incident::{Incident, MemberId};
 /// Takes back that a member holds the lock for which it waits, unless it stays so in every dump.
 pub(super) fn take_back(incident: &mut Incident) {
     let mut doubted: Vec<(usize, usize, LockId)> = Vec::new();
-    for id in incident.ids() {
+    for id in suspects(incident) {
         let found = found(incident, id);
         if !found.is_empty() && !is_borne_out(incident, id, found.len()) {
             doubted.extend(found);
@@ -22,6 +24,17 @@ pub(super) fn take_back(incident: &mut Incident) {
         dump.locks[lock.0 as usize].owners.retain(|owner| owner.thread as usize != thread);
         dump.threads[thread].holds.retain(|hold| hold.lock != lock);
     }
+}
+
+/// Everyone who seems to hold the lock for which he waits in any dump. Few do.
+fn suspects(incident: &Incident) -> BTreeSet<MemberId> {
+    let of_dump = |(at, dump): (usize, &Dump)| {
+        let owners = dump.locks.iter().flat_map(|lock| &lock.owners);
+        let threads = owners.map(|owner| owner.thread as usize);
+        let threads = threads.filter(|&thread| own_wait(dump, thread).is_some());
+        threads.filter_map(|thread| incident.member_of(at, thread)).collect::<Vec<_>>()
+    };
+    incident.dumps.iter().enumerate().flat_map(of_dump).collect()
 }
 
 /// The dumps in which a member seems to hold the lock for which it waits, and as which thread.
@@ -35,7 +48,7 @@ fn found(incident: &Incident, id: MemberId) -> Vec<(usize, usize, LockId)> {
 }
 
 fn own_wait(dump: &Dump, thread: usize) -> Option<LockId> {
-    let id = dump.threads[thread].wait.as_ref()?.lock;
+    let id = dump.threads.get(thread)?.wait.as_ref()?.lock;
     let lock = dump.lock(id);
     let mut owners = lock.owners.iter();
     let itself = owners
