@@ -5,6 +5,8 @@
 //! there everyone moves on. The same goes for the one who stands behind a gate in an unknown runtime: where sources
 //! print no lines, whether he is behind the lock or still before it is not known.
 
+use std::collections::BTreeSet;
+
 use sigquit_dump::{Dump, LockId, LockKind, OwnerSource, Runtime};
 
 use super::incident::{Incident, MemberId};
@@ -12,7 +14,7 @@ use super::incident::{Incident, MemberId};
 /// Takes back that a member holds such a lock, unless it stays so in every dump.
 pub(super) fn take_back(incident: &mut Incident) {
     let mut doubted: Vec<(usize, usize, LockId)> = Vec::new();
-    for id in incident.ids() {
+    for id in suspects(incident) {
         let found = found(incident, id);
         if !found.is_empty() && !is_borne_out(incident, id, found.len()) {
             doubted.extend(found);
@@ -25,26 +27,40 @@ pub(super) fn take_back(incident: &mut Incident) {
     }
 }
 
+/// Everyone who seems to hold such a lock in any dump. Few do.
+fn suspects(incident: &Incident) -> BTreeSet<MemberId> {
+    let of_dump = |(at, dump): (usize, &Dump)| {
+        let owners = dump.locks.iter().flat_map(|lock| &lock.owners);
+        let threads = owners.map(|owner| owner.thread as usize);
+        let threads = threads.filter(|&thread| doubtful(dump, thread).is_some());
+        threads.filter_map(|thread| incident.member_of(at, thread)).collect::<Vec<_>>()
+    };
+    incident.dumps.iter().enumerate().flat_map(of_dump).collect()
+}
+
 /// The dumps in which a member seems to hold such a lock, and as which thread.
 fn found(incident: &Incident, id: MemberId) -> Vec<(usize, usize, LockId)> {
     let seen = incident.member(id).seen.iter().enumerate();
     let seen = seen.filter_map(|(dump, &thread)| Some((dump, thread?)));
     seen.filter_map(|(dump, thread)| {
-        let shown = &incident.dumps[dump];
-        let lock = own_wait(shown, thread).or_else(|| behind_a_gate(shown, thread));
-        lock.map(|lock| (dump, thread, lock))
+        doubtful(&incident.dumps[dump], thread).map(|lock| (dump, thread, lock))
     })
     .collect()
 }
 
+/// Such a lock that a thread seems to hold.
+fn doubtful(dump: &Dump, thread: usize) -> Option<LockId> {
+    own_wait(dump, thread).or_else(|| behind_a_gate(dump, thread))
+}
+
 fn behind_a_gate(dump: &Dump, thread: usize) -> Option<LockId> {
-    let mut holds = dump.threads[thread].holds.iter();
+    let mut holds = dump.threads.get(thread)?.holds.iter();
     let inferred = holds.find(|hold| hold.source == OwnerSource::Inferred)?;
     (dump.process.runtime == Runtime::Unknown).then_some(inferred.lock)
 }
 
 fn own_wait(dump: &Dump, thread: usize) -> Option<LockId> {
-    let id = dump.threads[thread].wait.as_ref()?.lock;
+    let id = dump.threads.get(thread)?.wait.as_ref()?.lock;
     let lock = dump.lock(id);
     let mut owners = lock.owners.iter();
     let itself = owners

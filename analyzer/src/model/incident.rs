@@ -56,6 +56,11 @@ pub struct Incident {
     /// For each dump and each of its stacks: the calls, innermost first, each with its frame's
     /// place in the stack. Those of the profile come last.
     stacks: Vec<Vec<Vec<(CallId, u32)>>>,
+    /// For each dump and each of its threads: its stack. It is asked for again and again, and found
+    /// here sooner than at the thread, of which so much more is known.
+    stack_of: Vec<Vec<Option<StackId>>>,
+    /// For each dump whether it shows async tasks.
+    pub(super) has_tasks: Vec<bool>,
     /// For each dump and each of its threads: the member that it is.
     pub(super) member_of: Vec<Vec<MemberId>>,
     /// For each dump: who waits for whom.
@@ -258,7 +263,8 @@ impl Incident {
 
     /// The same by number, each with the place in the stack of the frame that it belongs to.
     pub fn call_ids(&self, id: MemberId, dump: usize) -> &[(CallId, u32)] {
-        let stack = self.thread(id, dump).and_then(|thread| thread.stack);
+        let thread = self.member(id).seen.get(dump).copied().flatten();
+        let stack = thread.and_then(|thread| self.stack_of.get(dump)?[thread]);
         stack.map_or(&[], |stack| self.calls_of_stack(dump, stack))
     }
 
@@ -391,12 +397,14 @@ impl Idleness {
         let (sorts, members) = (&incident.sorts[dump], &incident.member_of[dump]);
         let find = |thread: usize| incident.find_idle(rules, members[thread], dump);
         let of_sort: Vec<_> = sorts.firsts.iter().map(|&thread| find(thread as usize)).collect();
-        let threads = incident.dumps[dump].threads.iter().enumerate();
-        let of_thread: Vec<_> = threads
+        let threads = &incident.dumps[dump].threads;
+        let are_tasks: Vec<bool> =
+            sorts.firsts.iter().map(|&first| threads[first as usize].task.is_some()).collect();
+        let of_thread: Vec<_> = (0..)
             .zip(&sorts.of_thread)
-            .map(|((index, thread), &sort)| match thread.task {
-                Some(_) => find(index),
-                None => of_sort[sort as usize],
+            .map(|(thread, &sort)| match are_tasks[sort as usize] {
+                true => find(thread),
+                false => of_sort[sort as usize],
             })
             .collect();
         let busy = of_thread.iter().filter(|idle| idle.is_none()).count();
@@ -405,15 +413,24 @@ impl Idleness {
 }
 
 fn recognize_waits(rules: &Rules, incident: &mut Incident) {
-    let Incident { dumps, stacks, calls, marks, .. } = incident;
+    let Incident { dumps, stacks, calls, marks, stack_of, has_tasks, .. } = incident;
     for (dump, stacks) in dumps.iter_mut().zip(&*stacks) {
+        // All threads are gone through once for all that follows: with many that is most of the
+        // work.
         let of_thread: Vec<_> = dump.threads.iter().map(|thread| thread.stack).collect();
-        native_wait::recognize(dump, |thread| {
+        let threads = dump.threads.iter().enumerate();
+        let waiting: Vec<_> =
+            threads.filter(|(_, thread)| thread.wait.is_some()).map(|(index, _)| index).collect();
+        native_wait::recognize(dump, &waiting, |thread| {
             let stack = of_thread[thread].and_then(|stack| stacks.get(stack.0 as usize));
             let ids = stack.map_or(&[][..], Vec::as_slice);
             ids.iter().map(|&(call, _)| &calls[call.0 as usize])
         });
-        owner::infer(dump, Stacks { stacks, calls, marks, rules });
+        let stacks =
+            Stacks { stacks, of_thread: &of_thread, waiting: &waiting, calls, marks, rules };
+        owner::infer(dump, stacks);
+        has_tasks.push(dump.threads.iter().any(|thread| thread.task.is_some()));
+        stack_of.push(of_thread);
     }
 }
 

@@ -185,13 +185,18 @@ fn is_plumbing(call: &Call) -> bool {
     matches_any(PLUMBING, &call.function) || is_bare && matches_any(PLUMBING_SOURCES, file)
 }
 
-/// Rewrites a dump's futex waits. `calls` gives a thread's calls, innermost first.
-pub(crate) fn recognize<'a, Calls>(dump: &mut Dump, calls: impl Fn(usize) -> Calls)
-where
+/// Rewrites a dump's futex waits. `waiting` are those who wait for anything; `calls` gives a
+/// thread's calls, innermost first.
+pub(crate) fn recognize<'a, Calls>(
+    dump: &mut Dump,
+    waiting: &[usize],
+    calls: impl Fn(usize) -> Calls,
+) where
     Calls: Iterator<Item = &'a Call>,
 {
-    let waits: Vec<(usize, Recognized)> = (0..dump.threads.len())
-        .filter_map(|thread| Some((thread, recognize_wait(dump, thread, calls(thread))?)))
+    let waits: Vec<(usize, Recognized)> = waiting
+        .iter()
+        .filter_map(|&thread| Some((thread, recognize_wait(dump, thread, calls(thread))?)))
         .collect();
     if waits.is_empty() {
         return;

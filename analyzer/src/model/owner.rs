@@ -21,7 +21,9 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use foldhash::fast::RandomState;
-use sigquit_dump::{Dump, Hold, LockId, LockKind, Owner, OwnerSource, Runtime, Thread, WaitFor};
+use sigquit_dump::{
+    Dump, Hold, LockId, LockKind, Owner, OwnerSource, Runtime, StackId, Thread, WaitFor,
+};
 
 use super::call::{Call, CallId, Origin};
 use super::idle::{self, Marks};
@@ -33,6 +35,10 @@ use super::rule::Rules;
 #[derive(Clone, Copy)]
 pub(crate) struct Stacks<'a> {
     pub(crate) stacks: &'a [Vec<(CallId, u32)>],
+    /// For each thread its stack.
+    pub(crate) of_thread: &'a [Option<StackId>],
+    /// Those who wait for anything, in ascending order.
+    pub(crate) waiting: &'a [usize],
     pub(crate) calls: &'a [Call],
     /// For each call what the rules of idleness say of it.
     pub(crate) marks: &'a [Marks],
@@ -170,7 +176,8 @@ fn queues<'a>(dump: &Dump, stacks: Stacks<'a>) -> Vec<Queue<'a>> {
         owned.get_mut(hold.lock.0 as usize).into_iter().for_each(|owned| *owned = true);
     }
     let mut queues: BTreeMap<LockId, Queue> = BTreeMap::new();
-    for (index, thread) in dump.threads.iter().enumerate() {
+    for &index in stacks.waiting {
+        let thread = &dump.threads[index];
         let Some(wait) = &thread.wait else { continue };
         let Some(lock) = dump.locks.get(wait.lock.0 as usize) else { continue };
         let is_known = !lock.owners.is_empty() || owned[wait.lock.0 as usize];
@@ -206,10 +213,11 @@ fn past_the_gate(dump: &Dump, stacks: Stacks, queues: &[Queue]) -> BTreeMap<Lock
     let is_gate: Vec<bool> = gates.iter().map(Option::is_some).collect();
     let has_gate = stacks.with(&is_gate);
     let mut inside: BTreeMap<LockId, Vec<usize>> = BTreeMap::new();
-    for (index, thread) in dump.threads.iter().enumerate() {
-        if of_stack(&has_gate, thread) != Some(&true) {
+    for (index, stack) in stacks.of_thread.iter().enumerate() {
+        if stack.and_then(|stack| has_gate.get(stack.0 as usize)) != Some(&true) {
             continue;
         }
+        let thread = &dump.threads[index];
         let mut within: Option<&Call> = None;
         for call in stacks.ids(thread).iter().map(|&(call, _)| call) {
             let here = &stacks.calls[call.0 as usize];
@@ -280,7 +288,6 @@ const BEHIND_OTHER_WRITERS: &[&str] = &["*sync.(*Mutex).*"];
 fn in_its_own_way(dump: &Dump, stacks: Stacks, queue: &Queue, crowd: &Crowd) -> Vec<usize> {
     let users: HashSet<&str, RandomState> =
         queue.gates.iter().map(|gate| gate.user).filter(|user| !user.is_empty()).collect();
-    let uses = |call: &&Call| users.contains(FunctionName::of(&call.function).owner);
     let once_only = matches!(queue.kind, LockKind::RwLock | LockKind::Mutex | LockKind::Once);
     if !once_only {
         return Vec::new();
@@ -306,10 +313,12 @@ fn in_its_own_way(dump: &Dump, stacks: Stacks, queue: &Queue, crowd: &Crowd) -> 
         && queue.waiters.iter().filter(|&&index| wants_alone(&dump.threads[index])).count() == 1;
     let holds_it = |&&index: &&usize| {
         let thread = &dump.threads[index];
-        let functions: HashSet<&str> =
-            stacks.of(thread).filter(uses).map(|call| call.function.as_str()).collect();
+        let uses = stacks.ids(thread).iter().filter(|(call, _)| is_use[call.0 as usize]);
+        let mut used = uses.map(|&(call, _)| stacks.calls[call.0 as usize].function.as_str());
+        let first = used.next();
+        let uses_several = used.any(|function| Some(function) != first);
         let comes_first = queue.kind != LockKind::RwLock || is_first_writer(stacks.of(thread));
-        wants_alone(thread) && comes_first && (functions.len() > 1 || alone)
+        wants_alone(thread) && comes_first && (uses_several || alone)
     };
     let mut candidates: Vec<usize> = queue.waiters.iter().filter(holds_it).copied().collect();
     if candidates.len() > 1 && queue.kind != LockKind::RwLock {
@@ -329,7 +338,7 @@ struct Crowd<'a> {
 impl<'a> Crowd<'a> {
     fn of(dump: &Dump, stacks: Stacks<'a>) -> Crowd<'a> {
         let mut on_stack = vec![0; dump.stacks.len()];
-        for stack in dump.threads.iter().filter_map(|thread| thread.stack) {
+        for stack in stacks.of_thread.iter().flatten() {
             on_stack.get_mut(stack.0 as usize).into_iter().for_each(|count| *count += 1);
         }
         let user = |call: &'a Call| FunctionName::of(&call.function).owner;
@@ -360,7 +369,7 @@ fn unite_nameless_locks(dump: &mut Dump, stacks: Stacks) {
     let by_type = dump.process.runtime != Runtime::Unknown;
     let passed = if by_type { HashSet::new() } else { passed_gates(dump, stacks, &gates) };
     let mut by_user: BTreeMap<(LockKind, &str), Vec<LockId>> = BTreeMap::new();
-    for thread in &dump.threads {
+    for thread in stacks.waiting.iter().map(|&index| &dump.threads[index]) {
         let Some(wait) = &thread.wait else { continue };
         let Some(lock) = dump.locks.get(wait.lock.0 as usize) else { continue };
         let Some(gate) = of_stack(&gates, thread).copied().flatten() else { continue };
@@ -382,8 +391,10 @@ fn unite_nameless_locks(dump: &mut Dump, stacks: Stacks) {
             same.extend(nameless.iter().map(|&lock| (lock, one)));
         }
     }
-    for wait in dump.threads.iter_mut().filter_map(|thread| thread.wait.as_mut()) {
-        wait.lock = same.get(&wait.lock).copied().unwrap_or(wait.lock);
+    for &index in stacks.waiting {
+        if let Some(wait) = &mut dump.threads[index].wait {
+            wait.lock = same.get(&wait.lock).copied().unwrap_or(wait.lock);
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 //! are idle. A dump of a hundred thousand has a few hundred sorts: what is found of one of a sort
 //! holds for all of it.
 
+use std::collections::HashMap;
 use std::hash::BuildHasher;
 
 use foldhash::fast::RandomState;
@@ -41,8 +42,9 @@ impl Sorts {
         let mut sorts =
             Sorts { of_thread: Vec::with_capacity(dump.threads.len()), firsts: Vec::new() };
         let mut traits_of_sort: Vec<Traits> = Vec::new();
+        let mut ruled = RuledByWords::default();
         for (index, thread) in (0..).zip(&dump.threads) {
-            let traits = Traits::of(rules, runtime, thread);
+            let traits = Traits::of(thread, ruled.of(rules, runtime, thread));
             let hash = hasher.hash_one(&traits);
             let known = table.find(hash, |&sort| traits_of_sort[sort as usize] == traits);
             let sort = known.copied().unwrap_or_else(|| {
@@ -60,7 +62,7 @@ impl Sorts {
 }
 
 impl<'d> Traits<'d> {
-    fn of(rules: &Rules, runtime: Runtime, thread: &'d Thread) -> Traits<'d> {
+    fn of(thread: &'d Thread, ruled: Option<ThreadIs>) -> Traits<'d> {
         Traits {
             kind: thread.kind,
             stack: thread.stack,
@@ -69,7 +71,22 @@ impl<'d> Traits<'d> {
             waits: thread.wait.as_ref().map(|wait| wait.wait_for),
             runtime_helper: thread.runtime_helper,
             is_task: thread.task.is_some(),
-            ruled: rules.of_thread(runtime, thread),
+            ruled,
+        }
+    }
+}
+
+/// What the rules say of threads without a name: of a million goroutines, that depends on a few
+/// words.
+#[derive(Default)]
+struct RuledByWords<'d>(HashMap<&'d str, Option<ThreadIs>, RandomState>);
+
+impl<'d> RuledByWords<'d> {
+    fn of(&mut self, rules: &Rules, runtime: Runtime, thread: &'d Thread) -> Option<ThreadIs> {
+        let find = || rules.of_thread(runtime, thread);
+        match thread.name.is_empty() {
+            true => *self.0.entry(&thread.state_text).or_insert_with(find),
+            false => find(),
         }
     }
 }

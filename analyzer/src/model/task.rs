@@ -182,14 +182,14 @@ const RULES: &[(TaskWait, &[&str])] = &[
 impl Incident {
     /// What is known of a member as an async task, in one dump.
     pub fn task(&self, id: MemberId, dump: usize) -> Option<&Task> {
+        self.has_tasks.get(dump).filter(|has_tasks| **has_tasks)?;
         self.thread(id, dump)?.task.as_deref()
     }
 
     /// What a suspended task waits for: a lock where one of its branches does, else what its first
     /// branch waits for. Nothing for what is no task, or runs.
     pub fn task_wait(&self, id: MemberId, dump: usize) -> Option<TaskWait> {
-        let thread = self.thread(id, dump)?;
-        let task = thread.task.as_deref()?;
+        let (task, thread) = (self.task(id, dump)?, self.thread(id, dump)?);
         if thread.state != ThreadState::Waiting {
             return None;
         }

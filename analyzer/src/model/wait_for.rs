@@ -9,7 +9,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use sigquit_dump::{Dump, LockId, Owner, OwnerSource};
+use sigquit_dump::{Dump, LockId, Owner, OwnerSource, Thread};
 use smallvec::SmallVec;
 
 /// Who waits for whom, in one dump. Threads are indexes into its `threads`.
@@ -62,8 +62,12 @@ impl WaitForGraph {
             owners: vec![SmallVec::new(); dump.locks.len()],
             owned: vec![SmallVec::new(); dump.threads.len()],
         };
-        graph.add_owners(dump);
-        graph.add_waits(dump);
+        for (id, lock) in (0..).map(LockId).zip(&dump.locks) {
+            lock.owners.iter().for_each(|owner| graph.add_owner(id, owner.clone()));
+        }
+        for (index, thread) in (0..).zip(&dump.threads) {
+            graph.add_thread(index, thread);
+        }
         graph
     }
 
@@ -128,14 +132,16 @@ impl WaitForGraph {
         components.iter().filter_map(cycle_in).collect()
     }
 
-    fn add_owners(&mut self, dump: &Dump) {
-        for (id, lock) in (0..).map(LockId).zip(&dump.locks) {
-            lock.owners.iter().for_each(|owner| self.add_owner(id, owner.clone()));
+    fn add_thread(&mut self, index: u32, thread: &Thread) {
+        for hold in &thread.holds {
+            self.add_owner(hold.lock, Owner { thread: index, source: hold.source });
         }
-        for (thread, holder) in (0..).zip(&dump.threads) {
-            for hold in &holder.holds {
-                self.add_owner(hold.lock, Owner { thread, source: hold.source });
-            }
+        let wait = thread.wait.as_ref().filter(|wait| wait.wait_for.needs_owner_to_leave());
+        if let Some(wait) = wait
+            && let Some(waiters) = self.waiters.get_mut(wait.lock.0 as usize)
+        {
+            waiters.push(index);
+            self.wants[index as usize] = Some(wait.lock);
         }
     }
 
@@ -150,19 +156,6 @@ impl WaitForGraph {
             None => {
                 self.owned[owner.thread as usize].push(lock);
                 owners.push(owner);
-            }
-        }
-    }
-
-    fn add_waits(&mut self, dump: &Dump) {
-        for (thread, waiter) in (0..).zip(&dump.threads) {
-            let Some(wait) = &waiter.wait else { continue };
-            if !wait.wait_for.needs_owner_to_leave() {
-                continue;
-            }
-            if let Some(waiters) = self.waiters.get_mut(wait.lock.0 as usize) {
-                waiters.push(thread);
-                self.wants[thread as usize] = Some(wait.lock);
             }
         }
     }

@@ -21,13 +21,12 @@ pub(super) struct Kept {
     stacks: HashTable<StackId>,
 }
 
-/// A frame, and where its texts lie: the first, the second, and what came after it on its line.
+/// A frame, and where its texts lie: the first, and the second with the end of its line.
 #[derive(Debug)]
 struct Met {
     begin: usize,
     first: u32,
     second: u32,
-    after: u32,
     id: FrameId,
     /// What came after it when it was met last: most likely it comes again.
     next: Option<u32>,
@@ -37,19 +36,6 @@ struct Met {
 
 pub(super) type Texts<'t> = (&'t str, &'t str);
 
-/// What most likely comes next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Guess<'k> {
-    pub id: FrameId,
-    /// The first of its texts.
-    pub first: &'k str,
-    /// The second one.
-    pub second: &'k str,
-    /// The second one, and what stood between it and the next line when it was read first, with
-    /// the end of the line.
-    pub to_end: &'k str,
-}
-
 impl Kept {
     /// Another stack begins.
     pub fn begin(&mut self) {
@@ -58,10 +44,15 @@ impl Kept {
 
     /// The frame that came next when the last one was met before: to compare with is faster than to
     /// look for.
-    pub fn guess(&self) -> Option<Guess<'_>> {
+    pub fn guess(&self) -> Option<FrameId> {
+        Some(self.met[self.next()? as usize].id)
+    }
+
+    /// The second text of the guess, with the end of its line.
+    pub fn guessed_text(&self) -> Option<&str> {
         let met = &self.met[self.next()? as usize];
-        let (first, second, to_end) = met.texts(&self.texts);
-        Some(Guess { id: met.id, first, second, to_end })
+        let begin = met.begin + met.first as usize;
+        self.texts.get(begin..=begin + met.second as usize)
     }
 
     /// The guess was right.
@@ -92,13 +83,11 @@ impl Kept {
         self.frames.find(hash(&self.hasher, texts), is).copied()
     }
 
-    /// The frame of those texts; a new one is read only when they are. `after` is what stands
-    /// between them and the end of their line.
+    /// The frame of those texts; a new one is read only when they are.
     pub fn frame(
         &mut self,
         dump: &mut Dump,
         texts: Texts,
-        after: &str,
         read: impl FnOnce() -> Frame,
     ) -> FrameId {
         if let Some(place) = self.find(texts) {
@@ -108,13 +97,10 @@ impl Kept {
         let Kept { hasher, frames, met, texts: all, .. } = self;
         let place = met.len() as u32;
         // Texts that are longer than this can say of themselves are not met again.
-        if let Some(new) = Met::new(all.len(), texts, after, id) {
-            [texts.0, texts.1, after, "\n"].iter().for_each(|text| all.push_str(text));
+        if let Some(new) = Met::new(all.len(), texts, id) {
+            [texts.0, texts.1, "\n"].iter().for_each(|text| all.push_str(text));
             met.push(new);
-            let rehash = |&place: &u32| {
-                let (first, second, _) = met[place as usize].texts(all);
-                hash(hasher, (first, second))
-            };
+            let rehash = |&place: &u32| hash(hasher, met[place as usize].texts(all));
             frames.insert_unique(hash(hasher, texts), place, rehash);
         }
         id
@@ -151,24 +137,19 @@ impl Kept {
 }
 
 impl Met {
-    fn new(begin: usize, (first, second): Texts, after: &str, id: FrameId) -> Option<Met> {
+    fn new(begin: usize, (first, second): Texts, id: FrameId) -> Option<Met> {
         let length = |text: &str| u32::try_from(text.len()).ok();
         let (first, second) = (length(first)?, length(second)?);
-        let after = length(after)?.checked_add(1)?;
-        Some(Met { begin, first, second, after, id, next: None, stack: None })
+        Some(Met { begin, first, second, id, next: None, stack: None })
     }
 
-    /// The first text, the second, and the second with what came after it.
-    fn texts<'k>(&self, all: &'k str) -> (&'k str, &'k str, &'k str) {
+    fn texts<'k>(&self, all: &'k str) -> Texts<'k> {
         let second = self.begin + self.first as usize;
-        let after = second + self.second as usize;
-        let end = after + self.after as usize;
-        (&all[self.begin..second], &all[second..after], &all[second..end])
+        (&all[self.begin..second], &all[second..second + self.second as usize])
     }
 
     fn is(&self, all: &str, texts: Texts) -> bool {
-        let (first, second, _) = self.texts(all);
-        (first, second) == texts
+        self.texts(all) == texts
     }
 }
 
@@ -188,9 +169,8 @@ mod tests {
     #[test]
     fn each_frame_and_each_stack_is_kept_once() {
         let (mut dump, mut kept) = (Dump::default(), Kept::default());
-        let mut frame = |texts: Texts| {
-            kept.frame(&mut dump, texts, "", || Frame::named(Symbol::function(texts.0)))
-        };
+        let mut frame =
+            |texts: Texts| kept.frame(&mut dump, texts, || Frame::named(Symbol::function(texts.0)));
         let (a, b) = (frame(("a", "1")), frame(("b", "1")));
         assert_eq!((frame(("a", "1")), frame(("a", "2"))), (a, FrameId(2)));
         assert_eq!((kept.known(("b", "1")), kept.known(("b", ""))), (Some(b), None));
@@ -206,19 +186,18 @@ mod tests {
     fn what_came_next_is_guessed() {
         let (mut dump, mut kept) = (Dump::default(), Kept::default());
         for text in ["a", "b", "c"] {
-            kept.frame(&mut dump, (text, "1"), "+", || Frame::named(Symbol::function(text)));
+            kept.frame(&mut dump, (text, "1"), || Frame::named(Symbol::function(text)));
         }
-        for (second, guess) in [("b", None), ("c", Some("b")), ("b", Some("c"))] {
+        for (second, guess) in [("b", None), ("c", Some(FrameId(1))), ("b", Some(FrameId(2)))] {
             kept.begin();
             assert_eq!(kept.guess(), None);
             assert_eq!(kept.known(("a", "1")), Some(FrameId(0)));
-            assert_eq!(kept.guess().map(|guess| guess.first), guess);
+            assert_eq!(kept.guess(), guess);
             kept.known((second, "1"));
         }
         kept.begin();
         kept.known(("a", "1"));
-        let guess = Guess { id: FrameId(1), first: "b", second: "1", to_end: "1+\n" };
-        assert_eq!(kept.guess(), Some(guess));
+        assert_eq!((kept.guess(), kept.guessed_text()), (Some(FrameId(1)), Some("1\n")));
         kept.take_guess();
         assert_eq!(kept.guess(), None);
     }

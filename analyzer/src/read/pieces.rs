@@ -1,15 +1,13 @@
 //! An input piece by piece, so that a long one need not be in memory at once.
 
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 
 use memchr::memmem;
 
 /// What was read of an input and not yet given away.
 pub(super) struct Pieces<'s> {
     source: &'s mut dyn Read,
-    buffer: Vec<u8>,
-    /// How much of the buffer was given away.
-    taken: usize,
+    block: Block,
     /// How many lines were given away.
     lines: u64,
     ended: bool,
@@ -17,32 +15,78 @@ pub(super) struct Pieces<'s> {
     failure: Option<String>,
 }
 
-/// Memory for so much is got before it is known how much there is to read.
-const AT_ONCE: u64 = 1 << 20;
+/// Bytes of an input, and memory for more. The memory is cleared once, and not for every piece that
+/// is read into it.
+#[derive(Default)]
+pub(super) struct Block {
+    memory: Vec<u8>,
+    begin: usize,
+    end: usize,
+}
+
+/// Memory for so much is got first; then, while there is more to read, for twice as much.
+const AT_FIRST: usize = 1 << 16;
+
+impl Block {
+    pub fn bytes(&self) -> &[u8] {
+        &self.memory[self.begin..self.end]
+    }
+
+    /// Memory for so many more bytes at most, after those that are there.
+    fn room(&mut self, most: u64) -> &mut [u8] {
+        let most = usize::try_from(most).unwrap_or(usize::MAX);
+        if self.end == self.memory.len() {
+            let mut more = vec![0; self.end + most.min(self.end.max(AT_FIRST))];
+            more[..self.end].copy_from_slice(&self.memory);
+            self.memory = more;
+        }
+        let room = most.min(self.memory.len() - self.end);
+        &mut self.memory[self.end..self.end + room]
+    }
+
+    /// Moves what is there to the beginning of the memory.
+    fn compact(&mut self) {
+        self.memory.copy_within(self.begin..self.end, 0);
+        (self.begin, self.end) = (0, self.end - self.begin);
+    }
+
+    /// Holds these bytes and no others.
+    fn hold(&mut self, bytes: &[u8]) {
+        (self.begin, self.end) = (0, bytes.len());
+        if self.memory.len() < bytes.len() {
+            self.memory = vec![0; bytes.len()];
+        }
+        self.memory[..bytes.len()].copy_from_slice(bytes);
+    }
+}
 
 impl<'s> Pieces<'s> {
     pub fn new(source: &'s mut dyn Read) -> Pieces<'s> {
-        Pieces { source, buffer: Vec::new(), taken: 0, lines: 0, ended: false, failure: None }
+        Pieces { source, block: Block::default(), lines: 0, ended: false, failure: None }
     }
 
     /// Reads on until so many bytes are there, or the input ends.
     pub fn fill(&mut self, length: u64) {
-        self.buffer.drain(..self.taken);
-        self.taken = 0;
-        let room = length.saturating_sub(self.buffer.len() as u64);
-        if self.ended || room == 0 {
-            return;
+        self.block.compact();
+        while !self.ended
+            && let room = length.saturating_sub(self.block.end as u64)
+            && room > 0
+        {
+            match self.source.read(self.block.room(room)) {
+                Ok(0) => self.ended = true,
+                Ok(count) => self.block.end += count,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => {
+                    self.ended = true;
+                    self.failure = Some(error.to_string());
+                }
+            }
         }
-        let before = self.buffer.len();
-        self.buffer.reserve(room.min(AT_ONCE) as usize);
-        let result = (&mut *self.source).take(room).read_to_end(&mut self.buffer);
-        self.ended = result.is_err() || ((self.buffer.len() - before) as u64) < room;
-        self.failure = result.err().map(|error| error.to_string());
     }
 
     /// What is there.
     pub fn bytes(&self) -> &[u8] {
-        &self.buffer[self.taken..]
+        self.block.bytes()
     }
 
     /// How many lines of the input stand before that.
@@ -74,22 +118,18 @@ impl<'s> Pieces<'s> {
 
     /// Gives so many bytes away.
     pub fn take(&mut self, length: usize) {
-        let taken = &self.buffer[self.taken..self.taken + length];
+        let taken = &self.bytes()[..length];
         self.lines += memchr::memchr_iter(b'\n', taken).count() as u64;
-        self.taken += length;
+        self.block.begin += length;
     }
 
     /// The same, as they lie in memory: what is left goes into that of `other`.
-    pub fn split(&mut self, length: usize, mut other: Vec<u8>) -> Vec<u8> {
-        let begin = self.taken;
+    pub fn split(&mut self, length: usize, mut other: Block) -> Block {
+        let begin = self.block.begin;
         self.take(length);
-        other.clear();
-        other.extend_from_slice(&self.buffer[self.taken..]);
-        let mut given = std::mem::replace(&mut self.buffer, other);
-        given.truncate(self.taken);
-        given.drain(..begin);
-        self.taken = 0;
-        given
+        other.hold(self.bytes());
+        let given = std::mem::replace(&mut self.block, other);
+        Block { begin, end: begin + length, ..given }
     }
 }
 
@@ -122,7 +162,9 @@ mod tests {
         let mut pieces = Pieces::new(&mut source);
         pieces.fill(10);
         pieces.take(3);
-        assert_eq!(pieces.split(3, b"old".to_vec()), b"cd\n");
+        let mut old = Block::default();
+        old.hold(b"old");
+        assert_eq!(pieces.split(3, old).bytes(), b"cd\n");
         assert_eq!((pieces.bytes(), pieces.lines()), (&b"ef\ng"[..], 2));
         pieces.fill(10);
         assert_eq!((pieces.bytes(), pieces.has_ended()), (&b"ef\ngh"[..], true));

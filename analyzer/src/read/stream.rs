@@ -6,7 +6,7 @@ use std::{panic, thread};
 
 use sigquit_dump::{Dump, Warning};
 
-use super::pieces::Pieces;
+use super::pieces::{Block, Pieces};
 use super::{Limits, Piecewise, Text};
 
 /// How the pieces of an input are made: before one of the marks, so long, within limits.
@@ -77,14 +77,14 @@ fn on_two_cores(
     pieces: &mut Pieces,
     Division { marks, length, limits }: Division,
 ) -> Option<Reading> {
-    let (send, divided) = sync_channel::<(Vec<u8>, u64)>(AHEAD);
-    let (give_back, spare) = sync_channel::<Vec<u8>>(AHEAD);
+    let (send, divided) = sync_channel::<(Block, u64)>(AHEAD);
+    let (give_back, spare) = sync_channel::<Block>(AHEAD);
     let understand = move || {
         let mut reading = Reading::begin(reader);
-        for (bytes, before) in divided {
-            reading.piece(&Text::of_piece(&bytes, before, *limits));
+        for (piece, before) in divided {
+            reading.piece(&Text::of_piece(piece.bytes(), before, *limits));
             // Where there is memory enough already, it goes.
-            let _ = give_back.try_send(bytes);
+            let _ = give_back.try_send(piece);
         }
         reading
     };

@@ -1,8 +1,5 @@
 //! A dump while its lines are read.
 
-use std::collections::HashMap;
-
-use foldhash::fast::RandomState;
 use sigquit_dump::{
     Dump, FrameId, Kind, NoticeKind, Process, Runtime, StackId, Thread, Truncation, Warning,
 };
@@ -11,9 +8,11 @@ use super::super::Line;
 use super::super::foreign::{NotUnderstood, is_log_line};
 use super::super::kept::Kept;
 use super::creation::Creation;
+use super::form::{FormId, Forms, Met};
 use super::frame::{self, Call};
 use super::header::{self, Header};
 use super::locks::Locks;
+use super::numbers::Numbers;
 use super::objects;
 use super::race::{self, Race};
 use super::saying::{self, Saying};
@@ -24,10 +23,11 @@ use super::wait;
 pub(super) struct Building<'t> {
     dump: Dump,
     kept: Kept,
+    forms: Forms,
     /// For each frame what else is known of it.
     known: Vec<Known>,
     locks: Locks,
-    numbers: HashMap<u64, u32, RandomState>,
+    numbers: Numbers,
     sayings: Vec<Saying>,
     race: Option<Race>,
     open: Option<Open<'t>>,
@@ -46,8 +46,14 @@ pub(super) struct Building<'t> {
 struct Known {
     /// Its function is the library's.
     of_library: bool,
+    /// Who is created by it is the runtime's own.
+    of_runtime: bool,
+    /// The stack that is nothing but it.
+    alone: Option<StackId>,
     /// The creator that was printed after it last.
     creation: Option<Box<Creation>>,
+    /// How it was printed before.
+    form: Option<FormId>,
 }
 
 /// A goroutine, or the runtime's own stack, that is being read.
@@ -86,9 +92,10 @@ impl Default for Building<'_> {
         Building {
             dump: Dump { process, ..Dump::default() },
             kept: Kept::default(),
+            forms: Forms::default(),
             known: Vec::new(),
             locks: Locks::default(),
-            numbers: HashMap::default(),
+            numbers: Numbers::default(),
             sayings: Vec::new(),
             race: None,
             open: None,
@@ -115,7 +122,7 @@ impl<'t> Building<'t> {
 
     fn shows(&self, number: u64) -> bool {
         let open = self.open.as_ref().and_then(|open| open.header.as_ref());
-        self.numbers.contains_key(&number) || open.is_some_and(|open| open.number == number)
+        self.numbers.contains(number) || open.is_some_and(|open| open.number == number)
     }
 
     /// A statement is going on, so that a header may be a part of it.
@@ -132,6 +139,7 @@ impl<'t> Building<'t> {
     pub fn goroutine(&mut self, line: u64, header: Header<'t>) {
         self.close();
         self.kept.begin();
+        self.forms.begin();
         let frames = std::mem::take(&mut self.spare);
         let may_wait = wait::may_wait(header.state);
         let header = Some(header);
@@ -162,22 +170,11 @@ impl<'t> Building<'t> {
 
     /// Takes a frame, and tells how long its lines are.
     fn guessed_frame(&mut self, text: &'t str) -> Option<usize> {
-        let Building { kept, known, locks, open: Some(open), .. } = self else { return None };
-        let guess = kept.guess()?;
-        let of_library = known.get(guess.id.0 as usize)?.of_library;
-        let noted = locks.hands.noted();
-        let note = |text: &str| locks.hands.note(text, open.frames.len(), of_library);
-        match frame::begins(text, guess, note) {
-            Some((call, length)) => {
-                open.push(guess.id, call);
-                kept.take_guess();
-                Some(length)
-            }
-            None => {
-                locks.hands.keep(noted);
-                None
-            }
-        }
+        let Building { forms, locks, open: Some(open), .. } = self else { return None };
+        let formed = forms.guess(text)?;
+        locks.hands.note(formed.lines, formed.told, open.frames.len(), formed.of_library);
+        open.push(formed.frame, || formed.call());
+        Some(formed.lines.len())
     }
 
     fn guessed_creator(&mut self, text: &str) -> Option<usize> {
@@ -189,17 +186,30 @@ impl<'t> Building<'t> {
         Some(length)
     }
 
-    /// Takes two lines that are a frame that was met before. False when they may be anything else.
-    pub fn known_frame(&mut self, first: &'t str, second: &str) -> bool {
+    /// Takes two lines that are a frame that was met before. A text begins with them, and so many
+    /// of its bytes are they with their ends. False when they may be anything else.
+    pub fn known_frame(
+        &mut self,
+        text: &'t str,
+        length: usize,
+        first: &'t str,
+        second: &'t str,
+    ) -> bool {
         let Some(place) = frame::place_of_known(second) else { return false };
         let Some(call) = frame::split(first) else {
             return self.known_creator(first, second, place);
         };
         let id = self.kept.known((call.function, place));
-        let (Some(id), Some(open)) = (id, &mut self.open) else { return false };
-        let of_library = self.known.get(id.0 as usize).is_none_or(|known| known.of_library);
-        self.locks.hands.note(call.arguments, open.frames.len(), of_library);
-        open.push(id, call);
+        let (Some(frame), Some(open)) = (id, &mut self.open) else { return false };
+        if let Some(known) = self.known.get_mut(frame.0 as usize) {
+            let (depth, of_library) = (open.frames.len(), known.of_library);
+            let met = Met { frame, of_library, call, place, length };
+            match self.forms.learn(&mut known.form, &met, text) {
+                Some(formed) => self.locks.hands.note(text, formed.told, depth, of_library),
+                None => self.locks.hands.note_all(call.arguments, depth, of_library),
+            }
+        }
+        open.push(frame, || call);
         true
     }
 
@@ -269,20 +279,20 @@ impl<'t> Building<'t> {
     fn frame_line(&mut self, body: &'t str) -> bool {
         let Some(open) = &mut self.open else { return false };
         if let Some(place) = frame::place(body).filter(|_| open.pending.is_some()) {
-            self.push_pending(place, frame::after_place(body, place));
+            self.push_pending(place);
         } else if frame::is_elided(body) {
             open.elided = true;
         } else if let Some((function, parent)) = frame::created_by(body) {
-            self.push_pending("", "");
+            self.push_pending("");
             if let Some(open) = self.open.as_mut().filter(|open| !open.ancestors) {
                 open.parent = parent;
                 open.pending = Some(Pending::Creator(function));
             }
         } else if let Some(call) = frame::call(body) {
-            self.push_pending("", "");
+            self.push_pending("");
             self.open.iter_mut().for_each(|open| open.pending = Some(Pending::Call(call)));
         } else if body.starts_with("[originating from goroutine") {
-            self.push_pending("", "");
+            self.push_pending("");
             self.open.iter_mut().for_each(|open| open.ancestors = true);
         } else {
             return body.starts_with("goroutine running on other thread");
@@ -291,7 +301,7 @@ impl<'t> Building<'t> {
     }
 
     /// Adds the call whose place has come, or will not come.
-    fn push_pending(&mut self, place: &str, after: &str) {
+    fn push_pending(&mut self, place: &str) {
         let Some(open) = &mut self.open else { return };
         let Some(pending) = open.pending.take().filter(|_| !open.ancestors) else { return };
         let (function, inlined) = match pending {
@@ -299,17 +309,16 @@ impl<'t> Building<'t> {
             Pending::Creator(function) => (function, false),
         };
         let read = || frame::frame(function, place, inlined);
-        let id = self.kept.frame(&mut self.dump, (function, place), after, read);
+        let id = self.kept.frame(&mut self.dump, (function, place), read);
         for frame in &self.dump.frames[self.known.len()..] {
             let function = frame.symbols.first().map_or("", |symbol| &symbol.function);
-            let of_library = objects::is_of_library(function);
-            self.known.push(Known { of_library, creation: None });
+            self.known.push(Known::new(function));
         }
         match pending {
             Pending::Call(call) => {
                 let of_library = self.known[id.0 as usize].of_library;
-                self.locks.hands.note(call.arguments, open.frames.len(), of_library);
-                open.push(id, call);
+                self.locks.hands.note_all(call.arguments, open.frames.len(), of_library);
+                open.push(id, || call);
             }
             Pending::Creator(_) => open.creator = Some(id),
         }
@@ -325,10 +334,10 @@ impl<'t> Building<'t> {
     /// Adds what was being read to the dump.
     fn close(&mut self) {
         self.close_race();
-        self.push_pending("", "");
+        self.push_pending("");
         let Some(open) = self.open.take() else { return };
         match &open.header {
-            Some(header) => match self.numbers.get(&header.number).copied() {
+            Some(header) => match self.numbers.find(header.number, &self.dump.threads) {
                 Some(known) => self.complete(known, &open),
                 None if self.by_thread && header.number == 0 => {}
                 None => self.add(&open),
@@ -345,6 +354,7 @@ impl<'t> Building<'t> {
         let stack = self.stack(open);
         if let Some(thread) = self.dump.threads.get_mut(known as usize) {
             thread.stack = thread.stack.or(stack);
+            self.locks.hands.complete(known, thread.stack);
         }
     }
 
@@ -361,7 +371,7 @@ impl<'t> Building<'t> {
         let Some(header) = &open.header else { return };
         let thread = self.dump.threads.len() as u32;
         self.tell(Some(thread));
-        self.numbers.insert(header.number, thread);
+        self.numbers.insert(header.number);
         let stack = self.stack(open);
         let created_by = open.creator.map(|frame| self.created_by(frame));
         let helper = header.number == 0 || open.creator.is_some_and(|frame| self.is_runtime(frame));
@@ -379,7 +389,7 @@ impl<'t> Building<'t> {
             line: Some(open.line),
             ..Thread::default()
         });
-        self.locks.hands.close();
+        self.locks.hands.close(stack);
         if let Some(wanted) = wait::wanted(&open.calls) {
             self.locks.note(thread, wanted, &open.frames);
         }
@@ -404,15 +414,16 @@ impl<'t> Building<'t> {
     }
 
     fn created_by(&mut self, frame: FrameId) -> StackId {
-        self.kept.stack(&mut self.dump, &[frame], None)
+        let mut find = || self.kept.stack(&mut self.dump, &[frame], None);
+        match self.known.get_mut(frame.0 as usize) {
+            Some(known) => *known.alone.get_or_insert_with(find),
+            None => find(),
+        }
     }
 
     /// Whether the runtime created a goroutine for itself.
     fn is_runtime(&self, creator: FrameId) -> bool {
-        let symbol = self.dump.frame(creator).symbols.first();
-        symbol.is_some_and(|symbol| {
-            symbol.function.starts_with("runtime.") || symbol.function.starts_with("os/signal.")
-        })
+        self.known.get(creator.0 as usize).is_some_and(|known| known.of_runtime)
     }
 
     /// What is left when the text goes away: a piece ends between goroutines.
@@ -420,11 +431,12 @@ impl<'t> Building<'t> {
         if self.open.is_some() {
             self.close();
         }
-        let Building { dump, kept, known, locks, numbers, sayings, race, spare, .. } = self;
-        let Building { by_thread, cut, not_understood, .. } = self;
+        let Building { dump, kept, forms, known, locks, numbers, sayings, race, .. } = self;
+        let Building { spare, by_thread, cut, not_understood, .. } = self;
         Building {
             dump,
             kept,
+            forms,
             known,
             locks,
             numbers,
@@ -464,11 +476,19 @@ impl<'t> Building<'t> {
     }
 }
 
+impl Known {
+    fn new(function: &str) -> Known {
+        let of_runtime = function.starts_with("runtime.") || function.starts_with("os/signal.");
+        let of_library = objects::is_of_library(function);
+        Known { of_library, of_runtime, alone: None, creation: None, form: None }
+    }
+}
+
 impl<'t> Open<'t> {
-    fn push(&mut self, frame: FrameId, call: Call<'t>) {
+    fn push(&mut self, frame: FrameId, call: impl FnOnce() -> Call<'t>) {
         self.frames.push(frame);
         if self.may_wait && self.calls.len() < NEAREST {
-            self.calls.push(call);
+            self.calls.push(call());
         }
     }
 

@@ -2,6 +2,8 @@
 
 use sigquit_dump::{Nanos, ThreadState};
 
+use super::super::text::split_once;
+
 /// What a goroutine's first line says.
 ///
 /// ```text
@@ -28,13 +30,16 @@ pub(super) fn read(text: &str) -> Option<Header<'_>> {
     let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
     let number = rest[..digits].parse().ok()?;
     let inside = rest[digits..].trim_end().strip_suffix(':')?;
-    let (threads, inside) = inside.split_once('[')?;
+    let (threads, inside) = split_once(inside, b'[')?;
     if !threads.starts_with(' ') {
         return None;
     }
     let (said, labels) = split_labels(inside)?;
-    let (state, more) = said.split_once(',').unwrap_or((said, ""));
-    let waiting_since = more.split(',').find_map(|said| minutes(said.trim_start()));
+    let (state, more) = split_once(said, b',').unwrap_or((said, ""));
+    let waiting_since = match more {
+        "" => None,
+        more => more.split(',').find_map(|said| minutes(said.trim_start())),
+    };
     Some(Header { number, state, waiting_since, labels: self::labels(labels) })
 }
 
@@ -45,7 +50,7 @@ fn split_labels(inside: &str) -> Option<(&str, &str)> {
     if let Some((said, labels)) = has_brace.then(|| inside.split_once(" labels:{")).flatten() {
         return Some((said, labels.strip_suffix("}]")?));
     }
-    let (said, after) = inside.split_once(']')?;
+    let (said, after) = split_once(inside, b']')?;
     match after {
         "" => Some((said, "")),
         _ => Some((said, after.strip_prefix(" {")?.strip_suffix('}')?)),

@@ -93,7 +93,9 @@ impl Locks {
         let sieve = Sieve::of(seekers.keys().copied());
         for (thread, shown) in (0..).zip(self.hands.shown()) {
             let sought = shown.filter(|&at| sieve.passes(at)).filter_map(|at| seekers.get(&at));
-            let sought: HashSet<LockId> = sought.flatten().copied().collect();
+            let mut sought: Vec<LockId> = sought.flatten().copied().collect();
+            sought.sort_unstable();
+            sought.dedup();
             for id in sought {
                 let depth = callers.past_lock(dump, thread, id);
                 candidates.entry(id).or_default().extend(depth.map(|depth| (thread, depth)));

@@ -19,9 +19,12 @@
 
 mod building;
 mod creation;
+mod form;
 mod frame;
 mod header;
 mod locks;
+mod number;
+mod numbers;
 mod objects;
 mod race;
 mod saying;
@@ -103,11 +106,13 @@ impl Reader {
             if known > 0 {
                 self.last = lines.pass(known, length);
             }
+            let rest = lines.rest();
             let Some(line) = lines.next() else { break };
             if building.takes_known_frames() {
                 let mut ahead = lines.clone();
                 if let Some(second) = ahead.next()
-                    && building.known_frame(line.text, second.text)
+                    && let length = rest.len() - ahead.rest().len()
+                    && building.known_frame(rest, length, line.text, second.text)
                 {
                     self.last = second.number;
                     lines = ahead;

@@ -15,9 +15,9 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use foldhash::fast::RandomState;
-use sigquit_dump::{Dump, FrameId, LockId, LockKind, Stack};
+use sigquit_dump::{Dump, FrameId, LockId, LockKind, Stack, StackId};
 
-use super::frame;
+use super::number::{self, Number};
 use super::sieve::Sieve;
 
 /// What the goroutines of a dump have in hand: the arguments of their calls that are certain. Most
@@ -25,8 +25,15 @@ use super::sieve::Sieve;
 #[derive(Debug, Default)]
 pub(super) struct Hands {
     arguments: Vec<Argument>,
-    /// For each goroutine where its arguments end.
-    ends: Vec<usize>,
+    goroutines: Vec<Goroutine>,
+}
+
+/// What is looked at of every goroutine: to look at the goroutines themselves would take longer.
+#[derive(Clone, Copy, Debug)]
+struct Goroutine {
+    /// Where its arguments end.
+    end: usize,
+    stack: Option<StackId>,
 }
 
 /// An argument, which of its call's it is, and whose: the address in 48 bits, the call's number
@@ -43,7 +50,6 @@ const MOST: usize = 96;
 
 /// Smaller figures are no addresses.
 const LOWEST: u64 = 1 << 16;
-const DIGITS_OF_LOWEST: usize = 5;
 
 impl Argument {
     fn address(self) -> u64 {
@@ -67,53 +73,64 @@ impl Argument {
 }
 
 impl Hands {
-    /// Notes the arguments of a call of the goroutine that is being read, with which a text begins,
-    /// and tells where they end.
-    pub fn note(&mut self, text: &str, depth: usize, of_library: bool) -> usize {
-        let begin = self.ends.last().copied().unwrap_or(0);
-        let has_room = depth <= 0xFF && self.arguments.len() - begin <= MOST;
+    /// Notes some numbers that a text has among the arguments of a call of the goroutine that is
+    /// being read.
+    pub fn note(&mut self, text: &str, numbers: &[Number], depth: usize, of_library: bool) {
+        let begin = self.begin();
+        if depth > 0xFF || self.arguments.len() - begin > MOST {
+            return;
+        }
         let place = (depth as u64) << 48 | if of_library { OF_LIBRARY } else { 0 };
-        let least = if of_library || !has_room { usize::MAX } else { DIGITS_OF_LOWEST };
-        frame::certain(text, least, |value, is_first| {
-            let told = is_first || value >= LOWEST;
-            if has_room && told && value <= ADDRESS {
-                let first = if is_first { FIRST } else { 0 };
+        for number in numbers.iter().filter(|number| number.is_first || !of_library) {
+            let value = number.value(text);
+            if (number.is_first || value >= LOWEST) && value <= ADDRESS {
+                let first = if number.is_first { FIRST } else { 0 };
                 self.arguments.push(Argument(value | place | first));
             }
-        })
+        }
     }
 
-    /// How many arguments were noted.
-    pub fn noted(&self) -> usize {
-        self.arguments.len()
-    }
-
-    /// Forgets all but so many.
-    pub fn keep(&mut self, noted: usize) {
-        self.arguments.truncate(noted);
+    /// Notes all the arguments of a call that may be addresses.
+    pub fn note_all(&mut self, arguments: &str, depth: usize, of_library: bool) {
+        self.note(arguments, &number::addresses(arguments), depth, of_library);
     }
 
     /// The goroutine that was being read is the dump's next.
-    pub fn close(&mut self) {
-        self.ends.push(self.arguments.len());
+    pub fn close(&mut self, stack: Option<StackId>) {
+        self.goroutines.push(Goroutine { end: self.arguments.len(), stack });
+    }
+
+    /// The stack of a goroutine of the dump became known.
+    pub fn complete(&mut self, goroutine: u32, stack: Option<StackId>) {
+        if let Some(goroutine) = self.goroutines.get_mut(goroutine as usize) {
+            goroutine.stack = stack;
+        }
     }
 
     /// The goroutine that was being read is not added to the dump.
     pub fn forget(&mut self) {
-        self.arguments.truncate(self.ends.last().copied().unwrap_or(0));
+        self.arguments.truncate(self.begin());
     }
 
-    /// The arguments of a goroutine.
-    fn of(&self, thread: usize) -> &[Argument] {
-        let begin = thread.checked_sub(1).map_or(0, |before| self.ends[before]);
-        &self.arguments[begin..self.ends[thread]]
+    /// Where the arguments of the goroutine begin that is being read.
+    fn begin(&self) -> usize {
+        self.goroutines.last().map_or(0, |last| last.end)
+    }
+
+    /// For each goroutine its stack and its arguments.
+    fn all(&self) -> impl Iterator<Item = (Option<StackId>, &[Argument])> {
+        let mut begin = 0;
+        self.goroutines.iter().map(move |&Goroutine { end, stack }| {
+            let arguments = &self.arguments[begin..end];
+            begin = end;
+            (stack, arguments)
+        })
     }
 
     /// For each goroutine the first arguments of its calls.
     pub fn shown(&self) -> impl Iterator<Item = impl Iterator<Item = u64>> {
         let first = |argument: &&Argument| argument.is_first();
-        (0..self.ends.len())
-            .map(move |thread| self.of(thread).iter().filter(first).map(|one| one.address()))
+        self.all().map(move |(_, all)| all.iter().filter(first).map(|one| one.address()))
     }
 }
 
@@ -232,12 +249,13 @@ fn sought(dump: &Dump, seekers: impl Iterator<Item = Seeker>) -> BTreeMap<LockId
 }
 
 /// Who has what in hand, of those who could hold a lock.
+#[derive(Default)]
 struct InHand<'t> {
     /// Who is in a method of that type, with that receiver.
-    by_receiver: HashMap<(&'t str, u64), Vec<u32>>,
+    by_receiver: HashMap<(&'t str, u64), Vec<u32>, RandomState>,
     /// Who is in a method of that type, with nobody knows what.
-    unknown: HashMap<&'t str, Vec<u32>>,
-    by_argument: HashMap<u64, Vec<u32>>,
+    unknown: HashMap<&'t str, Vec<u32>, RandomState>,
+    by_argument: HashMap<u64, Vec<u32>, RandomState>,
 }
 
 impl<'t> InHand<'t> {
@@ -253,18 +271,18 @@ impl<'t> InHand<'t> {
         };
         let stacks: Vec<(Vec<(&str, usize)>, Calls)> = dump.stacks.iter().map(of_stack).collect();
         let sieve = Sieve::of(objects.iter().copied());
-        let mut in_hand = InHand {
-            by_receiver: HashMap::new(),
-            unknown: HashMap::new(),
-            by_argument: HashMap::new(),
-        };
-        for (index, thread) in (0..).zip(&dump.threads) {
-            let stack = thread.stack.and_then(|id| stacks.get(id.0 as usize));
+        let mut in_hand = InHand::default();
+        for (index, (stack, arguments)) in (0..).zip(hands.all()) {
+            let stack = stack.and_then(|id| stacks.get(id.0 as usize));
             let Some((methods, calls)) = stack else { continue };
-            if calls.is_quiet(&thread.state_text) {
+            let own = arguments.iter().filter(|argument| argument.is_own());
+            let own = own.map(|argument| argument.address());
+            let mut own = own.filter(|&at| sieve.passes(at) && objects.contains(&at)).peekable();
+            let has_any = !methods.is_empty() || own.peek().is_some();
+            let state = || &dump.threads[index as usize].state_text;
+            if !has_any || calls.is_quiet(state()) {
                 continue;
             }
-            let arguments = hands.of(index as usize);
             for &(of, depth) in methods {
                 let mut firsts = arguments.iter().filter(|argument| argument.is_first());
                 let known = match firsts.find(|argument| argument.depth() == depth) {
@@ -275,11 +293,7 @@ impl<'t> InHand<'t> {
                 };
                 add(known, index);
             }
-            let own = arguments.iter().filter(|argument| argument.is_own());
-            let own = own.map(|argument| argument.address());
-            for address in own.filter(|&at| sieve.passes(at) && objects.contains(&at)) {
-                add(in_hand.by_argument.entry(address).or_default(), index);
-            }
+            own.for_each(|address| add(in_hand.by_argument.entry(address).or_default(), index));
         }
         in_hand
     }

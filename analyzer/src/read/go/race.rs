@@ -59,7 +59,7 @@ impl Race {
             && let (false, Some(stack)) = (self.creation, self.stacks.last_mut())
         {
             let read = || frame::frame(&function, place, false);
-            stack.push(kept.frame(dump, (&function, place), "", read));
+            stack.push(kept.frame(dump, (&function, place), read));
         }
         true
     }

@@ -96,11 +96,10 @@ impl<'t> Building<'t> {
         let (mut lines, mut rest) = (0, text);
         let open = self.open.as_mut().filter(|_| self.place == Place::Threads);
         let Some(calls) = open.map(Open::calls) else { return (0, 0) };
-        while let Some(guess) = self.kept.guess()
-            && let Some(next) =
-                rest.strip_prefix("\tat ").and_then(|at| at.strip_prefix(guess.to_end))
+        while let (Some(id), Some(guess)) = (self.kept.guess(), self.kept.guessed_text())
+            && let Some(next) = rest.strip_prefix("\tat ").and_then(|at| at.strip_prefix(guess))
         {
-            calls.frames.push(guess.id);
+            calls.frames.push(id);
             self.kept.take_guess();
             (lines, rest) = (lines + 1, next);
         }
@@ -203,7 +202,7 @@ impl<'t> Building<'t> {
     fn open_line(&mut self, body: &'t str) -> bool {
         let Some(open) = &mut self.open else { return false };
         if let Some(text) = frame::text(body) {
-            let id = self.kept.frame(&mut self.dump, ("", text), "", || frame::read(text));
+            let id = self.kept.frame(&mut self.dump, ("", text), || frame::read(text));
             open.calls().frames.push(id);
         } else if let Some((mark, rest)) = mark::read(body) {
             open.mark(mark);
