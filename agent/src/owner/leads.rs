@@ -43,9 +43,7 @@ impl Leads {
         wanted: &Wanted,
         memory: &mut Pages<M>,
     ) -> Vec<Lead> {
-        let aside = self.aside.entry(frame.lookup_address);
-        let put_aside = || memory.put_aside(frame.lookup_address).map(|all| Rc::new(Aside(all)));
-        let aside = aside.or_insert_with(put_aside).clone();
+        let aside = self.aside(frame, memory);
         let is_own = |number: &u16| aside.as_ref().is_none_or(|aside| aside.uses(*number));
         let registers = (0..Registers::PC).filter(is_own);
         let registers = registers.filter_map(|number| frame.registers.get(number));
@@ -58,6 +56,26 @@ impl Leads {
             self.add(word, stack, wanted, memory, &mut leads);
         }
         leads
+    }
+
+    /// The addresses at which a frame has put its caller's registers aside.
+    pub fn put_aside<M: Memory>(
+        &mut self,
+        frame: &UnwoundFrame,
+        memory: &mut Pages<M>,
+    ) -> Vec<u64> {
+        let aside = self.aside(frame, memory);
+        aside.iter().flat_map(|aside| aside.slots(frame.cfa)).collect()
+    }
+
+    fn aside<M: Memory>(
+        &mut self,
+        frame: &UnwoundFrame,
+        memory: &mut Pages<M>,
+    ) -> Option<Rc<Aside>> {
+        let aside = self.aside.entry(frame.lookup_address);
+        let put_aside = || memory.put_aside(frame.lookup_address).map(|all| Rc::new(Aside(all)));
+        aside.or_insert_with(put_aside).clone()
     }
 
     /// Adds the locks to which a word leads.
@@ -109,7 +127,10 @@ impl Aside {
 
     /// Whether it has put a register aside at this address.
     fn lies_at(&self, address: u64, cfa: u64) -> bool {
-        let is_there = |by: i64| cfa.wrapping_add_signed(by) == address;
-        self.0.iter().any(|&(_, by)| by.is_some_and(is_there))
+        self.slots(cfa).any(|slot| slot == address)
+    }
+
+    fn slots(&self, cfa: u64) -> impl Iterator<Item = u64> {
+        self.0.iter().filter_map(move |&(_, by)| Some(cfa.wrapping_add_signed(by?)))
     }
 }

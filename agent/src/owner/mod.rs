@@ -255,6 +255,7 @@ impl<M: Memory> Search<M> {
         let mut state = State::new(before.0.clone());
         x86_64::restore(&mut state, &frame.registers);
         let kept = self.kept(frame);
+        let aside = self.leads.put_aside(frame, &mut self.memory);
         let bottom = frame.registers.get(Registers::SP).unwrap_or(frame.cfa);
         pursuit.inner.forget_below(bottom, pursuit.thread.stack);
         let mut sight = Sight {
@@ -263,6 +264,7 @@ impl<M: Memory> Search<M> {
             locks: &self.locks,
             sought: &pursuit.sought,
             kept,
+            aside,
             overwritten: &pursuit.inner.words,
             flagged: &pursuit.inner.flags,
             writes: BTreeSet::new(),

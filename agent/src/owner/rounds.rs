@@ -41,7 +41,7 @@ const QUICK: Round = Round {
 
 /// Those of them that have a longer way.
 const THOROUGH: Round =
-    Round { continues: true, frame: 6_000, thread: 40_000, goes_on: true, ..QUICK };
+    Round { continues: true, frame: 12_000, thread: 60_000, goes_on: true, ..QUICK };
 
 /// Threads that have the address of something in which a lock may lie.
 const WIDE: Round =

@@ -39,6 +39,8 @@ pub(super) struct Sight<'a, M> {
     pub sought: &'a Wanted,
     /// Where the frame's function keeps registers.
     pub kept: Vec<u64>,
+    /// Where it has put its caller's registers aside: no part of what it passes on.
+    pub aside: Vec<u64>,
     /// The words that the inner frames will have written before this one goes on.
     pub overwritten: &'a BTreeSet<u64>,
     /// Those of which a single byte is written, as are flags that say what lies beside them.
@@ -383,6 +385,9 @@ impl State {
     fn surrender<M: Memory>(&mut self, sight: &mut Sight<M>, address: u64) -> Vec<u64> {
         let mut further = Vec::new();
         for (at, word) in self.object(sight, address) {
+            if sight.aside.contains(&at) {
+                continue;
+            }
             let word = word.get(8);
             let is_small = word.is_none_or(|word| word < SMALLEST_ADDRESS);
             let is_lock = word.is_some_and(|word| sight.sought.at(word).is_some());
