@@ -136,7 +136,8 @@ impl Found {
         self.futexes.extend(again.futexes);
         self.futexes.sort_unstable();
         self.futexes.dedup();
-        (self.cut, self.unfinished) = (again.cut, again.unfinished);
+        self.cut |= again.cut;
+        self.unfinished = again.unfinished;
     }
 }
 
@@ -315,5 +316,17 @@ impl<M: Memory> Search<M> {
             Some(function) => self.code.survey(function.start, &mut self.memory).returns,
             None => true,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_time_cut_is_not_whole_for_what_a_later_round_leaves_out() {
+        let mut found = Found { cut: true, unfinished: true, ..Found::default() };
+        found.add(Found::default());
+        assert!(found.cut);
     }
 }
