@@ -1,10 +1,13 @@
-//! Maps by address, made for many look-ups.
+//! Maps and sets by address, made for many look-ups.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasherDefault, Hasher};
 
 /// Addresses are looked up very often, and nobody chooses them to do harm.
 pub(super) type AddressMap<V> = HashMap<u64, V, BuildHasherDefault<AddressHasher>>;
+
+/// The same without values.
+pub(super) type AddressSet = HashSet<u64, BuildHasherDefault<AddressHasher>>;
 
 #[derive(Default)]
 pub(super) struct AddressHasher(u64);

@@ -1,7 +1,7 @@
 //! What happened to the wanted locks along one path through the code.
 
 use super::value::{Value, sign_extend};
-use super::wanted::Kind;
+use super::wanted::{Kind, RWLOCK_HELD};
 
 /// One change of a lock's word, as the instruction says it.
 #[derive(Clone, Copy, Debug)]
@@ -143,15 +143,14 @@ fn mutex(change: Change) -> Meaning {
 
 /// A writer takes all thirty low bits and gives them back by subtraction; readers count by one.
 fn rwlock(change: Change) -> Meaning {
-    const WRITER: u64 = 0x3fff_ffff;
     match change {
         Change::Add(by) => match by.get(4).map(|by| sign_extend(by, 4) as i64) {
             Some(-1) => Meaning::Releases,
-            Some(by) if by == -(WRITER as i64) => Meaning::Releases,
+            Some(by) if by == -(RWLOCK_HELD as i64) => Meaning::Releases,
             _ => Meaning::Unclear,
         },
         Change::Exchange { expected, new } => match (expected.get(4), new.get(4)) {
-            (Some(0), Some(WRITER)) => Meaning::Acquires,
+            (Some(0), Some(RWLOCK_HELD)) => Meaning::Acquires,
             _ => Meaning::Unclear,
         },
         Change::Swap(_) | Change::Other => Meaning::Unclear,

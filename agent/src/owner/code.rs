@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::ops::Range;
 use std::rc::Rc;
 
-use super::address_map::AddressMap;
+use super::address_map::{AddressMap, AddressSet};
 use super::memory::{Memory, Pages};
 use super::x86_64::{self as arch, Flow, Instruction};
 
@@ -40,7 +40,7 @@ impl Survey {
 pub(super) struct Code {
     blocks: AddressMap<Rc<[Instruction]>>,
     /// Where jumps lead.
-    targets: AddressMap<()>,
+    targets: AddressSet,
     surveys: AddressMap<Survey>,
     kept: AddressMap<Rc<[u64]>>,
 }
@@ -55,7 +55,7 @@ impl Code {
         let block: Rc<[Instruction]> = decode(pc, memory).into();
         if let Some(Flow::Branch(target) | Flow::Jump(Some(target))) = block.last().map(arch::flow)
         {
-            self.targets.insert(target, ());
+            self.targets.insert(target);
         }
         self.blocks.insert(pc, Rc::clone(&block));
         block
@@ -63,7 +63,7 @@ impl Code {
 
     /// Whether a jump that was decoded leads here: paths may meet.
     pub fn is_target(&self, pc: u64) -> bool {
-        self.targets.contains_key(&pc)
+        self.targets.contains(&pc)
     }
 
     /// Where a function keeps whole registers in its frame, counted from the stack pointer.

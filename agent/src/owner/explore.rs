@@ -5,7 +5,7 @@ use std::collections::{HashMap, VecDeque};
 use std::hash::BuildHasherDefault;
 use std::rc::Rc;
 
-use super::address_map::{AddressHasher, AddressMap};
+use super::address_map::{AddressHasher, AddressSet};
 use super::balance::Balance;
 use super::code::Code;
 use super::memory::Memory;
@@ -126,7 +126,7 @@ struct Exploration<'a, 'b, M> {
     /// By place, by the places to which the calls return, and by the dealings with locks.
     visits: HashMap<(u64, Returns, Balance), Visits, BuildHasherDefault<AddressHasher>>,
     /// Where calls return that were not followed to their end: they are not entered again.
-    spent: AddressMap<()>,
+    spent: AddressSet,
     /// What the paths that returned did to the locks.
     returned: Option<Balance>,
     /// What those did that were given up.
@@ -150,7 +150,7 @@ pub(super) fn explore<M: Memory>(
         function,
         ahead: Default::default(),
         visits: HashMap::default(),
-        spent: AddressMap::default(),
+        spent: AddressSet::default(),
         returned: None,
         abandoned: None,
     };
@@ -301,36 +301,41 @@ impl<M: Memory> Exploration<'_, '_, M> {
             return Some(path);
         }
         let exchanges = self.code.survey(target, self.sight.memory).exchanges;
-        match self.call_reach(&path.state) {
-            0 => self.pass_by(path, None),
-            left => {
-                path.enter(None, left, exchanges);
-                path.pc = target;
-                Some(path)
-            }
-        }
+        self.enter(path, target, None, exchanges)
     }
 
-    fn call(&mut self, mut path: Box<Path>, target: Option<u64>) -> Option<Box<Path>> {
+    fn call(&mut self, path: Box<Path>, target: Option<u64>) -> Option<Box<Path>> {
         let survey = target.map(|target| self.code.survey(target, self.sight.memory));
         if survey.is_some_and(|survey| !survey.returns) {
             return None;
         }
         let exchanges = survey.is_none_or(|survey| survey.exchanges);
         let resume = path.pc;
-        let is_open = path.calls.len() < CALL_DEPTH && !self.spent.contains_key(&resume);
+        let is_open = path.calls.len() < CALL_DEPTH && !self.spent.contains(&resume);
         let Some(target) = target.filter(|_| is_open) else {
             return self.pass_by(path, Some(resume));
         };
-        match self.call_reach(&path.state) {
-            0 => self.pass_by(path, Some(resume)),
-            left => {
-                path.enter(Some(resume), left, exchanges);
-                arch::enter(&mut path.state, self.sight, resume);
-                path.pc = target;
-                Some(path)
-            }
+        self.enter(path, target, Some(resume), exchanges)
+    }
+
+    /// Enters a function that is given what leads to a lock, and passes by any other.
+    fn enter(
+        &mut self,
+        mut path: Box<Path>,
+        target: u64,
+        resume: Option<u64>,
+        exchanges: bool,
+    ) -> Option<Box<Path>> {
+        let left = self.call_reach(&path.state);
+        if left == 0 {
+            return self.pass_by(path, resume);
         }
+        path.enter(resume, left, exchanges);
+        if let Some(resume) = resume {
+            arch::enter(&mut path.state, self.sight, resume);
+        }
+        path.pc = target;
+        Some(path)
     }
 
     /// How far a function that is called now is followed: not at all where it is given nothing that
@@ -381,7 +386,7 @@ impl<M: Memory> Exploration<'_, '_, M> {
         }
         let call = skipped.into_iter().next()?;
         if let Some(resume) = call.resume.filter(|_| call.shared.get() == 0) {
-            self.spent.insert(resume, ());
+            self.spent.insert(resume);
         }
         // What it did to the locks as far as it was read counts.
         let mut state = State::clone(&call.before);

@@ -102,6 +102,8 @@ impl Inner {
 /// How one thread is followed, frame by frame.
 struct Pursuit<'a> {
     thread: &'a Held<'a>,
+    /// The words for whose change it waits itself.
+    own: Vec<u64>,
     /// What it may hold.
     sought: Wanted,
     /// What its inner frames may have done to the locks.
@@ -205,7 +207,7 @@ impl<M: Memory> Search<M> {
         let sought = self.wanted.only(sought);
         let balance = Balance::waiting_for(sought.words().filter(|word| own.contains(word)));
         let (inner, released) = (Inner::default(), Vec::new());
-        let mut pursuit = Pursuit { thread, sought, balance, inner, released };
+        let mut pursuit = Pursuit { thread, own, sought, balance, inner, released };
         let mut left = round.thread;
         for (at, (frame, leads)) in thread.frames.iter().zip(&leads).enumerate() {
             if self.is_fruitless(frame.pc)
@@ -220,9 +222,10 @@ impl<M: Memory> Search<M> {
                 break;
             }
             let most = left.min(round.frame);
-            let (unread, released) = self.follow(&mut pursuit, frame, &own, most);
+            let known = pursuit.released.len();
+            let unread = self.follow(&mut pursuit, frame, most);
             left -= most - unread;
-            for word in released {
+            for &word in pursuit.released.iter().skip(known) {
                 found.futexes.extend(self.wanted.at(word).iter().flat_map(|word| &word.futexes));
                 self.wanted.found(word);
             }
@@ -243,15 +246,8 @@ impl<M: Memory> Search<M> {
         thread.frames.iter().map(of).collect()
     }
 
-    /// Follows one frame for at most so many instructions. Returns how many of these are left, and the
-    /// words that the frame releases.
-    fn follow(
-        &mut self,
-        pursuit: &mut Pursuit,
-        frame: &UnwoundFrame,
-        own: &[u64],
-        most: u32,
-    ) -> (u32, Vec<u64>) {
+    /// Follows one frame for at most so many instructions, and returns how many of these are left.
+    fn follow(&mut self, pursuit: &mut Pursuit, frame: &UnwoundFrame, most: u32) -> u32 {
         let before = (pursuit.balance.clone(), pursuit.released.len());
         let mut state = State::new(before.0.clone());
         x86_64::restore(&mut state, &frame.registers);
@@ -278,7 +274,7 @@ impl<M: Memory> Search<M> {
         pursuit.balance = explore(frame.pc, state, &mut sight, &mut self.code, &mut budget);
         // It is the frame that gets what the thread waits for.
         if sight.obtained {
-            pursuit.balance.obtain(own.iter().copied());
+            pursuit.balance.obtain(pursuit.own.iter().copied());
         }
         let outlives = |&at: &u64| at >= frame.cfa || !sight.is_stack(at);
         let words: Vec<u64> = sight.writes.iter().copied().filter(outlives).collect();
@@ -289,7 +285,7 @@ impl<M: Memory> Search<M> {
         if unread == 0 && before == (pursuit.balance.clone(), pursuit.released.len()) {
             *self.fruitless.entry(frame.pc).or_default() += 1;
         }
-        (unread, pursuit.released.split_at(before.1).1.to_vec())
+        unread
     }
 
     fn is_fruitless(&self, pc: u64) -> bool {

@@ -1,6 +1,6 @@
 //! What a thread's registers and memory will be along one path, as far as that is known.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use super::balance::{Balance, Change, Meaning, Standing, meaning};
@@ -156,7 +156,7 @@ pub(super) enum Flags {
 pub(super) struct State {
     registers: [Value; REGISTERS],
     /// Vector registers that hold copies of memory, for that is how structures are moved.
-    vectors: Rc<Vec<(u16, [Value; 4])>>,
+    vectors: Rc<BTreeMap<u16, [Value; 4]>>,
     /// What the path wrote.
     written: Written,
     pub flags: Flags,
@@ -198,7 +198,10 @@ impl State {
             let joined = self.peek(sight, at, 8).join(other.peek(sight, at, 8));
             self.written.set(at, joined);
         }
-        retain(&mut self.vectors, |vector| other.vectors.contains(vector));
+        if self.vectors != other.vectors {
+            let is_common = |number: &u16, value: &mut _| other.vectors.get(number) == Some(value);
+            Rc::make_mut(&mut self.vectors).retain(is_common);
+        }
         retain(&mut self.unequal, |question| other.unequal.contains(question));
         for &pc in other.shared_loads.iter() {
             self.is_first_load(pc);
@@ -252,14 +255,14 @@ impl State {
     }
 
     pub fn vector(&self, number: u16) -> [Value; 4] {
-        let vector = self.vectors.iter().find(|&&(had, _)| had == number);
-        vector.map_or(Default::default(), |&(_, value)| value)
+        self.vectors.get(&number).copied().unwrap_or_default()
     }
 
     pub fn set_vector(&mut self, number: u16, value: [Value; 4]) {
-        retain(&mut self.vectors, |&(had, _)| had != number);
         if value != [Value::UNKNOWN; 4] {
-            Rc::make_mut(&mut self.vectors).push((number, value));
+            Rc::make_mut(&mut self.vectors).insert(number, value);
+        } else if self.vectors.contains_key(&number) {
+            Rc::make_mut(&mut self.vectors).remove(&number);
         }
     }
 

@@ -50,7 +50,7 @@ impl Kind {
 }
 
 /// Where the word of `std`'s `RwLock` says who is in: all set for a writer, or the number of readers.
-const RWLOCK_HELD: u64 = 0x3fff_ffff;
+pub(super) const RWLOCK_HELD: u64 = 0x3fff_ffff;
 
 /// One word that is to be watched.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -136,15 +136,19 @@ impl Unwinder {
 
     /// The addresses of the function that holds this one, when an unwind table tells.
     pub fn function(&mut self, address: u64) -> Option<Range<u64>> {
-        self.modules.at(address)?;
-        self.rule(address).as_ref().ok().map(|rule| rule.function.clone())
+        self.known_rule(address).map(|rule| rule.function.clone())
     }
 
     /// The registers that the function at this address has put aside there to use them itself, and where,
     /// counted from the canonical frame address.
     pub fn put_aside(&mut self, address: u64) -> Option<Vec<(u16, Option<i64>)>> {
+        self.known_rule(address).map(|rule| rule.put_aside().collect())
+    }
+
+    /// The rule for an address of a module that is known already.
+    fn known_rule(&mut self, address: u64) -> Option<&Rule> {
         self.modules.at(address)?;
-        self.rule(address).as_ref().ok().map(|rule| rule.put_aside().collect())
+        self.rule(address).as_ref().ok()
     }
 
     /// Follows a stack to its root, as far as it goes.
