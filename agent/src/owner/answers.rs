@@ -83,7 +83,7 @@ impl Answers {
             if !round.continues {
                 ahead = self.kept.iter().collect();
             }
-            search.begin_round();
+            search.begin_round(round);
             ahead.retain(|kept| {
                 let stack = StackCopy { start: kept.stack_start, bytes: &kept.stack };
                 let unwound = search.memory().unwinder.unwind(kept.registers, stack);

@@ -227,6 +227,8 @@ impl<M: Memory> Exploration<'_, '_, M> {
         }
         path.rank = visits.count;
         if visits.states.len() < most {
+            // Most places see one path only.
+            visits.states.reserve_exact(1);
             visits.states.push(path.state.clone());
             return News::New;
         }

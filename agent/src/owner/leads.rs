@@ -1,8 +1,9 @@
 //! Frames -> the locks that they may reach.
 
+use std::hash::Hasher;
 use std::rc::Rc;
 
-use super::address_map::AddressMap;
+use super::address_map::{AddressHasher, AddressMap};
 use super::memory::{LARGEST_ADDRESS, Memory, Pages, SMALLEST_ADDRESS};
 use super::wanted::Wanted;
 use super::x86_64::KEPT;
@@ -24,6 +25,15 @@ pub(super) struct Lead {
     pub above: u64,
 }
 
+/// What a frame may reach.
+pub(super) struct Reach {
+    /// Each lock once, sorted.
+    pub leads: Vec<Lead>,
+    /// In which of its registers and words the address of a lock lies, or of such an address: a number that
+    /// is the same for threads that came to the same place in the same way.
+    pub shape: u64,
+}
+
 /// What leads where, as far as it was asked.
 #[derive(Default)]
 pub(super) struct Leads {
@@ -42,20 +52,25 @@ impl Leads {
         stack: StackCopy,
         wanted: &Wanted,
         memory: &mut Pages<M>,
-    ) -> Vec<Lead> {
+    ) -> Reach {
         let aside = self.aside(frame, memory);
         let is_own = |number: &u16| aside.as_ref().is_none_or(|aside| aside.uses(*number));
         let registers = (0..Registers::PC).filter(is_own);
-        let registers = registers.filter_map(|number| frame.registers.get(number));
+        let registers =
+            registers.filter_map(|number| Some((number.into(), frame.registers.get(number)?)));
         let bottom = frame.registers.get(Registers::SP).unwrap_or(frame.cfa);
         let is_own = |at: &u64| aside.as_ref().is_none_or(|aside| !aside.lies_at(*at, frame.cfa));
         let slots = (bottom & !7..frame.cfa).step_by(8).filter(is_own);
-        let words = slots.filter_map(|at| stack.word(at));
-        let mut leads = Vec::new();
-        for word in registers.chain(words) {
-            self.add(word, stack, wanted, memory, &mut leads);
+        let words = slots.filter_map(|at| Some((frame.cfa - at, stack.word(at)?)));
+        let mut reach = Reach { leads: Vec::new(), shape: 0 };
+        let mut shape = AddressHasher::default();
+        for (place, word) in registers.chain(words) {
+            if self.add(word, stack, wanted, memory, &mut reach.leads) {
+                shape.write_u64(place);
+            }
         }
-        leads
+        reach.shape = shape.finish();
+        reach
     }
 
     /// The addresses at which a frame has put its caller's registers aside.
@@ -78,7 +93,8 @@ impl Leads {
         aside.or_insert_with(put_aside).clone()
     }
 
-    /// Adds the locks to which a word leads.
+    /// Adds the locks to which a word leads, and says whether it is the address of one itself, or of such an
+    /// address.
     fn add<M: Memory>(
         &mut self,
         word: u64,
@@ -86,23 +102,46 @@ impl Leads {
         wanted: &Wanted,
         memory: &mut Pages<M>,
         leads: &mut Vec<Lead>,
-    ) {
+    ) -> bool {
         if !(SMALLEST_ADDRESS..LARGEST_ADDRESS).contains(&word) {
-            return;
+            return false;
         }
-        leads.extend(above(word, wanted));
+        let mut is_lock = false;
+        let mut note_all = |found: &mut dyn Iterator<Item = Lead>| {
+            for lead in found {
+                is_lock |= lead.above == 0;
+                note(leads, lead);
+            }
+        };
+        note_all(&mut above(word, wanted));
         if stack.word(word).is_some() {
             let words = (0..POINTEE_REACH).step_by(8).filter_map(|at| stack.word(word + at));
-            leads.extend(words.flat_map(|word| above(word, wanted)));
-            return;
+            note_all(&mut words.flat_map(|word| above(word, wanted)));
+        } else {
+            let known = self.known.entry(word).or_insert_with(|| behind(word, wanted, memory));
+            note_all(&mut known.iter().copied());
         }
-        let known = self.known.entry(word).or_insert_with(|| {
-            let mut bytes = [0; POINTEE_REACH as usize];
-            let length = memory.copy(word, &mut bytes);
-            let words = bytes[..length].as_chunks().0;
-            words.iter().flat_map(|&word| above(u64::from_le_bytes(word), wanted)).collect()
-        });
-        leads.extend_from_slice(known);
+        is_lock
+    }
+}
+
+/// The locks to which the words lead that begin at an address outside the stacks.
+fn behind<M: Memory>(address: u64, wanted: &Wanted, memory: &mut Pages<M>) -> Rc<[Lead]> {
+    let mut bytes = [0; POINTEE_REACH as usize];
+    let length = memory.copy(address, &mut bytes);
+    let words = bytes[..length].as_chunks().0;
+    let mut leads = Vec::new();
+    for &word in words {
+        above(u64::from_le_bytes(word), wanted).for_each(|lead| note(&mut leads, lead));
+    }
+    leads.into()
+}
+
+/// Adds a lead, or makes the one to the same lock a nearer one.
+fn note(leads: &mut Vec<Lead>, lead: Lead) {
+    match leads.binary_search_by_key(&lead.lock, |known| known.lock) {
+        Ok(at) => leads[at].above = leads[at].above.min(lead.above),
+        Err(at) => leads.insert(at, lead),
     }
 }
 

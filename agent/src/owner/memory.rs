@@ -35,12 +35,16 @@ pub(super) trait Memory {
 /// Memory that is asked for page by page, and for each page once.
 pub(super) struct Pages<M> {
     source: M,
-    pages: AddressMap<Box<[u8]>>,
+    pages: Vec<Box<[u8]>>,
+    /// Where in `pages` the page is that begins at an address.
+    known: AddressMap<usize>,
+    /// The page that was asked for last, for most often it is the next, too.
+    last: Option<(u64, usize)>,
 }
 
 impl<M: Memory> Pages<M> {
     pub fn new(source: M) -> Pages<M> {
-        Pages { source, pages: AddressMap::default() }
+        Pages { source, pages: Vec::new(), known: AddressMap::default(), last: None }
     }
 
     pub fn source(&mut self) -> &mut M {
@@ -50,14 +54,25 @@ impl<M: Memory> Pages<M> {
     /// The readable bytes from `address` to the end of its page.
     pub fn from(&mut self, address: u64) -> &[u8] {
         let start = address & !(PAGE - 1);
-        let source = &mut self.source;
-        let page = self.pages.entry(start).or_insert_with(|| {
+        let at = match self.last {
+            Some((last, at)) if last == start => at,
+            _ => self.find(start),
+        };
+        self.last = Some((start, at));
+        let page = self.pages.get(at).and_then(|page| page.get((address - start) as usize..));
+        page.unwrap_or_default()
+    }
+
+    /// Where the page is that begins here.
+    fn find(&mut self, start: u64) -> usize {
+        let (source, pages) = (&mut self.source, &mut self.pages);
+        *self.known.entry(start).or_insert_with(|| {
             let mut bytes = vec![0; PAGE as usize];
             let length = source.read(start, &mut bytes);
             bytes.truncate(length);
-            bytes.into()
-        });
-        page.get((address - start) as usize..).unwrap_or_default()
+            pages.push(bytes.into());
+            pages.len() - 1
+        })
     }
 
     /// Copies bytes that may go over the end of a page.

@@ -38,6 +38,7 @@ mod answers;
 mod balance;
 mod code;
 mod explore;
+mod fruitless;
 mod leads;
 mod memory;
 mod patience;
@@ -54,11 +55,11 @@ pub(crate) use wanted::Awaited;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use address_map::AddressMap;
 use balance::Balance;
 use code::Code;
 use explore::{Budget, explore};
-use leads::{Lead, Leads};
+use fruitless::Fruitless;
+use leads::{Lead, Leads, Reach};
 use memory::{Memory, Pages};
 use patience::Patience;
 use rounds::{For, Round};
@@ -77,10 +78,6 @@ struct Held<'a> {
     /// The futex on which it waits.
     awaits: Option<u64>,
 }
-
-/// A place where so many threads were followed as far as was allowed, and came by no wanted lock, is
-/// not followed again.
-const FRUITLESS: u32 = 8;
 
 /// What a thread's inner frames will have written before an outer one goes on.
 #[derive(Default)]
@@ -115,10 +112,20 @@ struct Pursuit<'a> {
 
 impl Pursuit<'_> {
     /// Whether a frame may lead to a lock that was not found yet.
-    fn concerns(&self, leads: &[Lead]) -> bool {
+    fn concerns(&self, reach: &Reach) -> bool {
         let is_open = |lock: u64| self.sought.at(lock).is_some() && !self.released.contains(&lock);
-        leads.iter().any(|lead| is_open(lead.lock))
+        reach.leads.iter().any(|lead| is_open(lead.lock))
     }
+}
+
+/// What came of following one frame.
+struct Outcome {
+    /// How many more instructions might have been followed.
+    unread: u32,
+    /// It came by no wanted lock.
+    in_vain: bool,
+    /// It writes what outer frames may read.
+    writes: bool,
 }
 
 /// What was found out about one thread.
@@ -152,8 +159,7 @@ struct Search<M> {
     /// Those whose owners are not known yet.
     wanted: Wanted,
     leads: Leads,
-    /// How many threads were followed from a place as far as was allowed, and came by no wanted lock.
-    fruitless: AddressMap<u32>,
+    fruitless: Fruitless,
     patience: Patience,
     scratch: Option<Scratch>,
 }
@@ -170,14 +176,14 @@ impl<M: Memory> Search<M> {
             locks: wanted.words().collect(),
             wanted,
             leads: Leads::default(),
-            fruitless: AddressMap::default(),
+            fruitless: Fruitless::default(),
             patience: Patience::new(work),
             scratch: None,
         }
     }
 
-    fn begin_round(&mut self) {
-        self.fruitless.clear();
+    fn begin_round(&mut self, round: &Round) {
+        self.fruitless.begin_round(round.continues);
     }
 
     /// Whether nothing can be found.
@@ -199,19 +205,22 @@ impl<M: Memory> Search<M> {
         if self.wanted.is_empty() || round.whom == For::Itself && own.is_empty() {
             return found;
         }
-        let leads = self.leads(thread);
+        let reaches = self.reaches(thread);
         let is_sought = |lead: &&Lead| {
             lead.above < round.fields && own.contains(&lead.lock) == (round.whom == For::Itself)
         };
-        let sought = leads.iter().flatten().filter(is_sought).map(|lead| lead.lock);
+        let leads = reaches.iter().flat_map(|reach| &reach.leads);
+        let sought = leads.filter(is_sought).map(|lead| lead.lock);
         let sought = self.wanted.only(sought);
         let balance = Balance::waiting_for(sought.words().filter(|word| own.contains(word)));
         let (inner, released) = (Inner::default(), Vec::new());
         let mut pursuit = Pursuit { thread, own, sought, balance, inner, released };
         let mut left = round.thread;
-        for (at, (frame, leads)) in thread.frames.iter().zip(&leads).enumerate() {
-            if self.is_fruitless(frame.pc)
-                || !pursuit.concerns(leads)
+        for (at, (frame, reach)) in thread.frames.iter().zip(&reaches).enumerate() {
+            let place = (frame.pc, reach.shape);
+            let has_outer = || reaches[at + 1..].iter().any(|outer| pursuit.concerns(outer));
+            if !pursuit.concerns(reach)
+                || self.fruitless.is_given_up(place, has_outer())
                 || !self.returns_to(thread.frames, at)
             {
                 continue;
@@ -223,8 +232,14 @@ impl<M: Memory> Search<M> {
             }
             let most = left.min(round.frame);
             let known = pursuit.released.len();
-            let unread = self.follow(&mut pursuit, frame, most);
+            let outcome = self.follow(&mut pursuit, frame, most);
+            let unread = outcome.unread;
             left -= most - unread;
+            if outcome.in_vain && unread == 0 {
+                self.fruitless.note_cut(place);
+            } else if outcome.in_vain {
+                self.fruitless.note_whole(place, outcome.writes);
+            }
             for &word in pursuit.released.iter().skip(known) {
                 found.futexes.extend(self.wanted.at(word).iter().flat_map(|word| &word.futexes));
                 self.wanted.found(word);
@@ -239,17 +254,17 @@ impl<M: Memory> Search<M> {
         found
     }
 
-    /// To which locks the thread's frames lead.
-    fn leads(&mut self, thread: &Held) -> Vec<Vec<Lead>> {
+    /// What the thread's frames may reach.
+    fn reaches(&mut self, thread: &Held) -> Vec<Reach> {
         let (leads, wanted, memory) = (&mut self.leads, &self.wanted, &mut self.memory);
         let of = |frame| leads.of(frame, thread.stack, wanted, memory);
         thread.frames.iter().map(of).collect()
     }
 
-    /// Follows one frame for at most so many instructions, and returns how many of these are left.
-    fn follow(&mut self, pursuit: &mut Pursuit, frame: &UnwoundFrame, most: u32) -> u32 {
+    /// Follows one frame for at most so many instructions.
+    fn follow(&mut self, pursuit: &mut Pursuit, frame: &UnwoundFrame, most: u32) -> Outcome {
         let before = (pursuit.balance.clone(), pursuit.released.len());
-        let mut state = State::new(before.0.clone());
+        let mut state = State::new(pursuit.balance.clone());
         x86_64::restore(&mut state, &frame.registers);
         let kept = self.kept(frame);
         let aside = self.leads.put_aside(frame, &mut self.memory);
@@ -279,17 +294,11 @@ impl<M: Memory> Search<M> {
         let outlives = |&at: &u64| at >= frame.cfa || !sight.is_stack(at);
         let words: Vec<u64> = sight.writes.iter().copied().filter(outlives).collect();
         let flags: Vec<u64> = sight.flags.iter().copied().filter(outlives).collect();
+        let in_vain = before == (pursuit.balance.clone(), pursuit.released.len());
+        let writes = !words.is_empty();
         pursuit.inner.words.extend(words);
         pursuit.inner.flags.extend(flags);
-        let unread = budget.instructions;
-        if unread == 0 && before == (pursuit.balance.clone(), pursuit.released.len()) {
-            *self.fruitless.entry(frame.pc).or_default() += 1;
-        }
-        unread
-    }
-
-    fn is_fruitless(&self, pc: u64) -> bool {
-        self.fruitless.get(&pc).is_some_and(|&times| times >= FRUITLESS)
+        Outcome { unread: budget.instructions, in_vain, writes }
     }
 
     /// The addresses at which the frame's function keeps registers.

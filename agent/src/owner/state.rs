@@ -92,6 +92,9 @@ impl<M: Memory> Sight<'_, M> {
 
     /// Whether a lock lies in the word at this address.
     fn is_lock(&self, address: u64) -> bool {
+        if self.locks.last().is_none_or(|&last| last < address) {
+            return false;
+        }
         let at = self.locks.partition_point(|&lock| lock < address);
         self.locks.get(at).is_some_and(|lock| lock - address < 8)
     }
@@ -194,8 +197,9 @@ impl State {
         for (mine, theirs) in self.registers.iter_mut().zip(other.registers) {
             *mine = mine.join(theirs);
         }
-        for at in self.written.differences(&other.written) {
-            let joined = self.peek(sight, at, 8).join(other.peek(sight, at, 8));
+        for (at, mine, theirs) in self.written.differences(&other.written) {
+            let as_before = sight.word(at);
+            let joined = mine.unwrap_or(as_before).join(theirs.unwrap_or(as_before));
             self.written.set(at, joined);
         }
         if self.vectors != other.vectors {

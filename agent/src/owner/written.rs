@@ -8,6 +8,9 @@ use super::value::Value;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Written(Rc<Vec<(u64, Value)>>);
 
+/// An address, what one has written there, and what another has.
+type Difference = (u64, Option<Value>, Option<Value>);
+
 impl Written {
     pub fn get(&self, address: u64) -> Option<Value> {
         let &(at, value) = self.0.get(self.index(address))?;
@@ -41,14 +44,23 @@ impl Written {
         }
     }
 
-    /// The addresses at which another has something else than this, or only one has something.
-    pub fn differences(&self, other: &Written) -> Vec<u64> {
+    /// The addresses at which another has something else than this, or only one has something, with
+    /// what each has.
+    pub fn differences(&self, other: &Written) -> Vec<Difference> {
+        let mut differences = Vec::new();
         if Rc::ptr_eq(&self.0, &other.0) {
-            return Vec::new();
+            return differences;
         }
-        let differing = self.0.iter().filter(|&&(at, value)| other.get(at) != Some(value));
-        let missing = other.0.iter().filter(|&&(at, _)| self.get(at).is_none());
-        differing.chain(missing).map(|&(at, _)| at).collect()
+        let (mut mine, mut theirs) = (self.0.iter().peekable(), other.0.iter().peekable());
+        while let Some(at) = mine.peek().into_iter().chain(theirs.peek()).map(|&&(at, _)| at).min()
+        {
+            let here = mine.next_if(|word| word.0 == at).map(|word| word.1);
+            let there = theirs.next_if(|word| word.0 == at).map(|word| word.1);
+            if here != there {
+                differences.push((at, here, there));
+            }
+        }
+        differences
     }
 
     fn index(&self, address: u64) -> usize {
