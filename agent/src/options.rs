@@ -116,8 +116,8 @@ impl Builder {
     }
 
     /// How much CPU time of the agent's own thread a dump may use to infer who holds locks, from the
-    /// machine code of those who may. What is not looked at by then is said in the dump. Default: 200
-    /// milliseconds.
+    /// machine code of those who may. A quarter of it may go into what is unlikely. What is not looked at by
+    /// then is said in the dump. Default: 200 milliseconds.
     pub fn owner_search(mut self, work: Duration) -> Builder {
         self.options.owner_search = work;
         self

@@ -53,7 +53,8 @@ impl Code {
             return Rc::clone(block);
         }
         let block: Rc<[Instruction]> = decode(pc, memory).into();
-        if let Some(Flow::Branch(target) | Flow::Jump(Some(target))) = block.last().map(arch::flow)
+        if let Some(Flow::Branch(target) | Flow::Jump(Some(target))) =
+            block.last().map(|last| last.flow)
         {
             self.targets.insert(target);
         }
@@ -75,7 +76,7 @@ impl Code {
         let mut bytes = vec![0; length as usize];
         let length = memory.copy(function.start, &mut bytes);
         let instructions = arch::decode(function.start, &bytes[..length]);
-        let kept: Rc<[u64]> = instructions.filter_map(|one| arch::kept_at(&one)).collect();
+        let kept: Rc<[u64]> = instructions.filter_map(|one| one.kept_at()).collect();
         self.kept.insert(function.start, Rc::clone(&kept));
         kept
     }
@@ -122,9 +123,9 @@ impl Code {
             let Some(last) = block.last().filter(|_| surveyed < SURVEY) else {
                 return Survey::ANYTHING;
             };
-            survey.exchanges |= block.iter().any(arch::exchanges);
-            let next = arch::end(last);
-            match arch::flow(last) {
+            survey.exchanges |= block.iter().any(Instruction::exchanges);
+            let next = last.end();
+            match last.flow {
                 Flow::Through => ahead.push(next),
                 Flow::Branch(target) => ahead.extend([next, target]),
                 Flow::Jump(Some(target)) if function.contains(&target) => ahead.push(target),
@@ -149,7 +150,7 @@ fn decode<M: Memory>(pc: u64, memory: &mut Pages<M>) -> Vec<Instruction> {
     let mut block = Vec::new();
     for instruction in arch::decode(pc, &bytes[..length]).take(BLOCK) {
         block.push(instruction);
-        if !matches!(arch::flow(&instruction), Flow::Through) {
+        if !matches!(instruction.flow, Flow::Through) {
             break;
         }
     }

@@ -201,7 +201,7 @@ impl<M: Memory> Exploration<'_, '_, M> {
                 return self.skip_call(path, spent);
             }
             let next = arch::step(instruction, &mut path.state, self.sight);
-            path.pc = arch::end(instruction);
+            path.pc = instruction.end();
             if !matches!(next, Next::Through) {
                 return self.lead(path, next);
             }

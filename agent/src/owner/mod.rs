@@ -23,8 +23,9 @@
 //!
 //! All threads are followed a little way first, for most owners release their lock soon; then, in
 //! [`rounds`], further, for the locks whose holders are not all known by then: a lock's own word says how
-//! many there are. Where time ends before, the dump says so. How often owners are found, and what it costs,
-//! `tests/crowd` measures.
+//! many there are. A place from which threads were followed in vain is given up ([`fruitless`]), unless they
+//! write there what outer frames read. Where time ends before, the dump says so. How often owners are found,
+//! and what it costs, `tests/crowd` measures.
 //!
 //! What is not found, and then nothing is said: most locks of code that was built without
 //! optimisation, for there dropping a guard is a chain of calls (of the standard library's more are found than
@@ -225,7 +226,7 @@ impl<M: Memory> Search<M> {
             {
                 continue;
             }
-            found.cut = self.patience.is_over();
+            found.cut = self.patience.is_over(round.parts);
             if found.cut || left == 0 {
                 found.unfinished = true;
                 break;
@@ -291,7 +292,8 @@ impl<M: Memory> Search<M> {
         if sight.obtained {
             pursuit.balance.obtain(pursuit.own.iter().copied());
         }
-        let outlives = |&at: &u64| at >= frame.cfa || !sight.is_stack(at);
+        // What is in a lock's word is not known anyway.
+        let outlives = |&at: &u64| (at >= frame.cfa || !sight.is_stack(at)) && !sight.is_lock(at);
         let words: Vec<u64> = sight.writes.iter().copied().filter(outlives).collect();
         let flags: Vec<u64> = sight.flags.iter().copied().filter(outlives).collect();
         let in_vain = before == (pursuit.balance.clone(), pursuit.released.len());

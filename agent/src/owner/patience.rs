@@ -10,8 +10,9 @@ const WAIT: u32 = 10;
 
 /// The end of a search.
 pub(super) struct Patience {
-    /// When the thread's CPU time is this, in nanoseconds.
-    work: u128,
+    /// The thread's CPU time when it began, in nanoseconds.
+    begun: u64,
+    work: Duration,
     wait: Instant,
 }
 
@@ -19,10 +20,12 @@ impl Patience {
     /// A search that begins now and may use so much CPU time.
     pub fn new(work: Duration) -> Patience {
         let wait = Instant::now() + work.saturating_mul(WAIT);
-        Patience { work: u128::from(facts::thread_cpu().0) + work.as_nanos(), wait }
+        Patience { begun: facts::thread_cpu().0, work, wait }
     }
 
-    pub fn is_over(&self) -> bool {
-        u128::from(facts::thread_cpu().0) >= self.work || Instant::now() >= self.wait
+    /// Whether a part of the time is over, one of so many.
+    pub fn is_over(&self, parts: u32) -> bool {
+        let used = Duration::from_nanos(facts::thread_cpu().0.saturating_sub(self.begun));
+        used.saturating_mul(parts) >= self.work || Instant::now() >= self.wait
     }
 }

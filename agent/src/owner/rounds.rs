@@ -26,6 +26,8 @@ pub(super) struct Round {
     pub thread: u32,
     /// Whether outer frames are followed when an inner one was not followed to its end.
     pub goes_on: bool,
+    /// It ends when one of so many parts of the search's time is over: what is unlikely is worth less.
+    pub parts: u32,
 }
 
 /// Threads that have a lock's own address, for a guard is just that; and most owners release their lock
@@ -37,17 +39,19 @@ const QUICK: Round = Round {
     frame: 800,
     thread: 3_000,
     goes_on: false,
+    parts: 1,
 };
 
 /// Those of them that have a longer way.
 const THOROUGH: Round =
     Round { continues: true, frame: 12_000, thread: 60_000, goes_on: true, ..QUICK };
 
-/// Threads that have the address of something in which a lock may lie.
-const WIDE: Round =
-    Round { fields: FIELD_REACH, frame: 1_500, thread: 6_000, goes_on: true, ..QUICK };
-
 /// Threads that wait, and may wait for themselves.
-const ITSELF: Round = Round { whom: For::Itself, fields: 8, ..WIDE };
+const ITSELF: Round =
+    Round { whom: For::Itself, frame: 1_500, thread: 6_000, goes_on: true, ..QUICK };
 
-pub(super) const ROUNDS: [Round; 4] = [QUICK, THOROUGH, WIDE, ITSELF];
+/// Threads that have the address of something in which a lock may lie: there are many.
+const WIDE: Round =
+    Round { fields: FIELD_REACH, frame: 1_500, thread: 6_000, goes_on: true, parts: 4, ..QUICK };
+
+pub(super) const ROUNDS: [Round; 4] = [QUICK, THOROUGH, ITSELF, WIDE];

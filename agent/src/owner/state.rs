@@ -70,14 +70,25 @@ impl<M: Memory> Sight<'_, M> {
 
     /// Several words from an aligned address on.
     pub fn words<const COUNT: usize>(&mut self, address: u64) -> [Value; COUNT] {
-        if self.is_stack(address) {
-            return std::array::from_fn(|at| self.word(address.wrapping_add(at as u64 * 8)));
-        }
         let mut bytes = [[0; 8]; COUNT];
-        let length = self.memory.copy(address, bytes.as_flattened_mut());
+        let length = match self.stack.bytes_from(address) {
+            Some(copy) => {
+                let length = copy.len().min(COUNT * 8);
+                bytes.as_flattened_mut()[..length].copy_from_slice(&copy[..length]);
+                length
+            }
+            None if self.is_stack(address) => 0,
+            None => self.memory.copy(address, bytes.as_flattened_mut()),
+        };
+        let is_plain = self.overwritten.is_empty()
+            && self.flagged.is_empty()
+            && !self.has_lock(address, COUNT as u64 * 8);
         std::array::from_fn(|at| {
             let word = (length >= at * 8 + 8).then(|| u64::from_le_bytes(bytes[at]));
-            self.as_known(address.wrapping_add(at as u64 * 8), word)
+            match word {
+                Some(word) if is_plain => Value::known(word),
+                word => self.as_known(address.wrapping_add(at as u64 * 8), word),
+            }
         })
     }
 
@@ -91,12 +102,21 @@ impl<M: Memory> Sight<'_, M> {
     }
 
     /// Whether a lock lies in the word at this address.
-    fn is_lock(&self, address: u64) -> bool {
-        if self.locks.last().is_none_or(|&last| last < address) {
+    pub fn is_lock(&self, address: u64) -> bool {
+        self.has_lock(address, 8)
+    }
+
+    /// Whether one lies in so many bytes from an address on.
+    fn has_lock(&self, address: u64, length: u64) -> bool {
+        let (Some(&first), Some(&last)) = (self.locks.first(), self.locks.last()) else {
+            return false;
+        };
+        // Most addresses lie far from all locks.
+        if address > last || first.saturating_sub(address) >= length {
             return false;
         }
         let at = self.locks.partition_point(|&lock| lock < address);
-        self.locks.get(at).is_some_and(|lock| lock - address < 8)
+        self.locks.get(at).is_some_and(|lock| lock - address < length)
     }
 
     /// Whether what looks like a guard may be one no more when the inner frames have returned: these

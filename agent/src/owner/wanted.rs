@@ -123,14 +123,28 @@ impl Wanted {
 
     /// The word at exactly this address.
     pub fn at(&self, address: u64) -> Option<&Watched> {
+        if !self.is_near(address, 1) {
+            return None;
+        }
         let (word, watched) = self.words.get(self.index(address))?;
         (*word == address).then_some(watched)
     }
 
     /// The addresses of the words that lie at `address` or within `reach` bytes above.
     pub fn from(&self, address: u64, reach: u64) -> impl Iterator<Item = u64> {
-        let words = self.words[self.index(address)..].iter().map(|&(word, _)| word);
+        // Most addresses lie far from all locks.
+        let at = if self.is_near(address, reach) { self.index(address) } else { self.words.len() };
+        let words = self.words[at..].iter().map(|&(word, _)| word);
         words.take_while(move |&word| word - address < reach)
+    }
+
+    /// Whether an address lies between the first and the last, or at most so far before the first.
+    fn is_near(&self, address: u64, reach: u64) -> bool {
+        let (first, last) = (self.words.first(), self.words.last());
+        let ends = first.zip(last);
+        ends.is_some_and(|((first, _), (last, _))| {
+            address <= *last && first.saturating_sub(address) < reach
+        })
     }
 
     /// Whether there is any.

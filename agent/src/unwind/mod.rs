@@ -49,6 +49,12 @@ pub(crate) struct StackCopy<'a> {
 }
 
 impl StackCopy<'_> {
+    /// The bytes from an address of the copied stack on.
+    pub fn bytes_from(&self, address: u64) -> Option<&[u8]> {
+        let at = usize::try_from(address.checked_sub(self.start)?).ok()?;
+        self.bytes.get(at..).filter(|bytes| !bytes.is_empty())
+    }
+
     /// The word at an address of the copied stack, when it lies wholly within the copy.
     pub fn word(&self, address: u64) -> Option<u64> {
         let at = usize::try_from(address.checked_sub(self.start)?).ok()?;

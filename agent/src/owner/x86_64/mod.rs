@@ -4,10 +4,9 @@
 //! moves, addresses, simple arithmetic, comparisons, atomics. Of every other instruction it is
 //! enough to know what it writes, for that is unknown from then on.
 
-use iced_x86::{
-    Code, ConditionCode, Decoder, DecoderOptions, FlowControl, InstructionInfoFactory, Mnemonic,
-    OpAccess, OpKind, Register,
-};
+mod instruction;
+
+use iced_x86::{ConditionCode, InstructionInfoFactory, Mnemonic, OpAccess, Register};
 
 use super::balance::{Change, Meaning};
 use super::explore::{Asked, Next};
@@ -16,7 +15,8 @@ use super::state::{Flags, Place, Question, Sight, State};
 use super::value::{Value, mask, sign_extend};
 use crate::unwind::Registers;
 
-pub(super) use iced_x86::Instruction;
+pub(super) use instruction::{Flow, Instruction, decode};
+use instruction::{Operand, number};
 
 /// Says what instructions use; kept because it allocates.
 pub(super) type Scratch = InstructionInfoFactory;
@@ -32,67 +32,6 @@ const SYSCALL_RESULTS: [u16; 3] = [RAX, 2, 11];
 
 const RAX: u16 = 0;
 const SP: u16 = Registers::SP;
-
-/// How an instruction ends or does not end a piece of straight code.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Flow {
-    Through,
-    Branch(u64),
-    Jump(Option<u64>),
-    Call(Option<u64>),
-    Return,
-    Stop,
-}
-
-/// The instructions in these bytes, up to the first that is none.
-pub(super) fn decode(pc: u64, bytes: &[u8]) -> impl Iterator<Item = Instruction> {
-    let mut decoder = Decoder::with_ip(64, bytes, pc, DecoderOptions::NONE);
-    std::iter::from_fn(move || {
-        let instruction = decoder.can_decode().then(|| decoder.decode())?;
-        (!instruction.is_invalid()).then_some(instruction)
-    })
-}
-
-/// The address behind an instruction.
-pub(super) fn end(instruction: &Instruction) -> u64 {
-    instruction.next_ip()
-}
-
-/// Where an instruction leads, as far as it says so itself.
-pub(super) fn flow(instruction: &Instruction) -> Flow {
-    match instruction.flow_control() {
-        FlowControl::Next | FlowControl::XbeginXabortXend => Flow::Through,
-        FlowControl::Call if instruction.code() == Code::Syscall => Flow::Through,
-        FlowControl::UnconditionalBranch => Flow::Jump(Some(instruction.near_branch_target())),
-        FlowControl::IndirectBranch => Flow::Jump(None),
-        FlowControl::ConditionalBranch => Flow::Branch(instruction.near_branch_target()),
-        FlowControl::Return => Flow::Return,
-        FlowControl::Call => Flow::Call(Some(instruction.near_branch_target())),
-        FlowControl::IndirectCall => Flow::Call(None),
-        FlowControl::Interrupt | FlowControl::Exception => Flow::Stop,
-    }
-}
-
-/// Where an instruction puts a whole register into the frame, counted from the stack pointer.
-pub(super) fn kept_at(instruction: &Instruction) -> Option<u64> {
-    let keeps = instruction.mnemonic() == Mnemonic::Mov
-        && instruction.op0_kind() == OpKind::Memory
-        && instruction.op1_kind() == OpKind::Register
-        && instruction.op1_register().is_gpr64()
-        && instruction.memory_base() == Register::RSP
-        && instruction.memory_index() == Register::None;
-    keeps.then(|| instruction.memory_displacement64())
-}
-
-/// Whether an instruction can take a lock.
-pub(super) fn exchanges(instruction: &Instruction) -> bool {
-    let is_memory = |operand| instruction.op_kind(operand) == OpKind::Memory;
-    match instruction.mnemonic() {
-        Mnemonic::Cmpxchg => is_memory(0),
-        Mnemonic::Xchg => is_memory(0) || is_memory(1),
-        _ => false,
-    }
-}
 
 /// The state of a frame as the unwinder found it.
 pub(super) fn restore(state: &mut State, registers: &Registers) {
@@ -118,7 +57,7 @@ pub(super) fn step<M: Memory>(
     sight: &mut Sight<M>,
 ) -> Next {
     let mut step = Step { instruction, state, sight };
-    match flow(instruction) {
+    match instruction.flow {
         Flow::Through => {
             step.compute();
             Next::Through
@@ -152,7 +91,7 @@ struct Step<'a, 'b, M> {
 
 impl<M: Memory> Step<'_, '_, M> {
     fn compute(&mut self) {
-        match self.instruction.mnemonic() {
+        match self.instruction.mnemonic {
             Mnemonic::Nop | Mnemonic::Endbr64 | Mnemonic::Pause | Mnemonic::Cld => {}
             Mnemonic::Mov => self.mov(),
             Mnemonic::Movzx => {
@@ -183,7 +122,7 @@ impl<M: Memory> Step<'_, '_, M> {
                 self.bitwise();
             }
             Mnemonic::Shl | Mnemonic::Shr | Mnemonic::Sar => self.shift(),
-            _ if is_vector_move(self.instruction.mnemonic()) => self.vector_move(),
+            _ if is_vector_move(self.instruction.mnemonic) => self.vector_move(),
             mnemonic if is_vector_shuffle(mnemonic) => self.vector_shuffle(),
             _ => self.conditional(),
         }
@@ -255,8 +194,9 @@ impl<M: Memory> Step<'_, '_, M> {
 
     fn arithmetic(&mut self) {
         let width = self.width(0);
-        let adds = matches!(self.instruction.mnemonic(), Mnemonic::Add | Mnemonic::Inc);
-        let right = if self.instruction.op_count() == 2 { self.read(1) } else { Value::known(1) };
+        let adds = matches!(self.instruction.mnemonic, Mnemonic::Add | Mnemonic::Inc);
+        let right =
+            if self.instruction.whole.op_count() == 2 { self.read(1) } else { Value::known(1) };
         let left = self.read(0);
         self.note_store(Change::Add(if adds { right } else { negated(right, width) }));
         match (left.get(width), right.get(width)) {
@@ -281,7 +221,7 @@ impl<M: Memory> Step<'_, '_, M> {
         self.note_store(Change::Other);
         let width = self.width(0);
         let left = self.read(0);
-        let result = match self.instruction.mnemonic() {
+        let result = match self.instruction.mnemonic {
             Mnemonic::And => left.and(self.read(1)),
             Mnemonic::Or => left.or(self.read(1)),
             Mnemonic::Xor if self.is_same_register() => Value::known(0),
@@ -290,7 +230,7 @@ impl<M: Memory> Step<'_, '_, M> {
             _ => negated(left, width),
         };
         self.write(0, result);
-        match (self.instruction.mnemonic(), result.get(width)) {
+        match (self.instruction.mnemonic, result.get(width)) {
             (Mnemonic::Not, _) => {}
             (Mnemonic::Neg, Some(_)) => {
                 self.state.flags = difference_flags(0, left.get(width).unwrap_or(0), width);
@@ -306,7 +246,7 @@ impl<M: Memory> Step<'_, '_, M> {
         let (value, count) = (self.read(0).get(width), self.read(1).get(1));
         let (Some(value), Some(count)) = (value, count) else { return self.forget() };
         let count = count as u32 & if width == 8 { 63 } else { 31 };
-        let result = match self.instruction.mnemonic() {
+        let result = match self.instruction.mnemonic {
             Mnemonic::Shl => value.checked_shl(count).unwrap_or(0),
             Mnemonic::Shr => value.checked_shr(count).unwrap_or(0),
             _ => (sign_extend(value, width) as i64 >> count) as u64,
@@ -320,7 +260,7 @@ impl<M: Memory> Step<'_, '_, M> {
     fn compare(&mut self) {
         let width = self.width(0);
         let (left, right) = (self.read(0), self.read(1));
-        let tests = self.instruction.mnemonic() == Mnemonic::Test;
+        let tests = self.instruction.mnemonic == Mnemonic::Test;
         self.state.flags = match (left.get(width), right.get(width)) {
             _ if tests && left.and(right).get(width).is_some() => {
                 logic_flags(left.and(right).get(width).unwrap_or(0), width)
@@ -347,7 +287,7 @@ impl<M: Memory> Step<'_, '_, M> {
 
     /// What an atomic operation leaves in memory may be changed by others at once.
     fn doubt_atomic_result(&mut self) {
-        if self.instruction.has_lock_prefix() {
+        if self.instruction.whole.has_lock_prefix() {
             self.write(0, Value::UNKNOWN);
             self.state.flags = Flags::Unknown;
         }
@@ -355,9 +295,9 @@ impl<M: Memory> Step<'_, '_, M> {
 
     /// `setcc` and `cmovcc`, and what is not modelled at all.
     fn conditional(&mut self) {
-        let condition = self.instruction.condition_code();
+        let condition = self.instruction.whole.condition_code();
         let holds = holds(condition, self.state.flags);
-        match (condition, self.instruction.op_count()) {
+        match (condition, self.instruction.whole.op_count()) {
             (ConditionCode::None, _) => self.forget(),
             (_, 1) => {
                 let value = holds.map_or(Value::UNKNOWN, |holds| Value::known(holds.into()));
@@ -383,7 +323,7 @@ impl<M: Memory> Step<'_, '_, M> {
     }
 
     fn branch(&mut self, target: u64) -> Next {
-        let condition = self.instruction.condition_code();
+        let condition = self.instruction.whole.condition_code();
         let taken = holds(condition, self.state.flags);
         let asked = match (self.state.flags, condition) {
             (Flags::Asked(question), ConditionCode::e) => {
@@ -401,27 +341,23 @@ impl<M: Memory> Step<'_, '_, M> {
     fn vector_move(&mut self) {
         let width = self.width(0).min(self.width(1));
         let words = self.read_words(1, width);
-        let to = self.instruction.op0_register();
-        match self.instruction.op0_kind() {
-            OpKind::Register if to.is_vector_register() => {
-                self.state.set_vector(to.number() as u16, words);
-            }
-            OpKind::Register => self.write(0, words[0]),
-            _ => self.write_words(words, width),
+        match self.instruction.operands[0] {
+            Operand::Vector { number, .. } => self.state.set_vector(number, words),
+            Operand::Memory { .. } => self.write_words(words, width),
+            _ => self.write(0, words[0]),
         }
     }
 
     /// Puts the halves of sixteen bytes elsewhere: so a structure's second word is taken out of a copy.
     fn vector_shuffle(&mut self) {
-        let to = self.instruction.op0_register();
-        if !to.is_xmm() {
+        let Operand::Vector { number: to, width: 16 } = self.instruction.operands[0] else {
             return self.forget();
-        }
-        let last = self.instruction.op_count() - 1;
-        let (low, high) = match self.instruction.mnemonic() {
+        };
+        let last = self.instruction.whole.op_count() - 1;
+        let (low, high) = match self.instruction.mnemonic {
             Mnemonic::Pshufd | Mnemonic::Vpshufd => {
                 let from = self.read_words(1, 16);
-                let order = self.instruction.immediate8();
+                let order = self.instruction.whole.immediate8();
                 (shuffled(from, order & 0xf), shuffled(from, order >> 4))
             }
             Mnemonic::Punpcklqdq | Mnemonic::Vpunpcklqdq | Mnemonic::Movlhps => {
@@ -436,13 +372,12 @@ impl<M: Memory> Step<'_, '_, M> {
             _ => return self.forget(),
         };
         let words = [low, high, Value::UNKNOWN, Value::UNKNOWN];
-        self.state.set_vector(to.number() as u16, words);
+        self.state.set_vector(to, words);
     }
 
     fn read_words(&mut self, operand: u32, width: u32) -> [Value; 4] {
-        let from = self.instruction.op_register(operand);
-        if self.instruction.op_kind(operand) == OpKind::Register && from.is_vector_register() {
-            return self.state.vector(from.number() as u16);
+        if let Operand::Vector { number, .. } = self.operand(operand) {
+            return self.state.vector(number);
         }
         let mut words = [Value::known(0); 4];
         for (at, word) in (0..width).step_by(8).zip(&mut words) {
@@ -470,7 +405,7 @@ impl<M: Memory> Step<'_, '_, M> {
     /// Forgets everything that the instruction writes.
     fn forget(&mut self) {
         let mut scratch = self.sight.scratch.take().unwrap_or_else(InstructionInfoFactory::new);
-        let used = scratch.info(self.instruction);
+        let used = scratch.info(&self.instruction.whole);
         for register in used.used_registers().iter().filter(|used| writes(used.access())) {
             let register = register.register();
             match number(register) {
@@ -491,50 +426,36 @@ impl<M: Memory> Step<'_, '_, M> {
             }
         }
         *self.sight.scratch = Some(scratch);
-        if self.instruction.rflags_modified() != 0 {
+        if self.instruction.whole.rflags_modified() != 0 {
             self.state.flags = Flags::Unknown;
         }
     }
 
     /// The value of an operand of at most eight bytes.
     fn read(&mut self, operand: u32) -> Value {
-        match self.instruction.op_kind(operand) {
-            OpKind::Register => {
-                let register = self.instruction.op_register(operand);
-                match number(register) {
-                    Some(number) if !is_high_byte(register) => self.state.register(number),
-                    _ => Value::UNKNOWN,
-                }
-            }
-            OpKind::Memory => {
-                let (width, pc) = (self.width(operand), self.instruction.ip());
+        match self.operand(operand) {
+            Operand::Register { number, .. } => self.state.register(number),
+            Operand::Memory { width } => {
+                let pc = self.instruction.pc();
                 self.address().map_or(Value::UNKNOWN, |address| {
                     self.state.load(self.sight, pc, address, width)
                 })
             }
-            _ => self.instruction.try_immediate(operand).map_or(Value::UNKNOWN, Value::known),
+            Operand::Number(number) => Value::known(number),
+            Operand::HighByte { .. } | Operand::Vector { .. } | Operand::Other => Value::UNKNOWN,
         }
     }
 
     fn write(&mut self, operand: u32, value: Value) {
-        let width = self.width(operand);
-        match self.instruction.op_kind(operand) {
-            OpKind::Register => {
-                let register = self.instruction.op_register(operand);
-                match number(register) {
-                    Some(number) if is_high_byte(register) => {
-                        self.set(number, Value::UNKNOWN, 8);
-                    }
-                    Some(number) => self.set(number, value, width),
-                    None => {}
-                }
-            }
-            OpKind::Memory => {
+        match self.operand(operand) {
+            Operand::Register { number, width } => self.set(number, value, width),
+            Operand::HighByte { number } => self.set(number, Value::UNKNOWN, 8),
+            Operand::Memory { width } => {
                 if let Some(address) = self.address() {
                     self.state.store(self.sight, address, value, width);
                 }
             }
-            _ => {}
+            Operand::Vector { .. } | Operand::Number(_) | Operand::Other => {}
         }
     }
 
@@ -558,47 +479,43 @@ impl<M: Memory> Step<'_, '_, M> {
     }
 
     fn indirect_target(&mut self) -> Option<u64> {
-        match self.instruction.op0_kind() {
-            OpKind::Register => self.read(0).get(8),
-            _ => self.address().and_then(|at| self.state.peek(self.sight, at, 8).get(8)),
+        match self.instruction.operands[0] {
+            Operand::Memory { .. } => {
+                self.address().and_then(|at| self.state.peek(self.sight, at, 8).get(8))
+            }
+            _ => self.read(0).get(8),
         }
     }
 
     fn address(&self) -> Option<u64> {
-        let is_memory = |operand| self.instruction.op_kind(operand) == OpKind::Memory;
-        let operand = (0..self.instruction.op_count()).find(|&operand| is_memory(operand))?;
-        let registers = |register, _, _| register_value(self.state, register);
-        self.instruction.virtual_address(operand, 0, registers)
+        self.instruction.address?.of(self.state)
     }
 
     fn place(&self) -> Option<Place> {
-        match self.instruction.op0_kind() {
-            OpKind::Register if is_high_byte(self.instruction.op0_register()) => None,
-            OpKind::Register => number(self.instruction.op0_register()).map(Place::Register),
-            OpKind::Memory => {
+        match self.instruction.operands[0] {
+            Operand::Register { number, .. } => Some(Place::Register(number)),
+            Operand::Memory { .. } => {
                 self.address().filter(|&address| self.sight.is_stack(address)).map(Place::Memory)
             }
             _ => None,
         }
     }
 
+    fn operand(&self, at: u32) -> Operand {
+        self.instruction.operands.get(at as usize).copied().unwrap_or_default()
+    }
+
     fn is_memory(&self, operand: u32) -> bool {
-        self.instruction.op_kind(operand) == OpKind::Memory
+        self.operand(operand).is_memory()
     }
 
     fn is_same_register(&self) -> bool {
-        let both = (self.instruction.op0_kind(), self.instruction.op1_kind());
-        both == (OpKind::Register, OpKind::Register)
-            && self.instruction.op0_register() == self.instruction.op1_register()
+        self.instruction.is_same_register()
     }
 
     /// The size of an operand in bytes.
     fn width(&self, operand: u32) -> u32 {
-        match self.instruction.op_kind(operand) {
-            OpKind::Register => self.instruction.op_register(operand).size() as u32,
-            OpKind::Memory => self.instruction.memory_size().size() as u32,
-            _ => 8,
-        }
+        self.operand(operand).width()
     }
 }
 
@@ -661,17 +578,6 @@ fn shuffled(from: [Value; 4], order: u8) -> Value {
 fn writes(access: OpAccess) -> bool {
     use OpAccess::{CondWrite, ReadCondWrite, ReadWrite, Write};
     matches!(access, Write | CondWrite | ReadWrite | ReadCondWrite)
-}
-
-/// The DWARF number of a general register.
-fn number(register: Register) -> Option<u16> {
-    const NUMBERS: [u16; 16] = [0, 2, 1, 3, 7, 6, 4, 5, 8, 9, 10, 11, 12, 13, 14, 15];
-    let full = register.is_gpr().then(|| register.full_register().number())?;
-    NUMBERS.get(full).copied()
-}
-
-fn is_high_byte(register: Register) -> bool {
-    matches!(register, Register::AH | Register::BH | Register::CH | Register::DH)
 }
 
 /// A register as a part of an address. Thread-local storage lies at an address that is not
