@@ -20,9 +20,7 @@
 //! is nothing to keep and nothing to drop: the agent stays for the life of the process. Names in
 //! the dumps are as good as the binary's debug information; `debug = "limited"` in the release
 //! profile gives functions, inlined ones too, with their paths, files and lines
-//! (`"line-tables-only"` leaves out the paths of inlined ones). Who builds for size does well to have the agent
-//! built for speed (`[profile.release.package.sigquit]` and `iced-x86` with `opt-level = 3`): a dump's search for the
-//! owners of locks costs a tenth to a third less then. A stripped binary is
+//! (`"line-tables-only"` leaves out the paths of inlined ones). A stripped binary is
 //! unwound just as well; its frames are named later, from the unstripped file, by
 //! `sigquit analyze --symbols DIR`.
 //!
