@@ -1,4 +1,4 @@
-//! Maps and sets by address, made for many look-ups.
+//! Maps, sets and sorted lists by address, made for many look-ups.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasherDefault, Hasher};
@@ -8,6 +8,12 @@ pub(super) type AddressMap<V> = HashMap<u64, V, BuildHasherDefault<AddressHasher
 
 /// The same without values.
 pub(super) type AddressSet = HashSet<u64, BuildHasherDefault<AddressHasher>>;
+
+/// Whether an address may lie at one of many that have this first and this last, or less than `reach` before
+/// one. Most lie far from all locks, and need not be searched for.
+pub(super) fn is_near(ends: Option<(u64, u64)>, address: u64, reach: u64) -> bool {
+    ends.is_some_and(|(first, last)| address <= last && first.saturating_sub(address) < reach)
+}
 
 #[derive(Default)]
 pub(super) struct AddressHasher(u64);

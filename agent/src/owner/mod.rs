@@ -59,7 +59,7 @@ use std::time::Duration;
 use balance::Balance;
 use code::Code;
 use explore::{Budget, explore};
-use fruitless::Fruitless;
+use fruitless::{Fruitless, Site};
 use leads::{Lead, Leads, Reach};
 use memory::{Memory, Pages};
 use patience::Patience;
@@ -218,10 +218,10 @@ impl<M: Memory> Search<M> {
         let mut pursuit = Pursuit { thread, own, sought, balance, inner, released };
         let mut left = round.thread;
         for (at, (frame, reach)) in thread.frames.iter().zip(&reaches).enumerate() {
-            let place = (frame.pc, reach.shape);
+            let site = Site { pc: frame.pc, shape: reach.shape };
             let has_outer = || reaches[at + 1..].iter().any(|outer| pursuit.concerns(outer));
             if !pursuit.concerns(reach)
-                || self.fruitless.is_given_up(place, has_outer())
+                || self.fruitless.is_given_up(site, has_outer)
                 || !self.returns_to(thread.frames, at)
             {
                 continue;
@@ -237,9 +237,9 @@ impl<M: Memory> Search<M> {
             let unread = outcome.unread;
             left -= most - unread;
             if outcome.in_vain && unread == 0 {
-                self.fruitless.note_cut(place);
+                self.fruitless.note_cut(site);
             } else if outcome.in_vain {
-                self.fruitless.note_whole(place, outcome.writes);
+                self.fruitless.note_whole(site, outcome.writes);
             }
             for &word in pursuit.released.iter().skip(known) {
                 found.futexes.extend(self.wanted.at(word).iter().flat_map(|word| &word.futexes));

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
+use super::address_map::is_near;
 use super::balance::{Balance, Change, Meaning, Standing, meaning};
 use super::memory::{LARGEST_ADDRESS, Memory, Pages, SMALLEST_ADDRESS};
 use super::value::Value;
@@ -70,6 +71,7 @@ impl<M: Memory> Sight<'_, M> {
 
     /// Several words from an aligned address on.
     pub fn words<const COUNT: usize>(&mut self, address: u64) -> [Value; COUNT] {
+        let word_at = |at: usize| address.wrapping_add(at as u64 * 8);
         let mut bytes = [[0; 8]; COUNT];
         let length = match self.stack.bytes_from(address) {
             Some(copy) => {
@@ -77,7 +79,10 @@ impl<M: Memory> Sight<'_, M> {
                 bytes.as_flattened_mut()[..length].copy_from_slice(&copy[..length]);
                 length
             }
-            None if self.is_stack(address) => 0,
+            // The copy may begin further on.
+            None if self.is_stack(address) => {
+                return std::array::from_fn(|at| self.word(word_at(at)));
+            }
             None => self.memory.copy(address, bytes.as_flattened_mut()),
         };
         let is_plain = self.overwritten.is_empty()
@@ -87,7 +92,7 @@ impl<M: Memory> Sight<'_, M> {
             let word = (length >= at * 8 + 8).then(|| u64::from_le_bytes(bytes[at]));
             match word {
                 Some(word) if is_plain => Value::known(word),
-                word => self.as_known(address.wrapping_add(at as u64 * 8), word),
+                word => self.as_known(word_at(at), word),
             }
         })
     }
@@ -108,11 +113,8 @@ impl<M: Memory> Sight<'_, M> {
 
     /// Whether one lies in so many bytes from an address on.
     fn has_lock(&self, address: u64, length: u64) -> bool {
-        let (Some(&first), Some(&last)) = (self.locks.first(), self.locks.last()) else {
-            return false;
-        };
-        // Most addresses lie far from all locks.
-        if address > last || first.saturating_sub(address) >= length {
+        let ends = self.locks.first().copied().zip(self.locks.last().copied());
+        if !is_near(ends, address, length) {
             return false;
         }
         let at = self.locks.partition_point(|&lock| lock < address);

@@ -1,5 +1,6 @@
 //! The words of memory that change when a lock is released, for the locks that threads wait for.
 
+use super::address_map::is_near;
 use super::memory::{Memory, Pages};
 
 /// A futex on which a thread waits, as the kernel and the memory around it show it.
@@ -132,19 +133,16 @@ impl Wanted {
 
     /// The addresses of the words that lie at `address` or within `reach` bytes above.
     pub fn from(&self, address: u64, reach: u64) -> impl Iterator<Item = u64> {
-        // Most addresses lie far from all locks.
         let at = if self.is_near(address, reach) { self.index(address) } else { self.words.len() };
         let words = self.words[at..].iter().map(|&(word, _)| word);
         words.take_while(move |&word| word - address < reach)
     }
 
-    /// Whether an address lies between the first and the last, or at most so far before the first.
+    /// Whether an address may lie at one of them, or so far before one.
     fn is_near(&self, address: u64, reach: u64) -> bool {
-        let (first, last) = (self.words.first(), self.words.last());
-        let ends = first.zip(last);
-        ends.is_some_and(|((first, _), (last, _))| {
-            address <= *last && first.saturating_sub(address) < reach
-        })
+        let address_of = |end: Option<&(u64, Watched)>| end.map(|&(word, _)| word);
+        let ends = address_of(self.words.first()).zip(address_of(self.words.last()));
+        is_near(ends, address, reach)
     }
 
     /// Whether there is any.

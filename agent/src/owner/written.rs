@@ -67,3 +67,30 @@ impl Written {
         self.0.partition_point(|&(at, _)| at < address)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(words: &[(u64, u64)]) -> Written {
+        let mut written = Written::default();
+        words.iter().for_each(|&(at, word)| written.set(at, Value::known(word)));
+        written
+    }
+
+    #[test]
+    fn a_difference_is_where_one_has_what_the_other_has_not() {
+        let (mine, theirs) =
+            (written(&[(8, 1), (16, 2), (24, 3)]), written(&[(16, 2), (24, 4), (32, 5)]));
+        let known = |word| Some(Value::known(word));
+        let expected = [(8, known(1), None), (24, known(3), known(4)), (32, None, known(5))];
+        assert_eq!(mine.differences(&theirs), expected);
+    }
+
+    #[test]
+    fn a_copy_has_no_differences() {
+        let mine = written(&[(8, 1)]);
+        assert_eq!(mine.differences(&mine.clone()), []);
+        assert_eq!(mine.differences(&written(&[(8, 1)])), []);
+    }
+}

@@ -57,9 +57,7 @@ impl StackCopy<'_> {
 
     /// The word at an address of the copied stack, when it lies wholly within the copy.
     pub fn word(&self, address: u64) -> Option<u64> {
-        let at = usize::try_from(address.checked_sub(self.start)?).ok()?;
-        let bytes = self.bytes.get(at..at.checked_add(8)?)?;
-        Some(u64::from_le_bytes(bytes.try_into().ok()?))
+        self.bytes_from(address)?.first_chunk().map(|&word| u64::from_le_bytes(word))
     }
 
     /// The same, or why unwinding cannot go on.

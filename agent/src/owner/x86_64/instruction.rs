@@ -209,3 +209,61 @@ pub(super) fn number(register: Register) -> Option<u16> {
 fn is_high_byte(register: Register) -> bool {
     matches!(register, Register::AH | Register::BH | Register::CH | Register::DH)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::owner::balance::Balance;
+    use crate::owner::value::Value;
+
+    const PC: u64 = 0x1000;
+    const RBX: u16 = 3;
+    const R12: u16 = 12;
+
+    fn one(bytes: &[u8]) -> Instruction {
+        decode(PC, bytes).next().expect("an instruction")
+    }
+
+    fn state() -> State {
+        let mut state = State::new(Balance::default());
+        state.set_register(RBX, Value::known(0x100));
+        state.set_register(R12, Value::known(3));
+        state
+    }
+
+    #[test]
+    fn an_address_is_base_and_index_and_displacement() {
+        // mov eax, [rbx + r12 * 4 + 16]
+        let load = one(&[0x42, 0x8b, 0x44, 0xa3, 0x10]);
+        assert_eq!(load.operands[0], Operand::Register { number: 0, width: 4 });
+        assert_eq!(load.operands[1], Operand::Memory { width: 4 });
+        assert_eq!(load.address.and_then(|address| address.of(&state())), Some(0x11c));
+    }
+
+    #[test]
+    fn an_address_counted_from_the_instruction_is_known() {
+        // mov rax, [rip + 0x20], seven bytes long
+        let load = one(&[0x48, 0x8b, 0x05, 0x20, 0, 0, 0]);
+        assert_eq!(load.address.and_then(|address| address.of(&state())), Some(PC + 7 + 0x20));
+    }
+
+    #[test]
+    fn where_thread_local_storage_lies_is_not_known() {
+        // mov rax, fs:[0]
+        assert_eq!(one(&[0x64, 0x48, 0x8b, 0x04, 0x25, 0, 0, 0, 0]).address, None);
+    }
+
+    #[test]
+    fn the_second_byte_of_a_register_is_not_its_first() {
+        // mov ah, 1
+        let mov = one(&[0xb4, 0x01]);
+        assert_eq!(mov.operands[..2], [Operand::HighByte { number: 0 }, Operand::Number(1)]);
+    }
+
+    #[test]
+    fn what_exchanges_memory_can_take_a_lock() {
+        // lock cmpxchg [rbx], ecx; xchg eax, ecx
+        assert!(one(&[0xf0, 0x0f, 0xb1, 0x0b]).exchanges());
+        assert!(!one(&[0x87, 0xc8]).exchanges());
+    }
+}

@@ -224,7 +224,7 @@ impl<M: Memory> Step<'_, '_, M> {
         let result = match self.instruction.mnemonic {
             Mnemonic::And => left.and(self.read(1)),
             Mnemonic::Or => left.or(self.read(1)),
-            Mnemonic::Xor if self.is_same_register() => Value::known(0),
+            Mnemonic::Xor if self.instruction.is_same_register() => Value::known(0),
             Mnemonic::Xor => left.xor(self.read(1)),
             Mnemonic::Not => left.xor(Value::known(u64::MAX)),
             _ => negated(left, width),
@@ -266,7 +266,7 @@ impl<M: Memory> Step<'_, '_, M> {
                 logic_flags(left.and(right).get(width).unwrap_or(0), width)
             }
             (Some(left), Some(right)) if !tests => difference_flags(left, right, width),
-            (None, _) if tests && self.is_same_register() => self.ask(0),
+            (None, _) if tests && self.instruction.is_same_register() => self.ask(0),
             (None, Some(number)) if !tests => self.ask(number),
             _ => Flags::Unknown,
         };
@@ -368,7 +368,7 @@ impl<M: Memory> Step<'_, '_, M> {
             }
             Mnemonic::Movhlps => (self.read_words(1, 16)[1], self.read_words(0, 16)[1]),
             // A register's difference from itself.
-            _ if self.is_same_register() => (Value::known(0), Value::known(0)),
+            _ if self.instruction.is_same_register() => (Value::known(0), Value::known(0)),
             _ => return self.forget(),
         };
         let words = [low, high, Value::UNKNOWN, Value::UNKNOWN];
@@ -507,10 +507,6 @@ impl<M: Memory> Step<'_, '_, M> {
 
     fn is_memory(&self, operand: u32) -> bool {
         self.operand(operand).is_memory()
-    }
-
-    fn is_same_register(&self) -> bool {
-        self.instruction.is_same_register()
     }
 
     /// The size of an operand in bytes.
