@@ -6,10 +6,10 @@ use std::hash::BuildHasherDefault;
 use super::address_map::{AddressHasher, AddressMap};
 
 /// After how many threads a place is given up from which none was followed to its end.
-const CUT: u32 = 8;
+const CUT: u32 = 4;
 
 /// The same when they were.
-const WHOLE: u32 = 4;
+const WHOLE: u32 = 3;
 
 /// Where a frame goes on.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]

@@ -11,18 +11,31 @@ use crate::unwind::{Registers, StackCopy, UnwoundFrame};
 
 /// How far above an address that a frame holds a lock may lie to be reached from it: locks are
 /// fields, and code keeps the address of the whole.
-pub(super) const FIELD_REACH: u64 = 4096;
+const FIELD_REACH: u64 = 4096;
+
+/// Within how many bytes of a lock's address its word lies.
+const LOCK: u64 = 8;
 
 /// How many bytes of what a frame points to are searched for the address of a lock.
 const POINTEE_REACH: u64 = 128;
+
+/// How a frame leads to a lock, the likeliest to hold it first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Way {
+    /// It has the lock's own address, which is what a guard is.
+    Direct,
+    /// It has the address of something that has.
+    Behind,
+    /// It, or what it points to, has the address of something in which the lock may lie.
+    Field,
+}
 
 /// A lock that may be reached from what a frame holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Lead {
     /// The address of its word.
     pub lock: u64,
-    /// How far above the address that leads to it it lies.
-    pub above: u64,
+    pub way: Way,
 }
 
 /// What a frame may reach.
@@ -109,16 +122,16 @@ impl Leads {
         let mut is_lock = false;
         let mut note_all = |found: &mut dyn Iterator<Item = Lead>| {
             for lead in found {
-                is_lock |= lead.above == 0;
+                is_lock |= lead.way != Way::Field;
                 note(leads, lead);
             }
         };
         note_all(&mut above(word, wanted));
         if stack.word(word).is_some() {
             let words = (0..POINTEE_REACH).step_by(8).filter_map(|at| stack.word(word + at));
-            note_all(&mut words.flat_map(|word| above(word, wanted)));
+            note_all(&mut words.flat_map(|word| behind(word, wanted)));
         } else {
-            let known = self.known.entry(word).or_insert_with(|| behind(word, wanted, memory));
+            let known = self.known.entry(word).or_insert_with(|| pointee(word, wanted, memory));
             note_all(&mut known.iter().copied());
         }
         is_lock
@@ -126,29 +139,34 @@ impl Leads {
 }
 
 /// The locks to which the words lead that begin at an address outside the stacks.
-fn behind<M: Memory>(address: u64, wanted: &Wanted, memory: &mut Pages<M>) -> Rc<[Lead]> {
+fn pointee<M: Memory>(address: u64, wanted: &Wanted, memory: &mut Pages<M>) -> Rc<[Lead]> {
     let mut bytes = [0; POINTEE_REACH as usize];
     let length = memory.copy(address, &mut bytes);
     let words = bytes[..length].as_chunks().0;
     let mut leads = Vec::new();
     for &word in words {
-        above(u64::from_le_bytes(word), wanted).for_each(|lead| note(&mut leads, lead));
+        behind(u64::from_le_bytes(word), wanted).for_each(|lead| note(&mut leads, lead));
     }
     leads.into()
 }
 
-/// Adds a lead, or makes the one to the same lock a nearer one.
+/// Adds a lead, or makes the one to the same lock a likelier one.
 fn note(leads: &mut Vec<Lead>, lead: Lead) {
     match leads.binary_search_by_key(&lead.lock, |known| known.lock) {
-        Ok(at) => leads[at].above = leads[at].above.min(lead.above),
+        Ok(at) => leads[at].way = leads[at].way.min(lead.way),
         Err(at) => leads.insert(at, lead),
     }
 }
 
-/// The locks that lie above an address.
+/// The locks that lie at an address and above it.
 fn above(address: u64, wanted: &Wanted) -> impl Iterator<Item = Lead> {
-    let locks = wanted.from(address, FIELD_REACH);
-    locks.map(move |lock| Lead { lock, above: lock - address })
+    let way = move |lock| if lock - address < LOCK { Way::Direct } else { Way::Field };
+    wanted.from(address, FIELD_REACH).map(move |lock| Lead { lock, way: way(lock) })
+}
+
+/// The same for an address that lies where one points to.
+fn behind(address: u64, wanted: &Wanted) -> impl Iterator<Item = Lead> {
+    above(address, wanted).map(|lead| Lead { way: lead.way.max(Way::Behind), ..lead })
 }
 
 /// The registers of its caller that a function has put aside at one place, and where, counted from the

@@ -21,8 +21,9 @@
 //!   that it is given, and to change every guard whose address it gets.
 //! - A thread that waits for a lock is named as its owner only when it will release it twice.
 //!
-//! All threads are followed a little way first, for most owners release their lock soon; then, in
-//! [`rounds`], further, for the locks whose holders are not all known by then: a lock's own word says how
+//! Threads that have the address of a lock, as owners mostly do, are followed a little way first, for most
+//! release it soon; then, in [`rounds`], further, and last those that have the address of something that leads
+//! to it, each time only for the locks whose holders are not all known by then: a lock's own word says how
 //! many there are. A place from which threads were followed in vain is given up ([`fruitless`]), unless they
 //! write there what outer frames read. Where time ends before, the dump says so. How often owners are found,
 //! and what it costs, `tests/crowd` measures.
@@ -208,7 +209,7 @@ impl<M: Memory> Search<M> {
         }
         let reaches = self.reaches(thread);
         let is_sought = |lead: &&Lead| {
-            lead.above < round.fields && own.contains(&lead.lock) == (round.whom == For::Itself)
+            lead.way <= round.way && own.contains(&lead.lock) == (round.whom == For::Itself)
         };
         let leads = reaches.iter().flat_map(|reach| &reach.leads);
         let sought = leads.filter(is_sought).map(|lead| lead.lock);

@@ -1,7 +1,7 @@
 //! In which order threads are followed, and how far: what is cheap and likely comes first, for a lock whose
 //! holders are all known is looked for no more.
 
-use super::leads::FIELD_REACH;
+use super::leads::Way;
 
 /// For whose sake a thread is followed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,8 +18,8 @@ pub(super) struct Round {
     pub whom: For,
     /// Only those are followed that the round before did not follow to their end.
     pub continues: bool,
-    /// How far above an address that a thread holds a lock may lie for the thread to be followed.
-    pub fields: u64,
+    /// The least likely way to a lock for which a thread is followed.
+    pub way: Way,
     /// How many instructions are followed for one frame.
     pub frame: u32,
     /// How many for one thread.
@@ -30,12 +30,11 @@ pub(super) struct Round {
     pub parts: u32,
 }
 
-/// Threads that have a lock's own address, for a guard is just that; and most owners release their lock
-/// soon.
+/// Threads that have the lock's own address; and most owners release their lock soon.
 const QUICK: Round = Round {
     whom: For::Others,
     continues: false,
-    fields: 8,
+    way: Way::Direct,
     frame: 800,
     thread: 3_000,
     goes_on: false,
@@ -47,11 +46,23 @@ const THOROUGH: Round =
     Round { continues: true, frame: 12_000, thread: 60_000, goes_on: true, ..QUICK };
 
 /// Threads that wait, and may wait for themselves.
-const ITSELF: Round =
-    Round { whom: For::Itself, frame: 1_500, thread: 6_000, goes_on: true, ..QUICK };
+const ITSELF: Round = Round {
+    whom: For::Itself,
+    frame: 1_500,
+    thread: 6_000,
+    goes_on: true,
+    parts: UNLIKELY,
+    ..QUICK
+};
+
+/// Threads that have the address of something that has the lock's: a guard may lie there, but the address of a
+/// lock that all share lies behind what every thread has.
+const BEHIND: Round = Round { whom: For::Others, way: Way::Behind, ..ITSELF };
 
 /// Threads that have the address of something in which a lock may lie: there are many.
-const WIDE: Round =
-    Round { fields: FIELD_REACH, frame: 1_500, thread: 6_000, goes_on: true, parts: 4, ..QUICK };
+const WIDE: Round = Round { way: Way::Field, ..BEHIND };
 
-pub(super) const ROUNDS: [Round; 4] = [QUICK, THOROUGH, ITSELF, WIDE];
+/// What part of the search's time is spent before what is unlikely is left alone.
+const UNLIKELY: u32 = 4;
+
+pub(super) const ROUNDS: [Round; 5] = [QUICK, THOROUGH, ITSELF, BEHIND, WIDE];
