@@ -142,7 +142,7 @@ pub(super) fn cycles(incident: &Incident) -> Vec<SeenCycle> {
         for cycle in incident.wait_for(dump).cycles() {
             let threads: Vec<u32> = cycle.edges.iter().map(|edge| edge.waiter).collect();
             let members: Vec<MemberId> = threads.iter().filter_map(member).collect();
-            see(&mut found, dump, members, Some(cycle), false);
+            see(&mut found, dump, members, Some(cycle.clone()), false);
         }
         for notice in &incident.dumps[dump].notices {
             let members: Vec<MemberId> = notice.threads.iter().filter_map(member).collect();

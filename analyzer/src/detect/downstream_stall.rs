@@ -62,10 +62,8 @@ const UNCOUNTED: usize = 3;
 fn detect(incident: &Incident) -> Vec<Finding> {
     let newest = incident.dumps.len() - 1;
     let mut places: BTreeMap<&str, Vec<MemberId>> = BTreeMap::new();
-    for id in incident.shown(newest) {
-        if let Some(call) = incident.asks_peer(id, newest) {
-            places.entry(&call.function).or_default().push(id);
-        }
+    for (id, call) in incident.found(newest, |id| incident.asks_peer(id, newest)) {
+        places.entry(&call.function).or_default().push(id);
     }
     let stalls =
         places.into_iter().filter_map(|(place, members)| finding(incident, place, members));

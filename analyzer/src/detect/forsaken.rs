@@ -24,11 +24,15 @@ const SENDS: &str = "chan send";
 /// be, where somebody listens.
 pub(super) fn masses(incident: &Incident) -> Vec<Finding> {
     let newest = incident.dumps.len() - 1;
-    let mut places: BTreeMap<String, Vec<MemberId>> = BTreeMap::new();
-    for id in incident.shown(newest).filter(|&id| is_forsaken(incident, id, newest)) {
-        let place = incident.application_calls(id, newest).next();
-        if let Some(place) = place.map(|call| call.function.clone()) {
-            places.entry(place).or_default().push(id);
+    let mut places: BTreeMap<&str, Vec<MemberId>> = BTreeMap::new();
+    let place = |id| {
+        let own = incident.application_calls(id, newest).next();
+        own.filter(|_| may_be_forsaken(incident, id, newest))
+    };
+    for (id, place) in incident.found(newest, place) {
+        let supervises = incident.idle(id, newest) == Some(Idle::Supervisor);
+        if !supervises || incident.meets_nobody(id, newest) {
+            places.entry(&place.function).or_default().push(id);
         }
     }
     places.retain(|_, members| members.len() >= MASS);
@@ -37,17 +41,18 @@ pub(super) fn masses(incident: &Incident) -> Vec<Finding> {
     if places.is_empty() || !incident.stands_still() || is_everyone() {
         return Vec::new();
     }
-    places.into_iter().map(|(place, members)| mass(incident, &place, members)).collect()
+    places.into_iter().map(|(place, members)| mass(incident, place, members)).collect()
 }
 
-/// A pool's workers, and who waits for room in a queue, are the pool's matter.
-fn is_forsaken(incident: &Incident, id: MemberId, dump: usize) -> bool {
+/// A pool's workers, and who waits for room in a queue, are the pool's matter. Of who supervises others it remains to
+/// be seen whether any are left.
+fn may_be_forsaken(incident: &Incident, id: MemberId, dump: usize) -> bool {
     let waits = match incident.idle(id, dump) {
         None if incident.queues(id, dump) => {
             incident.awaits_result(id, dump) && incident.meets(id, dump)
         }
         None => incident.meets(id, dump) || sends(incident, id, dump),
-        Some(Idle::Supervisor) => incident.meets_nobody(id, dump),
+        Some(Idle::Supervisor) => incident.meets(id, dump),
         Some(_) => false,
     };
     waits && !incident.runs_task(id, dump)
@@ -142,10 +147,12 @@ pub(super) fn everyone(incident: &Incident) -> Option<Finding> {
     let members = all_who_wait(incident, newest, listener)?;
     // Beside a listener only those are told of who are there to serve, too few for a pool of which a share could
     // be said, or who send to nobody.
-    let in_tasks = members.iter().filter(|&&id| incident.runs_task(id, newest)).count();
-    let serves =
-        (1..FEW).contains(&in_tasks) || members.iter().all(|&id| sends(incident, id, newest));
-    if listener && !serves || !incident.stands_still() || listener && !masses(incident).is_empty() {
+    let serves = || {
+        let in_tasks = members.iter().filter(|&&id| incident.runs_task(id, newest)).count();
+        (1..FEW).contains(&in_tasks) || members.iter().all(|&id| sends(incident, id, newest))
+    };
+    if listener && !serves() || !incident.stands_still() || listener && !masses(incident).is_empty()
+    {
         return None;
     }
     let who = phrase::those(incident, &members);
@@ -297,7 +304,9 @@ fn all_who_wait(incident: &Incident, dump: usize, workers: bool) -> Option<Vec<M
             && (workers || !incident.runs_task(id, dump))
     };
     let members: Vec<MemberId> = incident.shown(dump).filter(busy).collect();
-    let some_meet = members.iter().any(|&id| incident.meets(id, dump) || notice.contains(&id))
+    let mut meet = incident.found(dump, |id| incident.meets(id, dump).then_some(()));
+    let some_meet = !notice.is_empty()
+        || meet.any(|(id, ())| incident.idle(id, dump).is_none())
         || members.iter().all(|&id| sends(incident, id, dump))
             && !incident.shown(dump).any(|id| incident.may_receive(id, dump));
     (members.len() > 1 && some_meet && members.iter().all(waits)).then_some(members)

@@ -142,9 +142,12 @@ fn by_assists(incident: &Incident) -> Option<Finding> {
     let helping: Vec<Vec<MemberId>> =
         (0..incident.dumps.len()).map(|dump| incident.assists(dump)).collect();
     let much = |(dump, helping): (usize, &Vec<MemberId>)| {
+        if helping.len() < ASSISTS {
+            return false;
+        }
         let runs = |id: &MemberId| incident.activity(*id, dump) == Activity::Computing;
         let running = incident.shown(dump).filter(runs).filter(|id| !helping.contains(id)).count();
-        helping.len() >= ASSISTS && helping.len() >= running
+        helping.len() >= running
     };
     if helping.is_empty() || !helping.iter().enumerate().all(much) {
         return None;

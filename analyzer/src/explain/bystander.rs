@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use super::Diagnosis;
-use super::cause::{Causes, makers, sufferers};
+use super::cause::Causes;
 use super::member::count;
 use crate::cluster::Cluster;
 use crate::model::{FunctionName, Incident, MemberId};
@@ -51,11 +51,12 @@ impl Bystanders {
 
 /// The largest crowds of an incident that are in no finding.
 pub(super) fn bystanders(diagnosis: &Diagnosis, causes: &Causes) -> Vec<Bystanders> {
-    let mut told: BTreeSet<MemberId> = causes.behind.iter().flatten().copied().collect();
+    let mut told = vec![false; diagnosis.incident.members.len()];
+    let mut tell = |id: &MemberId| told[id.0 as usize] = true;
+    causes.behind.iter().flatten().for_each(&mut tell);
     for finding in &diagnosis.findings {
-        told.extend(makers(finding));
-        told.extend(sufferers(finding));
-        told.extend(finding.owner.iter().chain(&finding.holders));
+        let concerned = finding.members.iter().chain(&finding.victims);
+        concerned.chain(&finding.owner).chain(&finding.holders).for_each(&mut tell);
     }
     let mut crowds: Vec<Bystanders> = diagnosis
         .clusters
@@ -67,10 +68,10 @@ pub(super) fn bystanders(diagnosis: &Diagnosis, causes: &Causes) -> Vec<Bystande
     crowds
 }
 
-fn crowd(incident: &Incident, cluster: &Cluster, told: &BTreeSet<MemberId>) -> Option<Bystanders> {
+fn crowd(incident: &Incident, cluster: &Cluster, told: &[bool]) -> Option<Bystanders> {
     let newest = incident.dumps.len().checked_sub(1)?;
     let waits = |member: &MemberId| {
-        !told.contains(member)
+        !told[member.0 as usize]
             && incident.thread(*member, newest).is_some()
             && incident.activity(*member, newest).is_wait()
     };

@@ -9,7 +9,7 @@
 //! al., OSDI 2018), with pools as further nodes. A waiter of a lock needs every owner to leave;
 //! a waiter of a pool needs any holder to, so it counts as blocked when most holders are.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::net::SocketAddr;
 
 use foldhash::fast::RandomState;
@@ -273,15 +273,18 @@ type Ties = Vec<Vec<Option<Tie>>>;
 fn all_ties(diagnosis: &Diagnosis, parties: &[Parties], behind: &[BTreeSet<MemberId>]) -> Ties {
     let findings = &diagnosis.findings;
     let count = findings.len();
-    let ties_of = |f: usize| {
-        let account = Account::of(&parties[f].makers, &behind[f]);
-        let tie_of = |g: usize| {
-            let symptom = (&findings[g], &parties[g].holders);
-            (f != g).then(|| tie(diagnosis.incident, &findings[f], &account, symptom)).flatten()
+    let accounts = accounts(parties, behind);
+    let mut ties: Ties = vec![vec![None; count]; count];
+    for (g, symptom) in findings.iter().enumerate() {
+        let holders = &parties[g].holders;
+        let parts = match holders.is_empty() {
+            true => parts(&accounts, count, &symptom.members),
+            false => parts(&accounts, count, holders),
         };
-        (0..count).map(tie_of).collect()
-    };
-    let ties: Ties = (0..count).map(ties_of).collect();
+        for f in (0..count).filter(|&f| f != g) {
+            ties[f][g] = tie(diagnosis.incident, &findings[f], parts[f], symptom, holders.len());
+        }
+    }
     let stands = |f: usize, g: usize| {
         let likelier = precedence(&findings[f]) < precedence(&findings[g]);
         ties[g][f].is_none() || likelier
@@ -290,26 +293,52 @@ fn all_ties(diagnosis: &Diagnosis, parties: &[Parties], behind: &[BTreeSet<Membe
     (0..count).map(|f| (0..count).map(|g| standing(f, g)).collect()).collect()
 }
 
-/// Whom a cause accounts for, to look up the members of all other findings in.
-struct Account {
-    culprits: HashSet<MemberId, RandomState>,
-    behind: HashSet<MemberId, RandomState>,
-}
+/// For each member the findings that account for it, and whether it makes them what they are; else it
+/// waits behind them.
+type Accounts = HashMap<MemberId, Vec<(usize, bool)>, RandomState>;
 
-impl Account {
-    fn of(culprits: &BTreeSet<MemberId>, behind: &BTreeSet<MemberId>) -> Account {
-        Account {
-            culprits: culprits.iter().copied().collect(),
-            behind: behind.iter().copied().collect(),
+fn accounts(parties: &[Parties], behind: &[BTreeSet<MemberId>]) -> Accounts {
+    let mut accounts = Accounts::default();
+    for (finding, (parties, behind)) in parties.iter().zip(behind).enumerate() {
+        let culprits = parties.makers.iter().map(|&member| (member, true));
+        for (member, is_culprit) in culprits.chain(behind.iter().map(|&member| (member, false))) {
+            accounts.entry(member).or_default().push((finding, is_culprit));
         }
     }
+    accounts
 }
 
+/// How many of some members a finding accounts for.
+#[derive(Clone, Copy, Default)]
+struct Part {
+    culprits: usize,
+    behind: usize,
+}
+
+/// For each of so many findings the part of these members that it accounts for.
+fn parts<'m>(
+    accounts: &Accounts,
+    findings: usize,
+    members: impl IntoIterator<Item = &'m MemberId>,
+) -> Vec<Part> {
+    let mut parts = vec![Part::default(); findings];
+    for &(finding, is_culprit) in members.into_iter().filter_map(|id| accounts.get(id)).flatten() {
+        match is_culprit {
+            true => parts[finding].culprits += 1,
+            false => parts[finding].behind += 1,
+        }
+    }
+    parts
+}
+
+/// What makes one finding the cause of another, of whose holders, or of whose members where none are
+/// known, it accounts for that part.
 fn tie(
     incident: &Incident,
     cause: &Finding,
-    Account { culprits, behind }: &Account,
-    (symptom, holders): (&Finding, &BTreeSet<MemberId>),
+    Part { culprits, behind }: Part,
+    symptom: &Finding,
+    holders: usize,
 ) -> Option<Tie> {
     if !can_cause(cause, symptom) {
         return None;
@@ -317,19 +346,15 @@ fn tie(
     if symptom.detector == "cpu-starvation" {
         return cpu_tie(incident, cause, symptom);
     }
-    let accounts_for = |member: &&MemberId| culprits.contains(member) || behind.contains(member);
     let enough = |tie: Tie| (tie.share() >= MOST).then_some(tie);
-    if !holders.is_empty() {
-        let tied = holders.iter().filter(accounts_for).count();
-        return enough(Tie::Holders(tied, holders.len()));
+    if holders > 0 {
+        return enough(Tie::Holders(culprits + behind, holders));
     }
-    let members = &symptom.members;
-    let waiting = members.iter().filter(|member| behind.contains(member)).count();
-    let same = members.iter().filter(|member| culprits.contains(member)).count();
-    let all = members.len();
+    let all = symptom.members.len();
     let repeated = precedence(cause) < precedence(symptom);
     (all > 0).then_some(())?;
-    enough(Tie::Waiters(waiting, all)).or_else(|| enough(Tie::Same(same, all)).filter(|_| repeated))
+    enough(Tie::Waiters(behind, all))
+        .or_else(|| enough(Tie::Same(culprits, all)).filter(|_| repeated))
 }
 
 /// A resource that is a little short is no cause of what weighs more: it would hide it. Threads at work, of which

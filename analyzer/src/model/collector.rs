@@ -51,12 +51,12 @@ impl Incident {
 
     /// Those who have to help the collector before they may allocate.
     pub fn assists(&self, dump: usize) -> Vec<MemberId> {
-        let helps = |&id: &MemberId| {
+        let helps = move |id: MemberId| {
             let waits = self
                 .thread(id, dump)
                 .is_some_and(|thread| thread.state_text.starts_with("GC assist"));
-            waits || self.marks(id, dump).any(|marks| marks.assists)
+            (waits || self.marks(id, dump).any(|marks| marks.assists)).then_some(())
         };
-        self.shown(dump).filter(helps).collect()
+        self.found(dump, helps).map(|(id, ())| id).collect()
     }
 }

@@ -54,8 +54,9 @@ fn ratio(part: Nanos, whole: Nanos) -> f64 {
 /// The CPU counters of an incident, laid out so that members can be compared.
 pub struct Cpu<'a> {
     incident: &'a Incident,
-    /// For each member and dump, what the source says.
-    told: Vec<Vec<Option<Counters>>>,
+    /// For each member, and for each dump of it, what the source says. Nothing is compared with one
+    /// dump alone, and nothing told.
+    told: Vec<Option<Counters>>,
     /// For each dump, the threads that carry a virtual one, by its number.
     carriers: Vec<HashMap<u64, usize>>,
     /// For each dump but the last: the most that any member used until the next one.
@@ -74,10 +75,16 @@ struct Counters {
 impl<'a> Cpu<'a> {
     /// Reads the counters of all members.
     pub fn of(incident: &'a Incident) -> Cpu<'a> {
-        let carriers = (0..incident.dumps.len()).map(|dump| carriers(incident, dump)).collect();
-        let mut cpu = Cpu { incident, told: Vec::new(), carriers, most: Vec::new() };
-        let row = |id| (0..incident.dumps.len()).map(|dump| cpu.counters(id, dump)).collect();
-        cpu.told = incident.ids().map(row).collect();
+        let mut cpu = Cpu { incident, told: Vec::new(), carriers: Vec::new(), most: Vec::new() };
+        let dumps = || 0..incident.dumps.len();
+        if dumps().len() < 2 {
+            return cpu;
+        }
+        cpu.carriers = dumps().map(|dump| carriers(incident, dump)).collect();
+        let each = incident.ids().flat_map(|id| dumps().map(move |dump| (id, dump)));
+        let mut told = Vec::with_capacity(incident.members.len() * dumps().len());
+        told.extend(each.map(|(id, dump)| cpu.counters(id, dump)));
+        cpu.told = told;
         cpu.most = (1..incident.dumps.len()).map(|to| cpu.most(to - 1, to)).collect();
         cpu
     }
@@ -133,7 +140,7 @@ impl<'a> Cpu<'a> {
     }
 
     fn told(&self, member: MemberId, dump: usize) -> Option<Counters> {
-        *self.told.get(member.0 as usize)?.get(dump)?
+        *self.told.get(member.0 as usize * self.incident.dumps.len() + dump)?
     }
 
     fn counters(&self, member: MemberId, dump: usize) -> Option<Counters> {

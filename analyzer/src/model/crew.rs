@@ -45,7 +45,7 @@ impl Incident {
 
     /// Whether a member is a pool's worker inside of a task.
     pub fn runs_task(&self, member: MemberId, dump: usize) -> bool {
-        self.calls(member, dump).any(|call| pool::runs_tasks(&call.function))
+        self.marks(member, dump).any(|marks| marks.runs_task)
     }
 
     /// Whether a member waits for what another member has: a lock, a pooled resource, the result
@@ -126,7 +126,7 @@ impl Incident {
     /// Whether a member waits for a task that only a worker can do.
     pub fn waits_for_task(&self, member: MemberId, dump: usize) -> bool {
         self.activity(member, dump) == Activity::Event
-            && self.calls(member, dump).any(|call| pool::is_task_result(&call.function))
+            && self.marks(member, dump).any(|marks| marks.awaits_task)
             && !self.waits_until_due(member, dump)
     }
 
@@ -143,12 +143,11 @@ impl Incident {
     pub fn full_queues(&self) -> Vec<(String, Vec<QueueUse>)> {
         let mut queues: BTreeMap<String, Vec<QueueUse>> = BTreeMap::new();
         for dump in 0..self.dumps.len() {
-            for member in self.shown(dump) {
-                let Some((queue, user)) = self.submits(member, dump) else { continue };
-                let uses = vec![QueueUse::default(); self.dumps.len()];
-                let sight = &mut queues.entry(queue).or_insert(uses)[dump];
+            for (member, (queue, user)) in self.found(dump, |member| self.submits(member, dump)) {
+                let uses = || vec![QueueUse::default(); self.dumps.len()];
+                let sight = &mut queues.entry(queue.to_owned()).or_insert_with(uses)[dump];
                 sight.submitters.push(member);
-                sight.users.extend(user);
+                sight.users.extend(user.map(str::to_owned));
             }
         }
         for (queue, sights) in &mut queues {
@@ -160,7 +159,7 @@ impl Incident {
     }
 
     /// The queue for whose room a member waits, and whose code handed the work over.
-    fn submits(&self, member: MemberId, dump: usize) -> Option<(String, Option<String>)> {
+    fn submits(&self, member: MemberId, dump: usize) -> Option<(&str, Option<&str>)> {
         if !self.activity(member, dump).is_wait_for_event() {
             return None;
         }
@@ -171,13 +170,14 @@ impl Incident {
         let queue = FunctionName::of(&submit.function).owner;
         let mut users = calls.map(|(call, _)| FunctionName::of(&call.function).owner);
         let user = users.find(|owner| *owner != queue);
-        Some((queue.to_owned(), user.map(str::to_owned)))
+        Some((queue, user))
     }
 
     fn has_taker(&self, queue: &str, dump: usize) -> bool {
         let takes = |member: MemberId| {
             self.calls(member, dump).any(|call| {
-                pool::is_take(&call.function) && FunctionName::of(&call.function).owner == queue
+                let name = FunctionName::of(&call.function);
+                pool::is_take(name) && name.owner == queue
             })
         };
         self.shown(dump).any(takes)

@@ -13,6 +13,7 @@ use sigquit_dump::{Runtime, Thread, ThreadState};
 use super::activity;
 use super::call::{Call, Origin};
 use super::collector;
+use super::name::FunctionName;
 use super::peer;
 use super::pool;
 use super::rule::{Ruled, Rules, ThreadIs};
@@ -74,6 +75,10 @@ pub(crate) struct Marks {
     pub(super) lends: bool,
     /// It waits for the result of work that others do.
     pub(super) awaits_result: bool,
+    /// It waits for a task that only a worker can do.
+    pub(super) awaits_task: bool,
+    /// A pool's worker runs a task inside of it.
+    pub(super) runs_task: bool,
     /// It waits for others to arrive or to be done.
     pub(super) meets: bool,
     /// It asks a peer and waits for its answer.
@@ -88,17 +93,20 @@ pub(crate) struct Marks {
 
 impl Marks {
     pub(crate) fn of(call: &Call) -> Marks {
+        let name = FunctionName::of(&call.function);
         Marks {
             ruled: call.ruled,
-            borrows: pool::is_borrow(&call.function),
+            borrows: pool::is_borrow(&call.function, name),
             waits_for_permit: pool::waits_for_permit(&call.function),
-            submits: pool::is_submit(&call.function),
-            lends: pool::lends(&call.function),
+            submits: pool::is_submit(&call.function, name),
+            lends: pool::lends(name),
             awaits_result: pool::is_result(&call.function),
+            awaits_task: pool::is_task_result(&call.function),
+            runs_task: pool::runs_tasks(&call.function),
             meets: standstill::is_meeting(&call.function),
             application: call.origin == Origin::Application,
             client: peer::is_client(&call.function),
-            asks: peer::asks(&call.function),
+            asks: peer::asks(name),
             of_disk: activity::is_of_disk(&call.function),
             assists: collector::assists(&call.function),
         }

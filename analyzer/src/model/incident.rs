@@ -69,6 +69,8 @@ pub struct Incident {
     sorts: Vec<Sorts>,
     /// For each dump: who is idle.
     idle: Vec<Idleness>,
+    /// For each dump and each of its threads: what it is doing.
+    activities: Vec<Vec<Activity>>,
     /// Whether nothing moves; several detectors ask.
     pub(super) still: OnceLock<bool>,
 }
@@ -194,12 +196,48 @@ impl Incident {
 
     /// What a member is doing in one dump.
     pub fn activity(&self, id: MemberId, dump: usize) -> Activity {
+        let thread = self.member(id).seen.get(dump).copied().flatten();
+        thread.map_or(Activity::Unknown, |thread| self.activities[dump][thread])
+    }
+
+    fn find_activity(&self, id: MemberId, dump: usize) -> Activity {
         if let Some(wait) = self.task_wait(id, dump) {
             return wait.activity();
         }
         self.thread(id, dump).map_or(Activity::Unknown, |thread| {
             activity::activity(self.process.runtime, thread, self.calls(id, dump))
         })
+    }
+
+    /// What is found of each thread of a dump, where that is the same for all of a sort: one of each is
+    /// looked at. Of a task more is known than its sort.
+    fn by_sort<'a, T: Copy + 'a>(
+        &'a self,
+        dump: usize,
+        find: impl Fn(MemberId) -> T + 'a,
+    ) -> impl Fn(usize) -> T + 'a {
+        let (sorts, members) = (&self.sorts[dump], &self.member_of[dump]);
+        let threads = &self.dumps[dump].threads;
+        let of_first = |&first: &u32| {
+            let is_task = threads[first as usize].task.is_some();
+            (!is_task).then(|| find(members[first as usize]))
+        };
+        let of_sort: Vec<Option<T>> = sorts.firsts.iter().map(of_first).collect();
+        move |thread| {
+            let found = of_sort[sorts.of_thread[thread] as usize];
+            found.unwrap_or_else(|| find(members[thread]))
+        }
+    }
+
+    /// Everyone whom a dump shows and of whom something is found, in ascending order. It has to be the same for all
+    /// of a sort: told from stack, state and its words, not from names, numbers or locks.
+    pub fn found<'a, T: Copy + 'a>(
+        &'a self,
+        dump: usize,
+        find: impl Fn(MemberId) -> Option<T> + 'a,
+    ) -> impl Iterator<Item = (MemberId, T)> + 'a {
+        let found = self.by_sort(dump, find);
+        self.shown(dump).filter_map(move |id| Some((id, found(self.member(id).seen[dump]?)?)))
     }
 
     /// A member's calls in one dump that are the program's own code, innermost first.
@@ -386,27 +424,20 @@ fn finish(rules: &Rules, number: usize, mut incident: Incident) -> Incident {
     incident.wait_for = incident.dumps.iter().map(WaitForGraph::new).collect();
     let sorts = |dump| Sorts::of(rules, incident.process.runtime, dump);
     incident.sorts = incident.dumps.iter().map(sorts).collect();
-    incident.idle =
-        (0..incident.dumps.len()).map(|dump| Idleness::of(rules, &incident, dump)).collect();
+    let dumps = 0..incident.dumps.len();
+    incident.idle = dumps.clone().map(|dump| Idleness::of(rules, &incident, dump)).collect();
+    let activities = |dump: usize| {
+        let find = incident.by_sort(dump, |member| incident.find_activity(member, dump));
+        (0..incident.dumps[dump].threads.len()).map(find).collect()
+    };
+    incident.activities = dumps.map(activities).collect();
     incident
 }
 
 impl Idleness {
-    /// One of each sort is looked at. Of a task more is known than its sort.
     fn of(rules: &Rules, incident: &Incident, dump: usize) -> Idleness {
-        let (sorts, members) = (&incident.sorts[dump], &incident.member_of[dump]);
-        let find = |thread: usize| incident.find_idle(rules, members[thread], dump);
-        let of_sort: Vec<_> = sorts.firsts.iter().map(|&thread| find(thread as usize)).collect();
-        let threads = &incident.dumps[dump].threads;
-        let are_tasks: Vec<bool> =
-            sorts.firsts.iter().map(|&first| threads[first as usize].task.is_some()).collect();
-        let of_thread: Vec<_> = (0..)
-            .zip(&sorts.of_thread)
-            .map(|(thread, &sort)| match are_tasks[sort as usize] {
-                true => find(thread),
-                false => of_sort[sort as usize],
-            })
-            .collect();
+        let find = incident.by_sort(dump, |member| incident.find_idle(rules, member, dump));
+        let of_thread: Vec<_> = (0..incident.dumps[dump].threads.len()).map(find).collect();
         let busy = of_thread.iter().filter(|idle| idle.is_none()).count();
         Idleness { of_thread, busy }
     }

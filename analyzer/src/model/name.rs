@@ -24,7 +24,9 @@ impl<'a> FunctionName<'a> {
     /// ```
     pub fn of(function: &'a str) -> FunctionName<'a> {
         // Asked for thousands of names: to look for one letter is the fastest.
-        let split = match function.contains("::") {
+        let bytes = function.as_bytes();
+        let mut colons = memchr::memchr_iter(b':', bytes);
+        let split = match colons.any(|at| bytes.get(at + 1) == Some(&b':')) {
             true => |name: &'a str| name.rsplit_once("::"),
             false => |name: &'a str| {
                 let dot = memchr::memrchr(b'.', name.as_bytes())?;
@@ -33,7 +35,7 @@ impl<'a> FunctionName<'a> {
         };
         let (owner, method) = split(function).unwrap_or(("", function));
         let last = split(owner).map_or(owner, |(_, last)| last);
-        let last = last.rsplit_once('/').map_or(last, |(_, last)| last);
+        let last = memchr::memrchr(b'/', last.as_bytes()).map_or(last, |slash| &last[slash + 1..]);
         FunctionName { owner, type_name: last.trim_matches(['(', ')', '*']), method }
     }
 
@@ -52,8 +54,8 @@ pub fn words(identifier: &str) -> Vec<String> {
 /// Whether the first of these words is one of some, which are lower case. Most names are told by
 /// their first letter not to be what is looked for.
 pub(super) fn begins_with_word(identifier: &str, words: &[&str]) -> bool {
-    let letter = identifier.chars().find(|letter| letter.is_alphanumeric());
-    let begin = |word: &&&str| letter.is_some_and(|letter| word.starts_with(lower(letter)));
+    let letter = identifier.chars().find(|letter| letter.is_alphanumeric()).map(lower);
+    let begin = |word: &&&str| letter.is_some_and(|letter| word.starts_with(letter));
     let mut likely = words.iter().filter(begin).peekable();
     likely.peek().is_some()
         && each_word(identifier).next().is_some_and(|first| likely.any(|&word| word == first))

@@ -286,13 +286,15 @@ const BEHIND_OTHER_WRITERS: &[&str] = &["*sync.(*Mutex).*"];
 /// The waiter that holds the lock itself, as far as everyone in sight tells. A read-write lock may
 /// be held for reading by several who all want to write.
 fn in_its_own_way(dump: &Dump, stacks: Stacks, queue: &Queue, crowd: &Crowd) -> Vec<usize> {
-    let users: HashSet<&str, RandomState> =
-        queue.gates.iter().map(|gate| gate.user).filter(|user| !user.is_empty()).collect();
     let once_only = matches!(queue.kind, LockKind::RwLock | LockKind::Mutex | LockKind::Once);
     if !once_only {
         return Vec::new();
     }
-    let is_use: Vec<bool> = crowd.users.iter().map(|user| users.contains(user)).collect();
+    let mut is_user = vec![false; crowd.numbers.len()];
+    for gate in queue.gates.iter().filter(|gate| !gate.user.is_empty()) {
+        crowd.numbers.get(gate.user).into_iter().for_each(|&user| is_user[user] = true);
+    }
+    let is_use: Vec<bool> = crowd.users.iter().map(|&user| is_user[user]).collect();
     let has_use = stacks.with(&is_use);
     let mut others = crowd.on_stack.clone();
     for stack in queue.waiters.iter().filter_map(|&waiter| dump.threads[waiter].stack) {
@@ -331,8 +333,10 @@ fn in_its_own_way(dump: &Dump, stacks: Stacks, queue: &Queue, crowd: &Crowd) -> 
 struct Crowd<'a> {
     /// How many threads are on each stack.
     on_stack: Vec<usize>,
-    /// For each call the type, or the module, to which the function belongs.
-    users: Vec<&'a str>,
+    /// The types and modules to which functions belong, by number.
+    numbers: HashMap<&'a str, usize, RandomState>,
+    /// For each call the number of its function's.
+    users: Vec<usize>,
 }
 
 impl<'a> Crowd<'a> {
@@ -341,8 +345,13 @@ impl<'a> Crowd<'a> {
         for stack in stacks.of_thread.iter().flatten() {
             on_stack.get_mut(stack.0 as usize).into_iter().for_each(|count| *count += 1);
         }
-        let user = |call: &'a Call| FunctionName::of(&call.function).owner;
-        Crowd { on_stack, users: stacks.calls.iter().map(user).collect() }
+        let mut numbers = HashMap::default();
+        let user = |call: &'a Call| {
+            let next = numbers.len();
+            *numbers.entry(FunctionName::of(&call.function).owner).or_insert(next)
+        };
+        let users = stacks.calls.iter().map(user).collect();
+        Crowd { on_stack, numbers, users }
     }
 }
 

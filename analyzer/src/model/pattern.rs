@@ -4,36 +4,39 @@
 /// Whether a name is what a pattern describes.
 ///
 /// `java.*` is a prefix, `*::lock_contended` a suffix, `*Pool.get*` a word in the middle.
+#[inline]
 pub(crate) fn matches(pattern: &str, name: &str) -> bool {
     // Most patterns fail at their first letter, and there are thousands to try.
-    let first = pattern.as_bytes().first();
-    if first != Some(&b'*') && first != name.as_bytes().first() {
-        return false;
-    }
-    match pattern.split_once('*') {
-        None => pattern == name,
-        Some((start, rest)) => {
-            name.strip_prefix(start).is_some_and(|name| matches_after_star(rest, name))
-        }
+    let (pattern, name) = (pattern.as_bytes(), name.as_bytes());
+    let first = pattern.first();
+    (first == Some(&b'*') || first == name.first()) && matches_letters(pattern, name)
+}
+
+fn matches_letters(pattern: &[u8], name: &[u8]) -> bool {
+    let is_same = |&(wanted, letter): &(&u8, &u8)| wanted == letter && *wanted != b'*';
+    let same = pattern.iter().zip(name).take_while(is_same).count();
+    match pattern.get(same) {
+        None => name.len() == same,
+        Some(b'*') => matches_after_star(&pattern[same + 1..], &name[same..]),
+        Some(_) => false,
     }
 }
 
-fn matches_after_star(rest: &str, name: &str) -> bool {
-    match rest.split_once('*') {
+fn matches_after_star(rest: &[u8], name: &[u8]) -> bool {
+    match rest.iter().position(|&letter| letter == b'*') {
         None => name.ends_with(rest),
-        Some((piece, rest)) => {
-            let after = after_first(name, piece);
-            after.is_some_and(|name| matches_after_star(rest, name))
+        Some(star) => {
+            let after = after_first(name, &rest[..star]);
+            after.is_some_and(|name| matches_after_star(&rest[star + 1..], name))
         }
     }
 }
 
 /// What follows a piece of a name where it stands first. Names are short: to prepare for the search
 /// costs more than to look at each place where it may begin.
-fn after_first<'n>(name: &'n str, piece: &str) -> Option<&'n str> {
-    let Some(&first) = piece.as_bytes().first() else { return Some(name) };
-    let mut places = memchr::memchr_iter(first, name.as_bytes());
-    places.find_map(|at| name.get(at..)?.strip_prefix(piece))
+fn after_first<'n>(name: &'n [u8], piece: &[u8]) -> Option<&'n [u8]> {
+    let Some(&first) = piece.first() else { return Some(name) };
+    memchr::memchr_iter(first, name).find_map(|at| name[at..].strip_prefix(piece))
 }
 
 /// A text in which each `*` stands for what the same `*` of a pattern stands for in a name.

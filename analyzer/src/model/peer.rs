@@ -128,7 +128,7 @@ impl Incident {
         let reads = self.activity(id, dump) == Activity::Network
             && self.idle(id, dump).is_none()
             && self.runs_task(id, dump);
-        (reads && !serves(&own.function)).then_some(own)
+        (reads && !serves(FunctionName::of(&own.function))).then_some(own)
     }
 
     /// The function of the program's own in which a member writes to a connection.
@@ -149,17 +149,17 @@ pub(super) fn is_client(function: &str) -> bool {
 }
 
 /// Whether a function asks somebody, by its name.
-pub(super) fn asks(function: &str) -> bool {
-    let words = words(FunctionName::of(function).method);
+pub(super) fn asks(name: FunctionName) -> bool {
+    let words = words(name.method);
     let is_of = |list: &[&str], word: &String| list.contains(&word.as_str());
     // `readReply` waits for an answer, and `reply` makes one.
     let awaits_answer = words.iter().skip(1).any(|word| is_of(ANSWERS, word));
-    awaits_answer || words.iter().any(|word| is_of(ASKS, word)) && !serves(function)
+    awaits_answer || words.iter().any(|word| is_of(ASKS, word)) && !serves(name)
 }
 
 /// Whether a function is asked, by its name.
-fn serves(function: &str) -> bool {
-    begins_with_word(FunctionName::of(function).method, SERVES)
+fn serves(name: FunctionName) -> bool {
+    begins_with_word(name.method, SERVES)
 }
 
 #[cfg(test)]

@@ -144,14 +144,14 @@ pub(crate) fn is_task_result(function: &str) -> bool {
 }
 
 /// Whether a normalized function hands work to a queue that may be full.
-pub(crate) fn is_submit(function: &str) -> bool {
+pub(crate) fn is_submit(function: &str, name: FunctionName) -> bool {
     matches_any(KNOWN_SUBMITS, function)
-        || is_of_queue(function, SUBMIT_VERBS) && !function.starts_with("java.")
+        || is_of_queue(name, SUBMIT_VERBS) && !function.starts_with("java.")
 }
 
 /// Whether a normalized function takes work out of a queue.
-pub(crate) fn is_take(function: &str) -> bool {
-    is_of_queue(function, TAKE_VERBS)
+pub(crate) fn is_take(name: FunctionName) -> bool {
+    is_of_queue(name, TAKE_VERBS)
 }
 
 /// Whether a normalized function waits for the result of work that others do.
@@ -164,16 +164,15 @@ pub(crate) fn runs_tasks(function: &str) -> bool {
     matches_any(RUNS_TASKS, function)
 }
 
-fn is_of_queue(function: &str, verbs: &[&str]) -> bool {
-    let name = FunctionName::of(function);
+fn is_of_queue(name: FunctionName, verbs: &[&str]) -> bool {
     let is = |list: &[&str], word: &String| list.contains(&word.as_str());
     begins_with_word(name.method, verbs)
         && words(name.type_name).iter().any(|word| is(TAKE_WORK, word))
 }
 
 /// Whether a normalized function takes a resource out of a pool.
-pub(crate) fn is_borrow(function: &str) -> bool {
-    matches_any(KNOWN_BORROWS, function) || is_borrow_by_words(function)
+pub(crate) fn is_borrow(function: &str, name: FunctionName) -> bool {
+    matches_any(KNOWN_BORROWS, function) || is_borrow_by_words(name)
 }
 
 /// Whether a normalized function waits for a permit of a semaphore.
@@ -183,8 +182,8 @@ pub(crate) fn waits_for_permit(function: &str) -> bool {
 
 /// Whether a normalized function's name says that it lends something: `Sessions.borrow`,
 /// `Db.getConnection`. Then the permit that it waits for stands for what it lends.
-pub(crate) fn lends(function: &str) -> bool {
-    let method = FunctionName::of(function).method;
+pub(crate) fn lends(name: FunctionName) -> bool {
+    let method = name.method;
     let lent = || words(method).iter().skip(1).any(|word| LENT.contains(&word.as_str()));
     begins_with_word(method, LENDS) || begins_with_word(method, LENDS_BY_NAME) && lent()
 }
@@ -195,8 +194,7 @@ pub(crate) fn is_use(function: &str) -> bool {
 }
 
 /// `order::ConnectionPool::acquire_timeout`, `db.(*Pool).Get`, `shop.SessionPool.checkOut`.
-fn is_borrow_by_words(function: &str) -> bool {
-    let name = FunctionName::of(function);
+fn is_borrow_by_words(name: FunctionName) -> bool {
     let is = |list: &[&str], word: &String| list.contains(&word.as_str());
     if !begins_with_word(name.method, BORROW_VERBS) {
         return false;
@@ -213,10 +211,10 @@ mod tests {
     #[test]
     fn who_lends_is_known_by_verb_or_by_what_it_lends() {
         for function in ["shop.Sessions.borrow", "shop.Db.getConnection", "shop.Db.checkOut"] {
-            assert!(lends(function), "{function}");
+            assert!(lends(FunctionName::of(function)), "{function}");
         }
         for function in ["shop.Inbox.get", "shop.Limiter.acquire", "shop.Db.checkRoom", "main"] {
-            assert!(!lends(function), "{function}");
+            assert!(!lends(FunctionName::of(function)), "{function}");
         }
     }
 
@@ -234,7 +232,7 @@ mod tests {
             "shop.SessionPool.checkOut",
             "order::pool::take",
         ] {
-            assert!(is_borrow(function), "{function}");
+            assert!(is_borrow(function, FunctionName::of(function)), "{function}");
         }
     }
 
@@ -250,7 +248,7 @@ mod tests {
             "shop.Cache.get",
             "pool",
         ] {
-            assert!(!is_borrow(function), "{function}");
+            assert!(!is_borrow(function, FunctionName::of(function)), "{function}");
         }
     }
 
@@ -261,11 +259,12 @@ mod tests {
             "std::sync::mpsc::SyncSender::send",
             "victim::order_service::request_queue::RequestQueue::push",
         ] {
-            assert!(is_submit(function), "{function}");
+            assert!(is_submit(function, FunctionName::of(function)), "{function}");
         }
-        assert!(is_take("victim::order_service::request_queue::RequestQueue::pop"));
+        let pop = "victim::order_service::request_queue::RequestQueue::pop";
+        assert!(is_take(FunctionName::of(pop)));
         for function in ["java.util.ArrayList.add", "shop.Cart.push", "net.(*conn).send"] {
-            assert!(!is_submit(function), "{function}");
+            assert!(!is_submit(function, FunctionName::of(function)), "{function}");
         }
     }
 

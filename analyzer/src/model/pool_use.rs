@@ -79,8 +79,8 @@ impl Incident {
             let is_told = |member: &MemberId| {
                 told.iter().any(|(_, sights)| sights[dump].borrowers.binary_search(member).is_ok())
             };
-            for member in self.shown(dump).filter(|member| !is_told(member)) {
-                let Some((pool, gate)) = self.borrows(member, dump, &roles) else { continue };
+            let borrowers = self.found(dump, |member| self.borrows(member, dump, &roles));
+            for (member, (pool, gate)) in borrowers.filter(|(member, _)| !is_told(member)) {
                 let sights = pools.entry(pool).or_insert_with(|| vec![PoolUse::default(); dumps]);
                 sights[dump].borrowers.push(member);
                 gates.entry(pool).or_default().extend(gate);

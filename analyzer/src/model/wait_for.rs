@@ -8,6 +8,7 @@
 //! owner of its lock to leave, so a cycle through any of them is a deadlock.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::OnceLock;
 
 use sigquit_dump::{Dump, LockId, Owner, OwnerSource, Thread};
 use smallvec::SmallVec;
@@ -23,6 +24,8 @@ pub struct WaitForGraph {
     owners: Vec<SmallVec<[Owner; 1]>>,
     /// For each thread: the locks that it owns. Few, as a rule.
     owned: Vec<SmallVec<[LockId; 2]>>,
+    /// Its cycles; several detectors ask.
+    cycles: OnceLock<Vec<Cycle>>,
 }
 
 /// A cycle: everyone in it waits for the next, the last for the first.
@@ -61,6 +64,7 @@ impl WaitForGraph {
             waiters: vec![Vec::new(); dump.locks.len()],
             owners: vec![SmallVec::new(); dump.locks.len()],
             owned: vec![SmallVec::new(); dump.threads.len()],
+            cycles: OnceLock::new(),
         };
         for (id, lock) in (0..).map(LockId).zip(&dump.locks) {
             lock.owners.iter().for_each(|owner| graph.add_owner(id, owner.clone()));
@@ -126,10 +130,10 @@ impl WaitForGraph {
     }
 
     /// Every cycle, each once. A thread that waits for what it owns is a cycle of one.
-    pub fn cycles(&self) -> Vec<Cycle> {
-        let components = self.components();
+    pub fn cycles(&self) -> &[Cycle] {
         let cycle_in = |members: &Vec<u32>| self.cycle_through(members[0], members);
-        components.iter().filter_map(cycle_in).collect()
+        let find = || self.components().iter().filter_map(cycle_in).collect();
+        self.cycles.get_or_init(find)
     }
 
     fn add_thread(&mut self, index: u32, thread: &Thread) {

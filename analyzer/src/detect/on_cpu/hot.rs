@@ -37,6 +37,10 @@ impl Hot {
 
 /// Whether a member is hot. One dump never tells, without a table of CPU time beside it.
 pub(super) fn hot(incident: &Incident, cpu: &Cpu, member: MemberId) -> Option<Hot> {
+    // Of one dump most is known without a look at the member, and there may be a million.
+    if incident.dumps.len() == 1 && incident.cpu_share(member, 0).is_none() {
+        return None;
+    }
     let seen: Vec<usize> =
         (0..incident.dumps.len()).filter(|&dump| incident.thread(member, dump).is_some()).collect();
     let still_there = seen.last() == incident.dumps.len().checked_sub(1).as_ref();
