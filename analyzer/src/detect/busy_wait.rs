@@ -1,7 +1,9 @@
 //! `busy-wait`: threads that burn CPU until something happens.
 
+use std::collections::BTreeSet;
+
 use super::on_cpu::{self, Candidate};
-use super::{Detector, Finding, Severity, phrase};
+use super::{Detector, Finding, Grade, Severity, phrase};
 use crate::model::{Incident, MemberId};
 
 pub(super) const DETECTOR: Detector = Detector {
@@ -20,14 +22,17 @@ try-lock, a yield in a loop. While it waits it takes a CPU from those who could 
   `wait_until`); or three dumps meet it at one line that looks at an atomic word; or looks at the
   registers show that nothing changes but the place in the code, as in a loop that reads a flag. A
   link that leads to itself, followed for ever, looks the same.
+- Or several in one function are met in three dumps at nothing but questions: in the loop itself, at a lock that they
+  take or give back, at a yield or a look. Two that give way to each other for ever (a livelock) look like this. Work
+  that takes a lock or yields at every step and calls nothing else does as well, so this is a hint, and low.
 
 ## Limits
 
 Needs two dumps. By names alone, without looks at the registers, it is believed with less
-confidence. A goroutine that yields is queued at the yield, whatever it does in between: that alone
-is no evidence. A look that is compiled into the loop (a plain flag, a `select` with a default, a spin hint or a
-compare-and-swap that the compiler knows) is on no stack: without looks at the registers that is `cpu-hot`, and a CPU
-profile tells more. Wait strategies that are meant to burn a CPU (Disruptor, Agrona) are left out. What
+confidence. A goroutine that yields is queued at the yield, whatever it does in between: of one alone that
+is no evidence, of several a hint. A look that is compiled into the loop (a plain flag, a `select` with a default, a
+spin hint or a compare-and-swap that the compiler knows) is on no stack: without looks at the registers that is
+`cpu-hot`, and a CPU profile tells more. Wait strategies that are meant to burn a CPU (Disruptor, Agrona) are left out. What
 the loop waits for is not known; look at who writes the flag or holds the lock.
 
 ## What to do
@@ -38,9 +43,54 @@ wait with something that sleeps: a condition variable, a channel, `park`.
     detect,
 };
 
+/// That they do not work between the questions is concluded from a few sights.
+const ASKING: f64 = 0.5;
+
 fn detect(incident: &Incident) -> Vec<Finding> {
     let on_cpu = on_cpu::classify(incident);
-    on_cpu.waits.iter().map(|wait| finding(incident, &on_cpu.these(wait))).collect()
+    let waits = on_cpu.waits.iter().map(|wait| finding(incident, &on_cpu.these(wait)));
+    waits.chain(on_cpu.asks.iter().map(|asking| hint(incident, &on_cpu.these(asking)))).collect()
+}
+
+/// Several that are met at nothing but questions.
+fn hint(incident: &Incident, asking: &[&Candidate]) -> Finding {
+    let members: Vec<MemberId> = asking.iter().map(|candidate| candidate.member).collect();
+    let place = on_cpu::places(incident, asking);
+    let counted = asking.iter().all(|candidate| candidate.hot.is_counted());
+    Finding {
+        detector: DETECTOR.name,
+        severity: Severity::Low,
+        grade: Grade::Repeat,
+        confidence: ASKING,
+        headline: format!(
+            "{} {} in {place} in every dump, and nothing is met there but {}: they seem to ask again and again",
+            phrase::those(incident, &members),
+            if counted { "burn CPU" } else { "are ready to run" },
+            phrase::list(&questions(incident, asking)),
+        ),
+        detail: format!(
+            "{} Each was in the loop itself or in what it asks, and in nothing that it works on. Two that give way to \
+             each other for ever look like this, and so does a loop that waits for a flag; work that asks at every step \
+             and calls nothing else would look alike.",
+            on_cpu::behaviour(asking)
+        ),
+        next_step: format!(
+            "See what the loop in {place} waits for, and who was to bring it about. Where each tries for what the other \
+             has, take the locks in one order; otherwise let the wait sleep (condition variable, channel, park). When it \
+             is work, nothing: a CPU profile tells."
+        ),
+        frames: on_cpu::frames(incident, asking),
+        evidence: on_cpu::evidence(incident, asking),
+        members,
+        ..Finding::default()
+    }
+}
+
+/// What they are met at, each once.
+fn questions(incident: &Incident, asking: &[&Candidate]) -> Vec<String> {
+    let asked = asking.iter().filter_map(|candidate| on_cpu::questions(incident, candidate));
+    let names = asked.flatten().map(|call| on_cpu::short(&call.function));
+    names.collect::<BTreeSet<String>>().into_iter().collect()
 }
 
 fn finding(incident: &Incident, waiting: &[&Candidate]) -> Finding {
@@ -87,7 +137,6 @@ mod tests {
     use sigquit_dump::{Location, Nanos, Runtime, ThreadState};
 
     use super::*;
-    use crate::detect::Grade;
     use crate::model::scene::{Draw, Moment, Scene, progressing, recurring};
 
     /// Three dumps, one second apart.
@@ -128,6 +177,45 @@ mod tests {
             dump.thread("w", &["runtime.Gosched:338", "main.compress:80", "main.serve:9"]);
         });
         assert_eq!(found(&incident), [[""; 0]; 0]);
+    }
+
+    #[test]
+    fn several_that_are_met_at_nothing_but_yields_seem_to_wait() {
+        let yields: &[&str] = &["runtime.Gosched:338", "main.relay:80"];
+        let severity = |last: &[&str]| {
+            let incident = three(Runtime::Go, |dump, second| {
+                dump.thread("one", yields);
+                dump.thread("two", if second == 2 { last } else { yields });
+            });
+            let found = detect(&incident);
+            found.first().map(|finding| (finding.severity, finding.members.len()))
+        };
+        assert_eq!(severity(yields), Some((Severity::Low, 2)));
+        assert_eq!(severity(&yields[1..]), Some((Severity::Low, 2)));
+        assert_eq!(severity(&["main.compress:9", "main.relay:81"]), None, "they work in between");
+        assert_eq!(severity(&["strings.Index:7", "main.relay:81"]), None);
+    }
+
+    #[test]
+    fn several_that_take_locks_and_give_them_back_and_do_nothing_else_seem_to_wait() {
+        const UNLOCK: &str = "java.util.concurrent.locks.ReentrantLock.unlock:494";
+        let found = |inner: &'static [&'static str], threads: usize| {
+            let incident = three(Runtime::Jvm, |dump, second| {
+                for number in 0..threads {
+                    let line = format!("shop.Till.polite:{}", 40 + second);
+                    let mut stack = if second == 0 { inner.to_vec() } else { Vec::new() };
+                    stack.extend([line.as_str(), "shop.Till.run:9"]);
+                    let name = format!("polite-{number}");
+                    dump.thread(&name, &stack).cpu = Some(Nanos::from_millis(900 * second));
+                }
+            });
+            detect(&incident).iter().map(|finding| finding.severity).collect::<Vec<_>>()
+        };
+        assert_eq!(found(&[UNLOCK], 2), [Severity::Low]);
+        assert_eq!(found(&[UNLOCK], 1), [], "one alone may do so for a moment");
+        assert_eq!(found(&[], 2), [], "a loop that computes");
+        assert_eq!(found(&["shop.Till.count:7"], 2), [], "it works");
+        assert_eq!(found(&["java.util.HashMap.get:552"], 2), [], "it works");
     }
 
     #[test]

@@ -3,7 +3,9 @@
 use sigquit_dump::{Notice, OwnerSource};
 
 use super::cycle::{SeenCycle, cycles};
-use super::{Detector, Evidence, Finding, Grade, Severity, async_lock, forsaken, phrase};
+use super::{
+    Detector, Evidence, Finding, Grade, Severity, async_lock, forsaken, hidden_circle, phrase,
+};
 use crate::model::{Incident, MemberId, Statement};
 
 pub(super) const DETECTOR: Detector =
@@ -28,6 +30,8 @@ and no cause.
 - No circle, and nobody left to end it: all threads but those that wait for a thread's end wait for
   locks of unknown owners, so that the owners are among them. One dump is a hint, two that show each
   in the same call are more.
+- No circle, and others at work: two or more wait for different locks of unknown owners, and nobody else is in the code
+  that takes them. Another may take the same locks elsewhere, so this is a hint, and low however many dumps show it.
 - The same of tasks that wait for async locks in two dumps, are not polled meanwhile, and are all the
   tasks there are. A task that is not tracked may hold such a lock, so this is medium.
 - Two dumps in which nothing moves: everyone waits for others (at a barrier, for a count, for a
@@ -48,7 +52,8 @@ and no cause.
 - Threads that wait to be notified and are not, beside somebody who listens to what is outside, look like workers
   without work. What they wait for is in the heap: a debugger or a heap dump shows it.
 - Debuggers and profilers that print no owners (py-spy, `sample`) show who waits, not for whom. Where others run or
-  sleep who may own the locks, no circle is claimed: `py-spy dump --locals`, `spindump` or a debugger tell the owners.
+  sleep who may own the locks, a circle is a guess at best: `py-spy dump --locals`, `spindump` or a debugger tell the
+  owners. Without `--native` py-spy does not even show that a thread waits for a lock.
 - A lock whose owner is unknown ends the chain. `jstack -l` names the owners of
   `java.util.concurrent` locks; an agent in the process infers those of Rust's mutexes.
 
@@ -66,10 +71,13 @@ fn detect(incident: &Incident) -> Vec<Finding> {
     let locked_out = || circles.is_empty().then(|| forsaken::locked_out(incident)).flatten();
     let without_circle = forsaken::everyone(incident).into_iter().chain(locked_out());
     let without_circle = without_circle.chain(forsaken::owns_what_its_task_needs(incident));
+    let without_circle: Vec<Finding> = without_circle.collect();
+    let nothing_surer = circles.is_empty() && without_circle.is_empty();
+    let hidden = nothing_surer.then(|| hidden_circle::finding(incident)).flatten();
     let of_several = circles.iter().filter(|cycle| cycle.members.len() > 1);
     let found = of_several.map(|cycle| finding(incident, cycle)).chain(everyone_asleep(incident));
     let of_tasks = async_lock::queue(incident).filter(|found| found.detector == DETECTOR.name);
-    found.chain(without_circle).chain(of_tasks).collect()
+    found.chain(without_circle).chain(hidden).chain(of_tasks).collect()
 }
 
 fn finding(incident: &Incident, cycle: &SeenCycle) -> Finding {

@@ -19,6 +19,7 @@ mod downstream_stall;
 mod finding;
 mod forsaken;
 mod gc_pressure;
+mod hidden_circle;
 mod io_stall;
 mod lock_contention;
 mod lost_waker;

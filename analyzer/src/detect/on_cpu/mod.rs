@@ -6,11 +6,13 @@
 //! progress    whether it comes back to the same states: looks at the registers
 //! map         ... inside a map that several threads broke
 //! wait_loop   ... in a loop that waits
+//! asking      ... where several are met at nothing but questions
 //! belief      how sure that is
 //! thresholds  the figures, with their reasons
 //! telling     the sentences
 //! ```
 
+mod asking;
 mod belief;
 mod hot;
 mod map;
@@ -23,11 +25,12 @@ use sigquit_dump::Runtime;
 
 use crate::model::{Activation, Call, Cpu, FunctionName, Incident, Inside, MemberId, Origin};
 
+pub(super) use asking::questions;
 pub(super) use belief::{Belief, belief};
 pub(super) use hot::Hot;
 pub(super) use map::{BrokenMap, InMap};
 pub(super) use progress::Progress;
-pub(super) use telling::{behaviour, cpu_used, evidence, frames, places, verb};
+pub(super) use telling::{behaviour, cpu_used, evidence, frames, places, short, verb};
 pub(super) use wait_loop::WaitSign;
 
 use thresholds::{LEAST_SAMPLED, NEAR_LEAF, NEVER_LEFT, NOW_AND_THEN, SAME_DUMPS, TIGHT_LOOP};
@@ -40,6 +43,8 @@ pub(super) struct OnCpu {
     pub maps: Vec<BrokenMap>,
     /// Those in loops that wait, by what their loops belong to.
     pub waits: Vec<Vec<usize>>,
+    /// Those that seem to wait, as several in one function are met at nothing but questions.
+    pub asks: Vec<Vec<usize>>,
     /// Those in loops without progress, by what their loops belong to.
     pub spins: Vec<Vec<usize>>,
     /// The rest.
@@ -106,9 +111,11 @@ pub(super) fn classify(incident: &Incident) -> OnCpu {
     let together = stuck_together(incident, &all, &free);
     let mut spins = take(&mut free, |at| is_spin(&all[at]) || together.contains(&at));
     spins.extend(take(&mut free, |at| is_like(incident, &all, at, &spins)));
+    let asks = asking::ask_together(incident, &all, &free);
+    free.retain(|at| !asks.iter().flatten().any(|asking| asking == at));
     let by_place = |members: Vec<usize>| by_place(incident, &all, &members);
     let (waits, spins) = (by_place(waits), by_place(spins));
-    OnCpu { all, maps, waits, spins, hot: free }
+    OnCpu { all, maps, waits, asks, spins, hot: free }
 }
 
 fn take(free: &mut Vec<usize>, is_taken: impl Fn(usize) -> bool) -> Vec<usize> {
