@@ -117,7 +117,7 @@ impl Builder {
 
     /// How much CPU time of the agent's own thread a dump may use to infer who holds locks, from the
     /// machine code of those who may. What is unlikely (a waiter that holds the lock itself, a guard that is
-    /// reached through a pointer only) is looked for only while less than a quarter of it is used. What is not
+    /// reached through a pointer only) is looked for only while less than a fifth of it is used. What is not
     /// looked at by then is said in the dump. Default: 200 milliseconds.
     ///
     /// In a program that is built for size the search costs less when the agent itself is built for speed:

@@ -63,6 +63,6 @@ const BEHIND: Round = Round { whom: For::Others, way: Way::Behind, ..ITSELF };
 const WIDE: Round = Round { way: Way::Field, ..BEHIND };
 
 /// What part of the search's time is spent before what is unlikely is left alone.
-const UNLIKELY: u32 = 4;
+const UNLIKELY: u32 = 5;
 
 pub(super) const ROUNDS: [Round; 5] = [QUICK, THOROUGH, ITSELF, BEHIND, WIDE];
