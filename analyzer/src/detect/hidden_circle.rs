@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use sigquit_dump::{Kind, LockId, LockKind};
 
 use super::{Evidence, Finding, Grade, Severity, deadlock, phrase};
-use crate::model::{Call, FunctionName, Idle, Incident, MemberId, words};
+use crate::model::{Call, FunctionName, Idle, Incident, MemberId, Origin, words};
 
 /// Of one dump, which may show no more than a moment.
 const OF_A_MOMENT: f64 = 0.3;
@@ -68,8 +68,11 @@ fn shut_in(incident: &Incident, dump: usize) -> Option<Vec<MemberId>> {
     others.retain(|&id| !is_helper(incident, id, dump));
     let mut code: BTreeSet<&str> = BTreeSet::new();
     while waiters.len() > 1 && !others.is_empty() {
-        let calls = others.iter().flat_map(|&id| incident.application_calls(id, dump));
-        code.extend(calls.map(|call| call.function.as_str()));
+        // Many may stand in the same places.
+        let stacks: BTreeSet<_> = others.iter().map(|&id| incident.call_ids(id, dump)).collect();
+        let calls = stacks.into_iter().flatten().map(|&(call, _)| incident.call(call));
+        let own = calls.filter(|call| call.origin == Origin::Application);
+        code.extend(own.map(|call| call.function.as_str()));
         (others, waiters) = waiters.into_iter().partition(|&id| {
             let mut takers = takers(incident, id, dump).peekable();
             takers.peek().is_none() || takers.any(|function| code.contains(function))

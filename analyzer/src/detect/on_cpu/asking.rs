@@ -30,7 +30,7 @@ const LOCK_OPERATIONS: &[&str] = &[
     "pthread_spin_*",
 ];
 
-/// Those of `free` that ask together, function by function. One who is met at work in the same function speaks for all
+/// Those of `free`, which ascends, that ask together, function by function. One who is met at work in the same function speaks for all
 /// others there.
 pub(super) fn ask_together(
     incident: &Incident,
@@ -49,7 +49,7 @@ pub(super) fn ask_together(
             .map(|&at| questions(incident, &all[at]).map(|asked| asked.len()))
             .collect();
         members.len() > 1
-            && members.iter().all(|at| free.contains(at))
+            && members.iter().all(|at| free.binary_search(at).is_ok())
             && asked.is_some_and(|asked| asked.iter().any(|&questions| questions > 0))
     };
     places.into_values().filter(ask).collect()

@@ -21,6 +21,8 @@ mod telling;
 mod thresholds;
 mod wait_loop;
 
+use std::collections::BTreeSet;
+
 use sigquit_dump::Runtime;
 
 use crate::model::{Activation, Call, Cpu, FunctionName, Incident, Inside, MemberId, Origin};
@@ -112,7 +114,8 @@ pub(super) fn classify(incident: &Incident) -> OnCpu {
     let mut spins = take(&mut free, |at| is_spin(&all[at]) || together.contains(&at));
     spins.extend(take(&mut free, |at| is_like(incident, &all, at, &spins)));
     let asks = asking::ask_together(incident, &all, &free);
-    free.retain(|at| !asks.iter().flatten().any(|asking| asking == at));
+    let asking: BTreeSet<usize> = asks.iter().flatten().copied().collect();
+    free.retain(|at| !asking.contains(at));
     let by_place = |members: Vec<usize>| by_place(incident, &all, &members);
     let (waits, spins) = (by_place(waits), by_place(spins));
     OnCpu { all, maps, waits, asks, spins, hot: free }
