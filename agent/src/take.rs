@@ -28,8 +28,8 @@ pub(crate) struct Taker {
     deadline: Duration,
     /// How long tasks that are polled for a dump may let us wait, when they are to be polled.
     task_deadline: Option<Duration>,
-    /// CPU time that the search for owners may use.
-    owner_search: Duration,
+    /// CPU time that the search for owners may use, when that was said.
+    owner_search: Option<Duration>,
     arguments: bool,
     /// The agent's own thread.
     own: i32,
@@ -175,7 +175,7 @@ fn add_owners(
     assembler: &mut Assembler,
     answers: Answers,
     unwinder: &mut Unwinder,
-    work: Duration,
+    work: Option<Duration>,
 ) -> Option<Nanos> {
     let inferred = answers.owners(&assembler.awaited(), &assembler.waits(), unwinder, work);
     for (tid, futexes) in &inferred.owners {

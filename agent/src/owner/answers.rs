@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use sigquit_dump::Nanos;
 
+use super::patience;
 use super::rounds::ROUNDS;
 use super::{Awaited, Found, Held, Memory, Search};
 use crate::capture::{self, Answer};
@@ -62,14 +63,16 @@ impl Answers {
     /// Searches the threads for the owners of what is awaited. `waits` says on which futex a
     /// thread waits itself. Threads that wait on none come first: they are what the others
     /// wait for in the end. What is not found in one of the [`ROUNDS`] is looked for in the next.
+    /// `work` is the CPU time that this may use; when it is not said, it goes by the number of threads.
     pub fn owners(
         mut self,
         awaited: &[Awaited],
         waits: &HashMap<i32, u64>,
         unwinder: &mut Unwinder,
-        work: Duration,
+        work: Option<Duration>,
     ) -> Inferred {
         let begun = facts::thread_cpu();
+        let work = work.unwrap_or_else(|| patience::for_threads(self.kept.len()));
         let mut search = Search::new(awaited, Process { unwinder }, work);
         let mut inferred = Inferred::default();
         if search.is_over() {
@@ -85,11 +88,15 @@ impl Answers {
             }
             search.begin_round(round);
             ahead.retain(|kept| {
+                let found = found.entry(kept.tid).or_default();
+                if search.is_late() {
+                    found.add(Found::late());
+                    return true;
+                }
                 let stack = StackCopy { start: kept.stack_start, bytes: &kept.stack };
                 let unwound = search.memory().unwinder.unwind(kept.registers, stack);
                 let awaits = waits.get(&kept.tid).copied();
                 let held = Held { frames: &unwound.frames, stack, awaits };
-                let found = found.entry(kept.tid).or_default();
                 found.add(search.will_release(&held, round));
                 found.unfinished
             });

@@ -63,7 +63,7 @@ use explore::{Budget, explore};
 use fruitless::{Fruitless, Site};
 use leads::{Lead, Leads, Reach};
 use memory::{Memory, Pages};
-use patience::Patience;
+use patience::{ALL, Patience};
 use rounds::{For, Round};
 use state::{Sight, State};
 use wanted::Wanted;
@@ -142,6 +142,11 @@ struct Found {
 }
 
 impl Found {
+    /// A thread for which there is no time.
+    fn late() -> Found {
+        Found { cut: true, unfinished: true, ..Found::default() }
+    }
+
     /// Adds what was found when the thread was followed again.
     fn add(&mut self, again: Found) {
         self.futexes.extend(again.futexes);
@@ -168,7 +173,7 @@ struct Search<M> {
 
 impl<M: Memory> Search<M> {
     /// A search for the owners of what these futexes stand for. Its time begins now; it may use so
-    /// much CPU.
+    /// much CPU, and somewhat more for the thread that it is at.
     fn new(awaited: &[Awaited], memory: M, work: Duration) -> Search<M> {
         let mut memory = Pages::new(memory);
         let wanted = Wanted::new(awaited, &mut memory);
@@ -191,6 +196,11 @@ impl<M: Memory> Search<M> {
     /// Whether nothing can be found.
     fn is_over(&self) -> bool {
         self.wanted.is_empty()
+    }
+
+    /// Whether the time for it is over.
+    fn is_late(&self) -> bool {
+        self.patience.instructions(ALL) == 0
     }
 
     fn memory(&mut self) -> &mut M {
@@ -227,12 +237,13 @@ impl<M: Memory> Search<M> {
             {
                 continue;
             }
-            found.cut = self.patience.is_over(round.parts);
+            let affordable = self.patience.instructions(round.percent);
+            found.cut = affordable == 0;
             if found.cut || left == 0 {
                 found.unfinished = true;
                 break;
             }
-            let most = left.min(round.frame);
+            let most = left.min(round.frame).min(affordable);
             let known = pursuit.released.len();
             let outcome = self.follow(&mut pursuit, frame, most);
             let unread = outcome.unread;

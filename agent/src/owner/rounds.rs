@@ -2,6 +2,7 @@
 //! holders are all known is looked for no more.
 
 use super::leads::Way;
+use super::patience::ALL;
 
 /// For whose sake a thread is followed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,8 +27,8 @@ pub(super) struct Round {
     pub thread: u32,
     /// Whether outer frames are followed when an inner one was not followed to its end.
     pub goes_on: bool,
-    /// It ends when one of so many parts of the search's time is over: what is unlikely is worth less.
-    pub parts: u32,
+    /// It ends when so many hundredths of the search's time are over: what is unlikely is worth less.
+    pub percent: u32,
 }
 
 /// Threads that have the lock's own address; and most owners release their lock soon.
@@ -38,7 +39,7 @@ const QUICK: Round = Round {
     frame: 800,
     thread: 3_000,
     goes_on: false,
-    parts: 1,
+    percent: ALL,
 };
 
 /// Those of them that have a longer way.
@@ -51,7 +52,7 @@ const ITSELF: Round = Round {
     frame: 1_500,
     thread: 6_000,
     goes_on: true,
-    parts: UNLIKELY,
+    percent: UNLIKELY,
     ..QUICK
 };
 
@@ -62,7 +63,7 @@ const BEHIND: Round = Round { whom: For::Others, way: Way::Behind, ..ITSELF };
 /// Threads that have the address of something in which a lock may lie: there are many.
 const WIDE: Round = Round { way: Way::Field, ..BEHIND };
 
-/// What part of the search's time is spent before what is unlikely is left alone.
-const UNLIKELY: u32 = 5;
+/// How many hundredths of the search's time are spent before what is unlikely is left alone.
+const UNLIKELY: u32 = 85;
 
 pub(super) const ROUNDS: [Round; 5] = [QUICK, THOROUGH, ITSELF, BEHIND, WIDE];
