@@ -4,9 +4,9 @@
 //!
 //! Another function may take the same locks, and its thread be at work: this is a hint, and never more.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use sigquit_dump::{Kind, LockId, LockKind};
+use sigquit_dump::{Kind, LockId, LockKind, StackId};
 
 use super::{Evidence, Finding, Grade, Severity, deadlock, phrase};
 use crate::model::{Call, FunctionName, Idle, Incident, MemberId, Origin, words};
@@ -62,22 +62,35 @@ pub(super) fn finding(incident: &Incident) -> Option<Finding> {
 /// as addresses tell these apart. Who waits where somebody else is at work may wait for that one, and own what others
 /// wait for.
 fn shut_in(incident: &Incident, dump: usize) -> Option<Vec<MemberId>> {
-    let wants = |&id: &MemberId| wanted(incident, id, dump).is_some();
-    let (mut waiters, mut others): (Vec<MemberId>, Vec<MemberId>) =
-        incident.shown(dump).partition(wants);
-    others.retain(|&id| !is_helper(incident, id, dump));
+    // Many stand in the same places, which are looked at once.
+    let mut waiters: BTreeMap<StackId, Vec<MemberId>> = BTreeMap::new();
+    let mut others: BTreeSet<StackId> = BTreeSet::new();
+    for id in incident.shown(dump) {
+        let Some(stack) = incident.stack_id(id, dump) else { continue };
+        if wanted(incident, id, dump).is_some() {
+            waiters.entry(stack).or_default().push(id);
+        } else if !others.contains(&stack) && !is_helper(incident, id, dump) {
+            others.insert(stack);
+        }
+    }
     let mut code: BTreeSet<&str> = BTreeSet::new();
-    while waiters.len() > 1 && !others.is_empty() {
-        // Many may stand in the same places.
-        let stacks: BTreeSet<_> = others.iter().map(|&id| incident.call_ids(id, dump)).collect();
-        let calls = stacks.into_iter().flatten().map(|&(call, _)| incident.call(call));
+    while !waiters.is_empty() && !others.is_empty() {
+        let calls = others.into_iter().flat_map(|stack| incident.calls_of_stack(dump, stack));
+        let calls = calls.map(|&(call, _)| incident.call(call));
         let own = calls.filter(|call| call.origin == Origin::Application);
         code.extend(own.map(|call| call.function.as_str()));
-        (others, waiters) = waiters.into_iter().partition(|&id| {
-            let mut takers = takers(incident, id, dump).peekable();
-            takers.peek().is_none() || takers.any(|function| code.contains(function))
+        others = BTreeSet::new();
+        waiters.retain(|&stack, members| {
+            let mut takers = takers(incident, members[0], dump).peekable();
+            let stays = takers.peek().is_some() && !takers.any(|function| code.contains(function));
+            if !stays {
+                others.insert(stack);
+            }
+            stays
         });
     }
+    let mut waiters: Vec<MemberId> = waiters.into_values().flatten().collect();
+    waiters.sort_unstable();
     let locks = waiters.iter().filter_map(|&id| wanted(incident, id, dump));
     let (told, untold): (Vec<LockId>, Vec<LockId>) =
         locks.partition(|&lock| incident.dumps[dump].lock(lock).address.is_some());

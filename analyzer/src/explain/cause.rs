@@ -122,8 +122,9 @@ impl Causes {
     pub(super) fn of(diagnosis: &Diagnosis) -> Causes {
         let findings = &diagnosis.findings;
         let parties: Vec<Parties> = findings.iter().map(Parties::of).collect();
-        let behind: Vec<BTreeSet<MemberId>> =
-            parties.iter().map(|cause| behind(diagnosis.incident, &parties, cause)).collect();
+        let makes = makes(&parties);
+        let behind = |cause| behind(diagnosis.incident, &parties, &makes, cause);
+        let behind: Vec<BTreeSet<MemberId>> = parties.iter().map(behind).collect();
         let ties = all_ties(diagnosis, &parties, &behind);
         let busy = diagnosis.incident.ids().filter(|&id| !diagnosis.incident.always_idle(id));
         let across = vec![Vec::new(); findings.len()];
@@ -230,34 +231,54 @@ impl Parties {
         }
     }
 
-    /// Whether most makers are among the blocked.
-    fn are_held_up(&self, blocked: &BTreeSet<MemberId>) -> bool {
-        let stuck = self.makers.iter().filter(|maker| blocked.contains(maker)).count();
+    /// Whether so many of the makers are most of them.
+    fn are_held_up(&self, stuck: usize) -> bool {
         !self.makers.is_empty() && stuck as f64 >= MOST * self.makers.len() as f64
     }
 }
 
+/// For each member the findings that it is a maker of.
+type Makes = HashMap<MemberId, Vec<usize>, RandomState>;
+
+fn makes(findings: &[Parties]) -> Makes {
+    let mut makes = Makes::default();
+    for (finding, parties) in findings.iter().enumerate() {
+        parties.makers.iter().for_each(|&maker| makes.entry(maker).or_default().push(finding));
+    }
+    makes
+}
+
 /// Everyone who waits, through however many others, for the makers of a finding; without them.
 /// Others are the owners of locks and the holders of what findings say is waited for.
-fn behind(incident: &Incident, findings: &[Parties], cause: &Parties) -> BTreeSet<MemberId> {
+fn behind(
+    incident: &Incident,
+    findings: &[Parties],
+    makes: &Makes,
+    cause: &Parties,
+) -> BTreeSet<MemberId> {
     let mut blocked = &cause.makers | &cause.sufferers;
-    loop {
-        let before = blocked.len();
-        blocked.extend(waiters_of_locks(incident, &blocked));
-        for finding in findings {
-            if finding.are_held_up(&blocked) {
-                blocked.extend(&finding.sufferers);
+    let mut news: Vec<MemberId> = blocked.iter().copied().collect();
+    // How many makers of each finding are blocked.
+    let mut stuck = vec![0; findings.len()];
+    while !news.is_empty() {
+        let mut next = waiters_of_locks(incident, &news);
+        for &finding in news.iter().filter_map(|id| makes.get(id)).flatten() {
+            let parties = &findings[finding];
+            let was = parties.are_held_up(stuck[finding]);
+            stuck[finding] += 1;
+            if !was && parties.are_held_up(stuck[finding]) {
+                next.extend(&parties.sufferers);
             }
         }
-        if blocked.len() == before {
-            return &blocked - &cause.makers;
-        }
+        next.retain(|&id| blocked.insert(id));
+        news = next;
     }
+    &blocked - &cause.makers
 }
 
 /// Who waits in the newest dump for locks that these members own. An older dump shows what may
 /// be over.
-fn waiters_of_locks(incident: &Incident, owners: &BTreeSet<MemberId>) -> Vec<MemberId> {
+fn waiters_of_locks(incident: &Incident, owners: &[MemberId]) -> Vec<MemberId> {
     let Some(newest) = incident.dumps.len().checked_sub(1) else { return Vec::new() };
     let thread_of = |&owner: &MemberId| incident.member(owner).seen[newest];
     let threads: Vec<u32> = owners.iter().filter_map(thread_of).map(|at| at as u32).collect();

@@ -301,9 +301,13 @@ impl Incident {
 
     /// The same by number, each with the place in the stack of the frame that it belongs to.
     pub fn call_ids(&self, id: MemberId, dump: usize) -> &[(CallId, u32)] {
-        let thread = self.member(id).seen.get(dump).copied().flatten();
-        let stack = thread.and_then(|thread| self.stack_of.get(dump)?[thread]);
-        stack.map_or(&[], |stack| self.calls_of_stack(dump, stack))
+        self.stack_id(id, dump).map_or(&[], |stack| self.calls_of_stack(dump, stack))
+    }
+
+    /// The stack of a member in a dump: many may share one.
+    pub fn stack_id(&self, id: MemberId, dump: usize) -> Option<StackId> {
+        let thread = self.member(id).seen.get(dump).copied().flatten()?;
+        self.stack_of.get(dump)?[thread]
     }
 
     /// The calls on one stack of one dump.
