@@ -6,7 +6,7 @@ use crate::incident::SERIES;
 use crate::record::record;
 use crate::running::Running;
 
-const BEHAVIOURS: [&str; 11] = [
+const MIDNIGHT: [&str; 11] = [
     "locks-in-a-ring",
     "replies-silent",
     "write-sleeps",
@@ -19,17 +19,41 @@ const BEHAVIOURS: [&str; 11] = [
     "h-read-often",
     "h-quiet-streams",
 ];
+const WINTER: [&str; 13] = [
+    "stock-and-ledger",
+    "commit-awaits-flush",
+    "members-and-queue",
+    "ring-without-reader",
+    "handlers-read",
+    "account-in-hand",
+    "permits-forgotten",
+    "task-each-export",
+    "h-sockets-and-clocks",
+    "h-in-turn",
+    "h-word-index",
+    "h-backlog",
+    "h-thumbnails",
+];
 /// Growth is not claimed on fewer dumps.
 const GROWTH: (&str, &str) = ("SIGQUIT_DUMPS", "5");
 
 #[test]
 #[ignore = "makes fixtures again"]
 fn midnight_is_recorded() {
-    for behaviour in BEHAVIOURS {
+    record_all(env!("CARGO_BIN_EXE_midnight"), &MIDNIGHT);
+}
+
+#[test]
+#[ignore = "makes fixtures again"]
+fn winter_is_recorded() {
+    record_all(env!("CARGO_BIN_EXE_winter"), &WINTER);
+}
+
+fn record_all(program: &str, behaviours: &[&str]) {
+    for behaviour in behaviours {
         let folder = tempfile::tempdir().unwrap();
-        let grows: &[_] = if behaviour.ends_with("each-request") { &[GROWTH] } else { &[] };
+        let grows: &[_] = if behaviour.contains("-each-") { &[GROWTH] } else { &[] };
         let environment = [&SERIES[..], grows].concat();
-        let program = env!("CARGO_BIN_EXE_midnight");
         let mut running = Running::start(program, behaviour, folder.path(), &environment).unwrap();
         running.wait_for("ready").unwrap();
         running.quit().unwrap();
