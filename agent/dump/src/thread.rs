@@ -77,6 +77,10 @@ pub struct Thread {
     /// For how long the source says it has been in this state. Go counts whole minutes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waiting_since: Option<Nanos>,
+    /// A digest of the values that the source prints with the stack; 0 when it prints none. That two of a thread
+    /// differ shows that it went on in between; that they are equal shows nothing. Not in files.
+    #[serde(skip)]
+    pub values: u32,
     /// Key and value pairs that the program or the runtime attached (Go's labels).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub labels: Vec<(String, String)>,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use sigquit_dump::{Lock, LockId, OwnerSource};
 
-use super::{Detector, Evidence, Finding, phrase, queue_length};
+use super::{Detector, Evidence, Finding, Severity, phrase, queue_length};
 use crate::model::{Activity, Incident, MemberId, PoolUse};
 
 pub(super) const DETECTOR: Detector =
@@ -31,7 +31,9 @@ given back.
   behind the line at which the others wait. The second is inferred.
 
 High when ten or more wait in every dump, or more than a quarter of all that are not idle; medium
-when three or more wait in every dump; low otherwise. One or two now and then are normal.
+when three or more wait in every dump; low otherwise, and where the queue moves: between two dumps, a few seconds
+apart, hardly anyone waited throughout (they used CPU time, slept anew, or have other values on their stacks), and most
+holders are others. One or two now and then are normal.
 
 ## Limits
 
@@ -60,6 +62,8 @@ type Sights = [PoolUse];
 fn finding(incident: &Incident, pool: &str, sights: &Sights) -> Option<Finding> {
     let waiting: Vec<usize> = sights.iter().map(|sight| sight.borrowers.len()).collect();
     let severity = queue_length::severity(incident, &waiting)?;
+    let moves = moves(incident, sights);
+    let severity = if moves { severity.min(Severity::Low) } else { severity };
     let (grade, confidence) = queue_length::sureness(&waiting);
     let newest = sights.iter().rposition(|sight| !sight.borrowers.is_empty())?;
     let sight = &sights[newest];
@@ -71,7 +75,7 @@ fn finding(incident: &Incident, pool: &str, sights: &Sights) -> Option<Finding> 
         grade,
         confidence,
         headline: headline(incident, pool, sight, &holders, told),
-        detail: detail(incident, sights, newest, &holders),
+        detail: detail(incident, sights, newest, &holders, moves),
         next_step: next_step(&holders, told),
         members: sight.borrowers.clone(),
         victims: Vec::new(),
@@ -82,6 +86,13 @@ fn finding(incident: &Incident, pool: &str, sights: &Sights) -> Option<Finding> 
         frames: frames(incident, sight, newest),
         evidence: evidence(incident, sights),
     })
+}
+
+/// Whether those who wait get what they want from dump to dump, and others hold it.
+fn moves(incident: &Incident, sights: &Sights) -> bool {
+    let borrowers: Vec<&[MemberId]> = sights.iter().map(|sight| &sight.borrowers[..]).collect();
+    let holders: Vec<&[MemberId]> = sights.iter().map(|sight| &sight.holders[..]).collect();
+    incident.queue_moves(&borrowers) && incident.changes_hands(&holders)
 }
 
 /// Holders by what they do and where, the most frequent first.
@@ -141,13 +152,24 @@ fn doing(does: Activity, place: &str, how_many: usize) -> String {
     format!("{verb} in {place}")
 }
 
-fn detail(incident: &Incident, sights: &Sights, newest: usize, holders: &Doings) -> String {
+fn detail(
+    incident: &Incident,
+    sights: &Sights,
+    newest: usize,
+    holders: &Doings,
+    moves: bool,
+) -> String {
     let sight = &sights[newest];
     let mut detail = Vec::new();
     if sights.len() > 1 {
         let waiting: Vec<usize> = sights.iter().map(|sight| sight.borrowers.len()).collect();
         let dumps = phrase::number(sights.len(), "dump");
         detail.push(format!("Waiting in {dumps}: {}.", phrase::figures(&waiting)));
+    }
+    if moves {
+        detail.push(
+            "The queue moves: whoever waits went on from dump to dump, and others hold.".into(),
+        );
     }
     if let Some(&borrower) = sight.borrowers.first() {
         let frames = phrase::telling_frames(incident, borrower, newest);
@@ -293,7 +315,7 @@ fn evidence(incident: &Incident, sights: &Sights) -> Vec<Evidence> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::detect::{Grade, Severity};
+    use crate::detect::Grade;
     use crate::model::scene::{Draw, Moment, Scene};
     use sigquit_dump::{Hold, Location, LockKind, Owner, Runtime, ThreadState};
 

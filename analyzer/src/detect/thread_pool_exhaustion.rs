@@ -21,7 +21,8 @@ have (a lock, a pooled connection, the result of another task).
 
 - Members inside a function that hands work to a queue and waits because it is full, while nobody
   waits at its other end. The workers are inferred from how members are named and where they began;
-  where none are in sight this is low: a full queue may do no more than hold back those who fill it.
+  where none are in sight, or where hardly anyone waited throughout from one dump to the next, this is low: a full
+  queue may do no more than hold back those who fill it.
 - All workers of a pool, four at least, inside of tasks, most of them waiting for a lock, a pooled
   resource or another task's result, or asleep before they try again (by the names of functions), in
   every dump. Where nothing in the process moves, waiting for a latch, a barrier or a permit counts as
@@ -64,9 +65,11 @@ fn full_queue(incident: &Incident, queue: &str, sights: &[QueueUse]) -> Option<F
     let workers = incident.takers(&sights[newest], newest);
     // A queue whose workers are not in sight may just hold back those who fill it, as it should.
     // Where nothing in the process moves, nobody is there who empties it.
-    let held_back = workers.is_empty() && !incident.stands_still();
+    let submitting: Vec<&[MemberId]> = sights.iter().map(|sight| &sight.submitters[..]).collect();
+    let moves = incident.queue_moves(&submitting);
+    let held_back = moves || workers.is_empty() && !incident.stands_still();
     let severity = match workers.is_empty() {
-        true if held_back => Severity::Low,
+        _ if held_back => Severity::Low,
         true => severity.min(Severity::Medium),
         false => severity,
     };
@@ -78,7 +81,7 @@ fn full_queue(incident: &Incident, queue: &str, sights: &[QueueUse]) -> Option<F
         grade,
         confidence,
         headline: format!("{who} {verb} for room in {queue}, which is full"),
-        detail: full_queue_detail(incident, &waiting, &workers, newest),
+        detail: full_queue_detail(incident, &waiting, &workers, newest, moves),
         next_step: next_step(),
         members: submitters.clone(),
         victims: Vec::new(),
@@ -96,9 +99,12 @@ fn full_queue_detail(
     waiting: &[usize],
     workers: &[MemberId],
     dump: usize,
+    moves: bool,
 ) -> String {
     let dumps = phrase::number(waiting.len(), "dump");
-    let queued = format!("Waiting in {dumps}: {}.", phrase::figures(waiting));
+    let moves =
+        if moves { " The queue moves: whoever waits went on from dump to dump." } else { "" };
+    let queued = format!("Waiting in {dumps}: {}.{moves}", phrase::figures(waiting));
     let at_work = match workers.first() {
         None => "Who was to take the work is not in sight; nobody waits for it.".to_owned(),
         Some(&first) => format!(

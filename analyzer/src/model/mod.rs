@@ -29,6 +29,7 @@
 //! merge        one profile made of several, and of dumps
 //! kin          which dumps are of one process
 //! known        who is who from dump to dump
+//! moving       whether a queue moves
 //! standstill   whether nothing moves, and who waits for others meanwhile
 //! crew         workers of one pool, and queues that are full
 //! incident     the dumps of one process, and the questions that they answer
@@ -50,6 +51,7 @@ mod incident;
 mod kin;
 mod known;
 mod merge;
+mod moving;
 mod name;
 mod native_wait;
 mod normalize;

@@ -8,6 +8,7 @@ use super::super::Line;
 use super::super::foreign::{NotUnderstood, is_log_line};
 use super::super::kept::Kept;
 use super::creation::Creation;
+use super::digest;
 use super::form::{FormId, Forms, Met};
 use super::frame::{self, Call};
 use super::header::{self, Header};
@@ -71,6 +72,8 @@ struct Open<'t> {
     creator: Option<FrameId>,
     parent: Option<u64>,
     elided: bool,
+    /// Of its lines.
+    digest: u32,
     /// The stacks of the goroutines that led to its creation follow.
     ancestors: bool,
     /// A blank line came: what follows is not of it unless it is a frame.
@@ -135,15 +138,16 @@ impl<'t> Building<'t> {
         self.is_saying() && self.sayings.last_mut().is_some_and(|saying| saying.goes_on(text))
     }
 
-    /// A goroutine begins.
-    pub fn goroutine(&mut self, line: u64, header: Header<'t>) {
+    /// A goroutine begins; its lines come next in `text`.
+    pub fn goroutine(&mut self, line: u64, header: Header<'t>, text: &str) {
         self.close();
         self.kept.begin();
         self.forms.begin();
         let frames = std::mem::take(&mut self.spare);
         let may_wait = wait::may_wait(header.state);
         let header = Some(header);
-        self.open = Some(Open { line, header, frames, may_wait, ..Open::default() });
+        let digest = digest::of(text);
+        self.open = Some(Open { line, header, frames, may_wait, digest, ..Open::default() });
     }
 
     /// Takes the lines with which a text goes on as one that was read before did: most of a large
@@ -384,6 +388,7 @@ impl<'t> Building<'t> {
             created_by,
             parent: open.parent,
             waiting_since: header.waiting_since,
+            values: open.digest,
             labels: header.labels.clone(),
             runtime_helper: helper,
             line: Some(open.line),

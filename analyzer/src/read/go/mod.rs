@@ -19,6 +19,7 @@
 
 mod building;
 mod creation;
+mod digest;
 mod form;
 mod frame;
 mod header;
@@ -134,7 +135,7 @@ impl Reader {
                         self.warnings.push(too_many_threads(self.last, text.limits().threads));
                         break;
                     }
-                    building.goroutine(line.number, header);
+                    building.goroutine(line.number, header, lines.rest());
                 }
                 _ if building.say(printed) => {}
                 _ => building.line(line, printed.trim_start()),

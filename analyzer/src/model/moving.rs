@@ -1,0 +1,117 @@
+//! Whether a queue moves: whether those who stand in it in every dump got what they wanted in between, and came back.
+//!
+//! A pool that lends all it has, and a queue that holds back those who fill it, look in each dump like one that is
+//! stuck. Where the waits are shorter than the time from dump to dump, everyone has gone on meanwhile.
+
+use sigquit_dump::Nanos;
+
+use super::incident::{Incident, MemberId};
+
+/// The most that may lie between two dumps: in more, even a long wait ends.
+const SOON: Nanos = Nanos(6_000_000_000);
+/// More CPU time than a thread needs to wake and go back to sleep inside one call.
+const A_BREATH: Nanos = Nanos(20_000);
+/// Who waits goes to sleep anew after each dump that asks for its stack; once more may be another signal's doing.
+const ASKED: u64 = 2;
+/// One in so many may have stayed: somebody is always served last.
+const FEW: usize = 8;
+
+impl Incident {
+    /// Whether of those who wait in a dump hardly any has waited since the dump before, for every dump but the first.
+    pub fn queue_moves(&self, waiters: &[&[MemberId]]) -> bool {
+        let pairs = || (1..waiters.len()).zip(waiters.windows(2));
+        let moved = |(dump, pair): (usize, &[&[MemberId]])| {
+            let stayed = |id: &&MemberId| pair[0].contains(id) && !self.went_on(**id, dump);
+            let some = !pair[0].is_empty() && !pair[1].is_empty();
+            some && pair[1].iter().filter(stayed).count() * FEW <= pair[1].len()
+        };
+        waiters.len() > 1 && pairs().all(moved)
+    }
+
+    /// Whether what some hold in a dump others hold in the next one, mostly, for every dump but the first.
+    pub fn changes_hands(&self, holders: &[&[MemberId]]) -> bool {
+        let changed = |pair: &[&[MemberId]]| {
+            let stayed = pair[1].iter().filter(|id| pair[0].contains(id)).count();
+            !pair[0].is_empty() && !pair[1].is_empty() && stayed * 2 <= pair[1].len()
+        };
+        holders.len() > 1 && holders.windows(2).all(changed)
+    }
+
+    /// Whether a member did something between a dump and the one before it, soon after each other: it used CPU time, went
+    /// to sleep anew, or has other values on its stack. False where nothing of that is told.
+    fn went_on(&self, id: MemberId, dump: usize) -> bool {
+        let Some((before, after)) = self.thread(id, dump - 1).zip(self.thread(id, dump)) else {
+            return false;
+        };
+        let soon = self.between(dump - 1, dump, id).is_none_or(|time| time <= SOON);
+        // Whoever answers a dump itself uses more time for that than a turn takes.
+        let answers = after.stack_pointer.is_some();
+        let used = || Some(after.cpu?.since(before.cpu?) > A_BREATH);
+        let slept = || Some(after.voluntary_switches? > before.voluntary_switches? + ASKED);
+        let worked = if answers { slept() } else { used() };
+        let differs = before.values != 0 && after.values != 0 && before.values != after.values;
+        soon && (differs || worked.unwrap_or(false))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sigquit_dump::{Runtime, Thread};
+
+    use super::*;
+    use crate::model::scene::{Moment, Scene};
+
+    /// Two that wait in each of three dumps, as drawn.
+    fn moves(apart: u64, draw: impl Fn(u64, &mut Thread)) -> bool {
+        let waits = |dump: &mut Moment, second: u64| {
+            for name in ["web-1", "web-2"] {
+                draw(second, dump.thread(name, &["shop.Pool.acquire:4"]));
+            }
+        };
+        let scene = (0..3).fold(Scene::of(Runtime::Jvm), |scene, at| {
+            scene.dump(at * apart, |dump| waits(dump, at))
+        });
+        let incident = scene.incident();
+        let all: Vec<MemberId> = incident.ids().collect();
+        incident.queue_moves(&[&all, &all, &all])
+    }
+
+    #[test]
+    fn a_queue_moves_when_those_in_it_went_on() {
+        assert!(moves(2, |at, thread| thread.cpu = Some(Nanos(1_000_000 + at * 300_000))));
+        assert!(moves(2, |at, thread| thread.values = 7 + at as u32));
+        assert!(moves(2, |at, thread| {
+            thread.stack_pointer = Some(0x7f00);
+            thread.voluntary_switches = Some(5 + 40 * at);
+        }));
+    }
+
+    #[test]
+    fn a_queue_stands_when_nothing_tells_that_they_went_on() {
+        assert!(!moves(2, |_, _| ()));
+        assert!(!moves(2, |_, thread| thread.values = 7));
+        assert!(!moves(2, |at, thread| thread.values = [7, 8, 8][at as usize]), "once only");
+        assert!(!moves(2, |at, thread| thread.cpu = Some(Nanos(1_000_000 + at * 9_000))));
+        assert!(!moves(2, |at, thread| {
+            thread.stack_pointer = Some(0x7f00);
+            thread.cpu = Some(Nanos(at * 900_000));
+            thread.voluntary_switches = Some(5 + 2 * at);
+        }));
+    }
+
+    #[test]
+    fn in_a_long_time_even_a_long_wait_ends() {
+        assert!(!moves(30, |at, thread| thread.values = 7 + at as u32));
+    }
+
+    #[test]
+    fn hands_change_when_most_holders_are_others() {
+        let incident = Scene::of(Runtime::Go).dump(0, |_| ()).incident();
+        let ids = |numbers: &[u32]| numbers.iter().map(|&id| MemberId(id)).collect::<Vec<_>>();
+        let (these, one_stays, others) = (ids(&[1, 2, 3]), ids(&[1, 4, 5]), ids(&[6, 7]));
+        assert!(incident.changes_hands(&[&these, &one_stays, &others]));
+        assert!(!incident.changes_hands(&[&these, &these]));
+        assert!(!incident.changes_hands(&[&these, &[]]));
+        assert!(!incident.changes_hands(&[&these]));
+    }
+}
