@@ -1,9 +1,11 @@
 //! The owner of a lock that does not come back while others wait.
 
-use sigquit_dump::{Nanos, OwnerSource};
+use sigquit_dump::OwnerSource;
 
 use super::{Detector, Evidence, Finding, Grade, Severity, phrase};
-use crate::model::{Activation, Activity, CallId, Contention, Incident, MemberId, Origin, Sight};
+use crate::model::{
+    A_BREATH, Activation, Activity, CallId, Contention, Incident, MemberId, Origin, Sight,
+};
 
 pub(super) const DETECTOR: Detector =
     Detector { name: "stuck-lock-owner", documentation: DOCUMENTATION, detect };
@@ -25,11 +27,14 @@ something under the lock and has not come out between the first dump and the las
   and has used no CPU time in between cannot have left. One that has used some did leave, and is not
   reported, where there are no addresses; and where there are, when those who wait were woken in between,
   as happens when the lock is free.
+- Where equal lines do not tell (an owner that sleeps, or waits again and again), those who wait do: all who wait in one
+  dump still wait in the next, none of them ran, and they are so many that one of them would own the lock by now if it
+  had been handed on: four in three dumps, two in four.
 
 ## Limits
 
 - Without frame addresses and CPU times, an owner that left and came back to the same line looks
-  the same.
+  the same; and so does one that takes the lock back before any of those who wait gets it, which is as bad for them.
 - An owner that waits for another lock is not stuck in itself: the finding is about the owner at
   the end of the chain. A circle is a `deadlock`.
 - Nothing is said from one dump.
@@ -80,8 +85,8 @@ fn stuck(incident: &Incident, contention: &Contention, owner: MemberId) -> Optio
     }
     let activation = incident.same_activation(owner)?;
     let sleeps = incident.activity(owner, contention.last().dump) == Activity::Sleeping;
-    if sleeps && !is_one_call(incident, &activation) {
-        // Sleeping at one line is what a loop with a pause looks like.
+    if sleeps && !is_one_call(incident, &activation) && !contention.is_kept(incident) {
+        // Sleeping at one line is what a loop with a pause looks like, which may unlock meanwhile.
         return None;
     }
     let throughout = activation.above.len() == incident.dumps.len();
@@ -91,12 +96,9 @@ fn stuck(incident: &Incident, contention: &Contention, owner: MemberId) -> Optio
     .then_some(activation)
 }
 
-/// More CPU time than a thread needs to wake and go back to sleep inside one call.
-const A_BREATH: Nanos = Nanos(20_000);
-
 /// Whether the owner ran meanwhile, and left the call to come back to the same line: a loop calls the same
 /// function at the same address. That the lock was free in between tells; where there are no addresses,
-/// it is enough that the owner waits in every dump.
+/// it is enough that the owner waits in every dump, unless those who wait show that nobody else got the lock.
 fn has_left(
     incident: &Incident,
     contention: &Contention,
@@ -105,7 +107,8 @@ fn has_left(
 ) -> bool {
     let ran = incident.cpu_used(owner).is_some_and(|(used, _)| used > A_BREATH);
     let waits = || (0..incident.dumps.len()).all(|dump| incident.activity(owner, dump).is_wait());
-    ran && (contention.was_free(incident) || !activation.by_address && waits())
+    let came_back = || !activation.by_address && waits() && !contention.is_kept(incident);
+    ran && (contention.was_free(incident) || came_back())
 }
 
 /// Whether it is known to be one call, and not only a call at the same line.
@@ -229,6 +232,12 @@ fn detail(
     }
     if stood_still(incident, owner) {
         detail.push("It has used no CPU time since, so it has not left that call.".into());
+    } else if !activation.by_address && contention.is_kept(incident) {
+        detail.push(
+            "The source prints no frame addresses: that it kept the lock is read from equal lines, and from those \
+             who wait, of whom none got it in between."
+                .into(),
+        );
     } else if !activation.by_address {
         detail.push(
             "The source prints no frame addresses: that it is one call is read from equal lines."
@@ -283,6 +292,16 @@ fn evidence(
         value: Some(sight.waiters.len() as f64),
     };
     let mut evidence: Vec<Evidence> = contention.sights.iter().map(sight).collect();
+    if !is_one_call(incident, activation) && contention.is_kept(incident) {
+        let stayed = contention.sights[0].waiters.len();
+        evidence.push(Evidence {
+            value: Some(stayed as f64),
+            ..Evidence::text(match stayed {
+                1 => "the one who waits in the first dump waits in every other".to_owned(),
+                _ => format!("all {stayed} who wait in the first dump wait in every other"),
+            })
+        });
+    }
     let how = if activation.by_address { "at the same addresses" } else { "at the same lines" };
     evidence.push(Evidence {
         text: format!(
@@ -300,7 +319,7 @@ fn evidence(
 mod tests {
     use super::*;
     use crate::model::scene::{Draw, Moment, Scene};
-    use sigquit_dump::{LockKind, Runtime, ThreadState, WaitFor};
+    use sigquit_dump::{LockId, LockKind, Nanos, Runtime, ThreadState, WaitFor};
 
     const FSYNC: [&str; 3] =
         ["fsync pc=10 cfa=10", "journal::append:9 pc=20 cfa=40", "journal::writer:3 pc=30 cfa=90"];
@@ -382,6 +401,59 @@ mod tests {
             }
         };
         Scene::of(Runtime::Jvm).dump(0, draw(before)).dump(3, draw(after)).incident()
+    }
+
+    /// So many dumps of an owner that sleeps while some wait, who may have run in between. Nobody's
+    /// frame addresses are known.
+    fn asleep(dumps: u64, waiters: usize, draw: impl Fn(u64, &mut Moment)) -> Vec<Finding> {
+        let scene = (0..dumps).fold(Scene::of(Runtime::Go), |scene, second| {
+            scene.dump(second, |dump| {
+                let lock = dump.lock(LockKind::Mutex, 0x10);
+                let owner = dump.thread("owner", &["time.Sleep:368", "main.(*tokens).get:56"]);
+                owner.seems_to_hold(lock).is(ThreadState::TimedWaiting);
+                for number in 0..waiters {
+                    dump.thread(&number.to_string(), &["main.(*tokens).get:53"])
+                        .waits(lock, WaitFor::Exclusive);
+                }
+                draw(second, dump);
+            })
+        });
+        detect(&scene.incident())
+    }
+
+    #[test]
+    fn a_sleeper_from_whom_nobody_gets_the_lock_is_known_by_those_who_wait() {
+        let found = asleep(3, 4, |_, _| {});
+        assert_eq!((found.len(), found[0].grade), (1, Grade::Repeat));
+        assert!(found[0].confidence < 0.75, "its owner is inferred");
+        assert!(found[0].headline.contains("sleeps at the same place"), "{}", found[0].headline);
+        let stay = |evidence: &Evidence| evidence.text.starts_with("all 4 who wait in the first");
+        assert!(found[0].evidence.iter().any(stay));
+        assert!(asleep(3, 3, |_, _| {}).is_empty(), "which may be chance");
+        assert_eq!(asleep(4, 2, |_, _| {}).len(), 1);
+    }
+
+    #[test]
+    fn a_sleeper_is_not_stuck_when_one_of_those_who_wait_came_through() {
+        let gone = |second: u64, dump: &mut Moment| {
+            let waiter = dump.dump.threads.pop().expect("it waits");
+            let came_back = second != 1;
+            dump.dump.threads.extend(Some(waiter).filter(|_| came_back));
+        };
+        assert!(asleep(3, 5, gone).is_empty());
+        let ran = |second: u64, dump: &mut Moment| {
+            for thread in &mut dump.dump.threads {
+                thread.cpu = Some(Nanos(1_000_000 * second));
+            }
+        };
+        assert!(asleep(3, 5, ran).is_empty());
+        let more_come = |second: u64, dump: &mut Moment| {
+            for number in 0..second {
+                dump.thread(&format!("late-{number}"), &["main.(*tokens).get:53"])
+                    .waits(LockId(0), WaitFor::Exclusive);
+            }
+        };
+        assert_eq!(asleep(3, 4, more_come).len(), 1);
     }
 
     #[test]

@@ -75,6 +75,7 @@ pub use activation::Activation;
 pub use activity::Activity;
 pub use call::{Call, CallId, Origin};
 pub use connection::Connection;
+pub(crate) use contention::A_BREATH;
 pub use contention::{Contention, Sight};
 pub use cpu::{Cpu, CpuUse};
 pub use crew::QueueUse;
