@@ -7,7 +7,7 @@ use super::incident::{Incident, MemberId};
 
 /// Who waits goes to sleep anew after each dump that asks for its stack; once more may be another signal's
 /// doing.
-const ASKED: u64 = 2;
+pub(super) const ASKED: u64 = 2;
 
 /// More CPU time than a thread needs to wake and go back to sleep inside one call.
 pub(crate) const A_BREATH: Nanos = Nanos(20_000);
