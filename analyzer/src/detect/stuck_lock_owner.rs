@@ -1,6 +1,6 @@
 //! The owner of a lock that does not come back while others wait.
 
-use sigquit_dump::OwnerSource;
+use sigquit_dump::{LockKind, OwnerSource};
 
 use super::{Detector, Evidence, Finding, Grade, Severity, phrase};
 use crate::model::{
@@ -63,7 +63,7 @@ fn finding(incident: &Incident, contention: &Contention) -> Option<Finding> {
         confidence,
         headline: headline(incident, contention, &activation, &victims),
         detail: detail(incident, contention, owner, source, &activation),
-        next_step: next_step(incident, owner, dump),
+        next_step: next_step(incident, contention, owner),
         members: vec![owner],
         victims,
         holders: Vec::new(),
@@ -201,8 +201,9 @@ fn headline(
         false => "at the same place in every dump",
     };
     format!(
-        "{} {does} {stays} and owns {}, for which {} wait{}",
+        "{} {does} {stays} and {} {}, for which {} wait{}",
         phrase::who(incident, activation.member),
+        if is_once(incident, contention) { "runs" } else { "owns" },
         phrase::the_lock(contention.lock(incident)),
         phrase::count(incident, victims),
         if victims.len() == 1 { "s" } else { "" },
@@ -245,12 +246,23 @@ fn detail(
         );
     }
     if source == OwnerSource::Inferred {
-        detail.push("That it owns the lock is inferred.".into());
+        detail.push(match is_once(incident, contention) {
+            true => {
+                "That it makes it is inferred: nobody else in sight is in an initialiser.".into()
+            }
+            false => "That it owns the lock is inferred.".into(),
+        });
     }
     detail.join(" ")
 }
 
-fn next_step(incident: &Incident, owner: MemberId, dump: usize) -> String {
+/// Whether it is not a lock but something that is made once.
+fn is_once(incident: &Incident, contention: &Contention) -> bool {
+    contention.lock(incident).kind == LockKind::Once
+}
+
+fn next_step(incident: &Incident, contention: &Contention, owner: MemberId) -> String {
+    let dump = contention.last().dump;
     let place = phrase::place(incident, owner, dump).unwrap_or_else(|| "its innermost call".into());
     let look = match incident.activity(owner, dump) {
         Activity::Network => format!(
@@ -259,6 +271,9 @@ fn next_step(incident: &Incident, owner: MemberId, dump: usize) -> String {
         ),
         Activity::File => format!("Look at the disk that {place} writes to or reads from"),
         Activity::ChildProcess => format!("Look at the child process for which {place} waits"),
+        Activity::Sleeping if is_once(incident, contention) => {
+            format!("{place} sleeps while all others wait for what it makes")
+        }
         Activity::Sleeping => format!("{place} sleeps while it owns the lock: let it unlock first"),
         Activity::Event => format!(
             "Look at who was to wake it in {place}, and whether that one needs this lock itself"
@@ -268,7 +283,12 @@ fn next_step(incident: &Incident, owner: MemberId, dump: usize) -> String {
             format!("Look at what keeps it in {place}")
         }
     };
-    format!("{look}. In the code, do not hold the lock across that call.")
+    match is_once(incident, contention) {
+        true => {
+            format!("{look}. In the code, make it before others ask for it, or without that call.")
+        }
+        false => format!("{look}. In the code, do not hold the lock across that call."),
+    }
 }
 
 fn evidence(
@@ -279,8 +299,9 @@ fn evidence(
 ) -> Vec<Evidence> {
     let sight = |sight: &Sight| Evidence {
         text: format!(
-            "{} owns the lock and {}; {} for it",
+            "{} {} and {}; {} for it",
             phrase::who(incident, owner),
+            if is_once(incident, contention) { "makes it" } else { "owns the lock" },
             incident.activity(owner, sight.dump),
             match &sight.waiters[..] {
                 [_] => "1 waits".to_owned(),
@@ -319,7 +340,7 @@ fn evidence(
 mod tests {
     use super::*;
     use crate::model::scene::{Draw, Moment, Scene};
-    use sigquit_dump::{LockId, LockKind, Nanos, Runtime, ThreadState, WaitFor};
+    use sigquit_dump::{LockId, Nanos, Runtime, ThreadState, WaitFor};
 
     const FSYNC: [&str; 3] =
         ["fsync pc=10 cfa=10", "journal::append:9 pc=20 cfa=40", "journal::writer:3 pc=30 cfa=90"];
@@ -454,6 +475,48 @@ mod tests {
             }
         };
         assert_eq!(asleep(3, 4, more_come).len(), 1);
+    }
+
+    #[test]
+    fn an_owner_that_runs_now_and_then_is_stuck_where_those_who_wait_never_do() {
+        let found = |waiters: usize, each: u64| {
+            let scene = (0..3).fold(Scene::of(Runtime::Jvm), |scene, second| {
+                scene.dump(second, |dump| {
+                    let lock = dump.lock(LockKind::Monitor, 0x10);
+                    let reads = ["sun.nio.ch.SocketDispatcher.read0", "shop.Report.next:8"];
+                    dump.thread("owner", &reads).holds(lock).cpu = Some(Nanos(second * 900_000));
+                    for number in 0..waiters {
+                        let waiter = dump.thread(&number.to_string(), &["shop.Report.sum:3"]);
+                        waiter.waits(lock, WaitFor::Exclusive).cpu = Some(Nanos(second * each));
+                    }
+                })
+            });
+            detect(&scene.incident()).len()
+        };
+        assert_eq!(found(5, 0), 1);
+        assert_eq!(found(5, 70_000), 0, "they had the lock in between");
+        assert_eq!(found(2, 0), 0, "which may be chance");
+    }
+
+    #[test]
+    fn who_makes_what_others_wait_for_and_does_not_come_back_is_stuck() {
+        const CALL: &str = "std::sys::sync::once::futex::Once::call";
+        let draw = |dump: &mut Moment| {
+            let once = dump.lock(LockKind::Futex, 0x10);
+            let makes = ["recv pc=10 cfa=10", "app::load:9 pc=20 cfa=40"];
+            let call = format!("{CALL} pc=30 cfa=90");
+            dump.thread("maker", &[makes[0], makes[1], &call, "app::settings:3 pc=40 cfa=120"]);
+            for number in 0..5 {
+                let waiter =
+                    dump.thread(&number.to_string(), &["syscall", CALL, "app::settings:3"]);
+                waiter.waits(once, WaitFor::Unknown);
+            }
+        };
+        let found = detect(&Scene::of(Runtime::Rust).dump(0, draw).dump(1, draw).incident());
+        assert_eq!((found.len(), found[0].victims.len()), (1, 5));
+        assert!(found[0].headline.contains("and runs the one-time"), "{}", found[0].headline);
+        assert!(found[0].next_step.contains("before others ask"), "{}", found[0].next_step);
+        assert_eq!(found[0].owner_source, Some(OwnerSource::Inferred));
     }
 
     #[test]
