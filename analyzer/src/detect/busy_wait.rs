@@ -32,7 +32,8 @@ Needs two dumps. By names alone, without looks at the registers, it is believed 
 confidence. A goroutine that yields is queued at the yield, whatever it does in between: of one alone that
 is no evidence, of several a hint. A look that is compiled into the loop (a plain flag, a `select` with a default, a
 spin hint or a compare-and-swap that the compiler knows) is on no stack: without looks at the registers that is
-`cpu-hot`, and a CPU profile tells more. Wait strategies that are meant to burn a CPU (Disruptor, Agrona) are left out. What
+`cpu-hot`, and a CPU profile tells more. At which instruction a loop is met does not tell either: two that sum up a slice
+are met at one, as two are that ask for a flag. Wait strategies that are meant to burn a CPU (Disruptor, Agrona) are left out. What
 the loop waits for is not known; look at who writes the flag or holds the lock.
 
 ## What to do

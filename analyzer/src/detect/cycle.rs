@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use sigquit_dump::{NoticeKind, OwnerSource};
+use sigquit_dump::{LockKind, NoticeKind, OwnerSource};
 
 use super::{Evidence, Grade, Severity, phrase};
 use crate::model::{Cycle, Incident, MemberId};
@@ -32,6 +32,15 @@ impl SeenCycle {
             Some(cycle) => cycle.source(),
             None => OwnerSource::Inferred,
         }
+    }
+
+    /// Whether nobody in it waits for a lock, but each for something that is made once.
+    pub fn is_of_initialisers(&self, incident: &Incident) -> bool {
+        let dump = &incident.dumps[self.dump()];
+        let is_once = |cycle: &Cycle| {
+            cycle.edges.iter().all(|edge| dump.lock(edge.lock).kind == LockKind::Once)
+        };
+        self.cycle.as_ref().is_some_and(is_once)
     }
 
     /// Owners that are known prove it. Inferred ones have to be seen again.
@@ -83,11 +92,13 @@ impl SeenCycle {
             };
             let place = phrase::place(incident, waiter, dump);
             let taken = phrase::taken(incident, owner, dump, edge.lock);
+            let lock = incident.dumps[dump].lock(edge.lock);
             let text = format!(
-                "{} waits for {}, which {} holds{}{}{}",
+                "{} waits for {}, which {} {}{}{}{}",
                 phrase::who(incident, waiter),
-                phrase::the_lock(incident.dumps[dump].lock(edge.lock)),
+                phrase::the_lock(lock),
                 if owner == waiter { "it".into() } else { phrase::who(incident, owner) },
+                if lock.kind == LockKind::Once { "runs" } else { "holds" },
                 if owner == waiter { " itself" } else { "" },
                 taken.map_or(String::new(), |taken| format!(" ({taken})")),
                 place.map_or(String::new(), |place| format!(", in {place}")),

@@ -54,6 +54,8 @@ and no cause.
 - Debuggers and profilers that print no owners (py-spy, `sample`) show who waits, not for whom. Where others run or
   sleep who may own the locks, a circle is a guess at best: `py-spy dump --locals`, `spindump` or a debugger tell the
   owners. Without `--native` py-spy does not even show that a thread waits for a lock.
+- Who makes what is made once (`OnceLock`, `LazyLock`, `sync.Once`, `pthread_once`) is inferred, from several dumps in which
+  everybody's whole stack is known, and one thread alone is in an initialiser, or two are that wait for each other's.
 - A lock whose owner is unknown ends the chain. `jstack -l` names the owners of
   `java.util.concurrent` locks; an agent in the process infers those of Rust's mutexes.
 
@@ -147,6 +149,16 @@ fn next_step(incident: &Incident, cycle: &SeenCycle) -> String {
         .take(2)
         .filter_map(|&member| phrase::place(incident, member, dump))
         .collect();
+    if cycle.is_of_initialisers(incident) {
+        let each = match &places[..] {
+            [one, other] if one != other => format!("{one} and {other} each need"),
+            _ => "Each needs".into(),
+        };
+        return format!(
+            "Keep the dumps and restart the process; nothing else frees these threads. {each} what the other \
+             makes: make one of them without the other, or both in one."
+        );
+    }
     let order = match &places[..] {
         [one, other] if one != other => {
             format!("{one} and {other} take the same locks in different orders: ")
@@ -309,5 +321,20 @@ mod tests {
             })
             .incident();
         assert!(detect(&incident).is_empty());
+    }
+
+    #[test]
+    fn two_that_each_make_what_the_other_needs_are_told_of_no_lock() {
+        let draw = |dump: &mut Moment| {
+            let (one, other) = (dump.lock(LockKind::Once, 1), dump.lock(LockKind::Once, 2));
+            let (rates, prices) = (["shop::rates:3"], ["shop::prices:7"]);
+            dump.thread("a", &rates).waits(other, WaitFor::Exclusive).seems_to_hold(one);
+            dump.thread("b", &prices).waits(one, WaitFor::Exclusive).seems_to_hold(other);
+        };
+        let incident = Scene::of(Runtime::Rust).dump(0, draw).dump(1, draw).incident();
+        let found = &detect(&incident)[0];
+        let step = "shop::rates (line 3) and shop::prices (line 7) each need what the other makes";
+        assert!(found.next_step.contains(step), "{}", found.next_step);
+        assert!(found.evidence[0].text.contains("which \"b\" runs"), "{}", found.evidence[0].text);
     }
 }

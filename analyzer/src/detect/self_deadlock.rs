@@ -36,12 +36,14 @@ is `lock-upgrade`.)
 - The owner of a plain Rust or Go mutex is nowhere in memory. It is inferred when the one that
   waits was called from another function of the type that uses the lock, everyone else in sight
   who uses that type waits too, and nothing of it moves between the dumps. One dump says nothing.
+- Nor is the thread in memory that makes what is made once (Rust's `OnceLock`, `LazyLock` and `Once`, Go's `sync.Once`,
+  `pthread_once`). It is inferred when everybody's whole stack is known and one thread alone is in an initialiser.
 
 ## What to do
 
 Restart the process. Split the method that is called under the lock in two: one that locks, and one
 that expects the lock to be held. Do not call back into unknown code (listeners, destructors, log
-formatting) under a lock.
+formatting) under a lock. What is made once must not ask for itself while it is made, by whatever way.
 ";
 
 const LOCK_UPGRADE_DOCUMENTATION: &str = "\
@@ -147,9 +149,18 @@ fn headline(
     upgrade: bool,
     victims: &[MemberId],
 ) -> String {
-    let seems = if cycle.source() == OwnerSource::Inferred { "seems to hold" } else { "holds" };
+    let is_inferred = cycle.source() == OwnerSource::Inferred;
+    let seems = match (cycle.is_of_initialisers(incident), is_inferred) {
+        (true, true) => "seems to be in",
+        (true, false) => "is in",
+        (false, true) => "seems to hold",
+        (false, false) => "holds",
+    };
     let what = match upgrade {
         true => "a read-write lock for reading and waits to have it for writing",
+        false if cycle.is_of_initialisers(incident) => {
+            "the one-time initialisation that it waits for"
+        }
         false => "the lock that it waits for",
     };
     let stuck = match victims.len() {
@@ -171,7 +182,11 @@ fn detail(incident: &Incident, cycle: &SeenCycle, victims: &[MemberId]) -> Strin
     if !victims.is_empty() {
         detail.push(format!("Behind it: {}.", phrase::those(incident, victims)));
     }
-    if cycle.source() == OwnerSource::Inferred {
+    if cycle.source() == OwnerSource::Inferred && cycle.is_of_initialisers(incident) {
+        let inferred =
+            "That it is in this initialisation itself is inferred: nobody else in sight may be.";
+        detail.push(inferred.into());
+    } else if cycle.source() == OwnerSource::Inferred {
         detail.push(match cycle.grade() {
             Grade::Pattern => "That it holds the lock itself is inferred, from one dump: everyone \
                                else in sight who uses the lock waits for it too.",
@@ -202,6 +217,12 @@ fn upgrade_step(incident: &Incident, cycle: &SeenCycle, member: MemberId) -> Str
 fn step(incident: &Incident, cycle: &SeenCycle, member: MemberId) -> String {
     let mut own = incident.application_calls(member, cycle.dump()).map(|call| &call.function);
     let place = own.next().map_or(String::new(), |function| format!(" ({function})"));
+    if cycle.is_of_initialisers(incident) {
+        return format!(
+            "Restart the process; nothing ends that wait. In the code, what is made once must not ask for itself \
+             while it is made{place}: hand on what is there already, or make it in two steps."
+        );
+    }
     format!(
         "Restart the process; the lock cannot be freed. In the code, split the function that is \
          called under the lock{place} into one that locks and one that expects the lock held."
@@ -259,6 +280,22 @@ mod tests {
         assert!(lock_upgrades(&incident).is_empty());
         let findings = self_deadlocks(&incident);
         assert_eq!((findings.len(), findings[0].grade), (1, Grade::Proof));
+    }
+
+    #[test]
+    fn what_is_made_once_and_asks_for_itself_is_no_lock() {
+        let draw = |dump: &mut Moment| {
+            let once = dump.lock(LockKind::Once, 0x10);
+            dump.thread("t", &["shop::settings:9", "shop::defaults:5", "shop::settings:9"])
+                .waits(once, WaitFor::Exclusive)
+                .seems_to_hold(once);
+        };
+        let incident = Scene::of(Runtime::Rust).dump(0, draw).dump(1, draw).incident();
+        let found = &self_deadlocks(&incident)[0];
+        assert!(found.headline.contains("seems to be in the one-time initialisation"));
+        assert!(found.next_step.contains("must not ask for itself"), "{}", found.next_step);
+        assert!(found.evidence[0].text.contains("which it runs itself"));
+        assert!(found.detail.contains("nobody else in sight may be"), "{}", found.detail);
     }
 
     #[test]

@@ -1,9 +1,11 @@
 //! The owner of a lock that does not come back while others wait.
 
-use sigquit_dump::{Nanos, OwnerSource};
+use sigquit_dump::{LockKind, OwnerSource};
 
 use super::{Detector, Evidence, Finding, Grade, Severity, phrase};
-use crate::model::{Activation, Activity, CallId, Contention, Incident, MemberId, Origin, Sight};
+use crate::model::{
+    A_BREATH, Activation, Activity, CallId, Contention, Incident, MemberId, Origin, Sight,
+};
 
 pub(super) const DETECTOR: Detector =
     Detector { name: "stuck-lock-owner", documentation: DOCUMENTATION, detect };
@@ -25,11 +27,14 @@ something under the lock and has not come out between the first dump and the las
   and has used no CPU time in between cannot have left. One that has used some did leave, and is not
   reported, where there are no addresses; and where there are, when those who wait were woken in between,
   as happens when the lock is free.
+- Where equal lines do not tell (an owner that sleeps, or waits again and again), those who wait do: all who wait in one
+  dump still wait in the next, none of them ran, and they are so many that one of them would own the lock by now if it
+  had been handed on: four in three dumps, two in four.
 
 ## Limits
 
 - Without frame addresses and CPU times, an owner that left and came back to the same line looks
-  the same.
+  the same; and so does one that takes the lock back before any of those who wait gets it, which is as bad for them.
 - An owner that waits for another lock is not stuck in itself: the finding is about the owner at
   the end of the chain. A circle is a `deadlock`.
 - Nothing is said from one dump.
@@ -58,7 +63,7 @@ fn finding(incident: &Incident, contention: &Contention) -> Option<Finding> {
         confidence,
         headline: headline(incident, contention, &activation, &victims),
         detail: detail(incident, contention, owner, source, &activation),
-        next_step: next_step(incident, owner, dump),
+        next_step: next_step(incident, contention, owner),
         members: vec![owner],
         victims,
         holders: Vec::new(),
@@ -80,8 +85,8 @@ fn stuck(incident: &Incident, contention: &Contention, owner: MemberId) -> Optio
     }
     let activation = incident.same_activation(owner)?;
     let sleeps = incident.activity(owner, contention.last().dump) == Activity::Sleeping;
-    if sleeps && !is_one_call(incident, &activation) {
-        // Sleeping at one line is what a loop with a pause looks like.
+    if sleeps && !is_one_call(incident, &activation) && !contention.is_kept(incident) {
+        // Sleeping at one line is what a loop with a pause looks like, which may unlock meanwhile.
         return None;
     }
     let throughout = activation.above.len() == incident.dumps.len();
@@ -91,12 +96,9 @@ fn stuck(incident: &Incident, contention: &Contention, owner: MemberId) -> Optio
     .then_some(activation)
 }
 
-/// More CPU time than a thread needs to wake and go back to sleep inside one call.
-const A_BREATH: Nanos = Nanos(20_000);
-
 /// Whether the owner ran meanwhile, and left the call to come back to the same line: a loop calls the same
 /// function at the same address. That the lock was free in between tells; where there are no addresses,
-/// it is enough that the owner waits in every dump.
+/// it is enough that the owner waits in every dump, unless those who wait show that nobody else got the lock.
 fn has_left(
     incident: &Incident,
     contention: &Contention,
@@ -105,7 +107,8 @@ fn has_left(
 ) -> bool {
     let ran = incident.cpu_used(owner).is_some_and(|(used, _)| used > A_BREATH);
     let waits = || (0..incident.dumps.len()).all(|dump| incident.activity(owner, dump).is_wait());
-    ran && (contention.was_free(incident) || !activation.by_address && waits())
+    let came_back = || !activation.by_address && waits() && !contention.is_kept(incident);
+    ran && (contention.was_free(incident) || came_back())
 }
 
 /// Whether it is known to be one call, and not only a call at the same line.
@@ -198,8 +201,9 @@ fn headline(
         false => "at the same place in every dump",
     };
     format!(
-        "{} {does} {stays} and owns {}, for which {} wait{}",
+        "{} {does} {stays} and {} {}, for which {} wait{}",
         phrase::who(incident, activation.member),
+        if is_once(incident, contention) { "runs" } else { "owns" },
         phrase::the_lock(contention.lock(incident)),
         phrase::count(incident, victims),
         if victims.len() == 1 { "s" } else { "" },
@@ -229,6 +233,12 @@ fn detail(
     }
     if stood_still(incident, owner) {
         detail.push("It has used no CPU time since, so it has not left that call.".into());
+    } else if !activation.by_address && contention.is_kept(incident) {
+        detail.push(
+            "The source prints no frame addresses: that it kept the lock is read from equal lines, and from those \
+             who wait, of whom none got it in between."
+                .into(),
+        );
     } else if !activation.by_address {
         detail.push(
             "The source prints no frame addresses: that it is one call is read from equal lines."
@@ -236,12 +246,23 @@ fn detail(
         );
     }
     if source == OwnerSource::Inferred {
-        detail.push("That it owns the lock is inferred.".into());
+        detail.push(match is_once(incident, contention) {
+            true => {
+                "That it makes it is inferred: nobody else in sight is in an initialiser.".into()
+            }
+            false => "That it owns the lock is inferred.".into(),
+        });
     }
     detail.join(" ")
 }
 
-fn next_step(incident: &Incident, owner: MemberId, dump: usize) -> String {
+/// Whether it is not a lock but something that is made once.
+fn is_once(incident: &Incident, contention: &Contention) -> bool {
+    contention.lock(incident).kind == LockKind::Once
+}
+
+fn next_step(incident: &Incident, contention: &Contention, owner: MemberId) -> String {
+    let dump = contention.last().dump;
     let place = phrase::place(incident, owner, dump).unwrap_or_else(|| "its innermost call".into());
     let look = match incident.activity(owner, dump) {
         Activity::Network => format!(
@@ -250,6 +271,9 @@ fn next_step(incident: &Incident, owner: MemberId, dump: usize) -> String {
         ),
         Activity::File => format!("Look at the disk that {place} writes to or reads from"),
         Activity::ChildProcess => format!("Look at the child process for which {place} waits"),
+        Activity::Sleeping if is_once(incident, contention) => {
+            format!("{place} sleeps while all others wait for what it makes")
+        }
         Activity::Sleeping => format!("{place} sleeps while it owns the lock: let it unlock first"),
         Activity::Event => format!(
             "Look at who was to wake it in {place}, and whether that one needs this lock itself"
@@ -259,7 +283,12 @@ fn next_step(incident: &Incident, owner: MemberId, dump: usize) -> String {
             format!("Look at what keeps it in {place}")
         }
     };
-    format!("{look}. In the code, do not hold the lock across that call.")
+    match is_once(incident, contention) {
+        true => {
+            format!("{look}. In the code, make it before others ask for it, or without that call.")
+        }
+        false => format!("{look}. In the code, do not hold the lock across that call."),
+    }
 }
 
 fn evidence(
@@ -270,8 +299,9 @@ fn evidence(
 ) -> Vec<Evidence> {
     let sight = |sight: &Sight| Evidence {
         text: format!(
-            "{} owns the lock and {}; {} for it",
+            "{} {} and {}; {} for it",
             phrase::who(incident, owner),
+            if is_once(incident, contention) { "makes it" } else { "owns the lock" },
             incident.activity(owner, sight.dump),
             match &sight.waiters[..] {
                 [_] => "1 waits".to_owned(),
@@ -283,6 +313,16 @@ fn evidence(
         value: Some(sight.waiters.len() as f64),
     };
     let mut evidence: Vec<Evidence> = contention.sights.iter().map(sight).collect();
+    if !is_one_call(incident, activation) && contention.is_kept(incident) {
+        let stayed = contention.sights[0].waiters.len();
+        evidence.push(Evidence {
+            value: Some(stayed as f64),
+            ..Evidence::text(match stayed {
+                1 => "the one who waits in the first dump waits in every other".to_owned(),
+                _ => format!("all {stayed} who wait in the first dump wait in every other"),
+            })
+        });
+    }
     let how = if activation.by_address { "at the same addresses" } else { "at the same lines" };
     evidence.push(Evidence {
         text: format!(
@@ -300,7 +340,7 @@ fn evidence(
 mod tests {
     use super::*;
     use crate::model::scene::{Draw, Moment, Scene};
-    use sigquit_dump::{LockKind, Runtime, ThreadState, WaitFor};
+    use sigquit_dump::{LockId, Nanos, Runtime, ThreadState, WaitFor};
 
     const FSYNC: [&str; 3] =
         ["fsync pc=10 cfa=10", "journal::append:9 pc=20 cfa=40", "journal::writer:3 pc=30 cfa=90"];
@@ -382,6 +422,101 @@ mod tests {
             }
         };
         Scene::of(Runtime::Jvm).dump(0, draw(before)).dump(3, draw(after)).incident()
+    }
+
+    /// So many dumps of an owner that sleeps while some wait, who may have run in between. Nobody's
+    /// frame addresses are known.
+    fn asleep(dumps: u64, waiters: usize, draw: impl Fn(u64, &mut Moment)) -> Vec<Finding> {
+        let scene = (0..dumps).fold(Scene::of(Runtime::Go), |scene, second| {
+            scene.dump(second, |dump| {
+                let lock = dump.lock(LockKind::Mutex, 0x10);
+                let owner = dump.thread("owner", &["time.Sleep:368", "main.(*tokens).get:56"]);
+                owner.seems_to_hold(lock).is(ThreadState::TimedWaiting);
+                for number in 0..waiters {
+                    dump.thread(&number.to_string(), &["main.(*tokens).get:53"])
+                        .waits(lock, WaitFor::Exclusive);
+                }
+                draw(second, dump);
+            })
+        });
+        detect(&scene.incident())
+    }
+
+    #[test]
+    fn a_sleeper_from_whom_nobody_gets_the_lock_is_known_by_those_who_wait() {
+        let found = asleep(3, 4, |_, _| {});
+        assert_eq!((found.len(), found[0].grade), (1, Grade::Repeat));
+        assert!(found[0].confidence < 0.75, "its owner is inferred");
+        assert!(found[0].headline.contains("sleeps at the same place"), "{}", found[0].headline);
+        let stay = |evidence: &Evidence| evidence.text.starts_with("all 4 who wait in the first");
+        assert!(found[0].evidence.iter().any(stay));
+        assert!(asleep(3, 3, |_, _| {}).is_empty(), "which may be chance");
+        assert_eq!(asleep(4, 2, |_, _| {}).len(), 1);
+    }
+
+    #[test]
+    fn a_sleeper_is_not_stuck_when_one_of_those_who_wait_came_through() {
+        let gone = |second: u64, dump: &mut Moment| {
+            let waiter = dump.dump.threads.pop().expect("it waits");
+            let came_back = second != 1;
+            dump.dump.threads.extend(Some(waiter).filter(|_| came_back));
+        };
+        assert!(asleep(3, 5, gone).is_empty());
+        let ran = |second: u64, dump: &mut Moment| {
+            for thread in &mut dump.dump.threads {
+                thread.cpu = Some(Nanos(1_000_000 * second));
+            }
+        };
+        assert!(asleep(3, 5, ran).is_empty());
+        let more_come = |second: u64, dump: &mut Moment| {
+            for number in 0..second {
+                dump.thread(&format!("late-{number}"), &["main.(*tokens).get:53"])
+                    .waits(LockId(0), WaitFor::Exclusive);
+            }
+        };
+        assert_eq!(asleep(3, 4, more_come).len(), 1);
+    }
+
+    #[test]
+    fn an_owner_that_runs_now_and_then_is_stuck_where_those_who_wait_never_do() {
+        let found = |waiters: usize, each: u64| {
+            let scene = (0..3).fold(Scene::of(Runtime::Jvm), |scene, second| {
+                scene.dump(second, |dump| {
+                    let lock = dump.lock(LockKind::Monitor, 0x10);
+                    let reads = ["sun.nio.ch.SocketDispatcher.read0", "shop.Report.next:8"];
+                    dump.thread("owner", &reads).holds(lock).cpu = Some(Nanos(second * 900_000));
+                    for number in 0..waiters {
+                        let waiter = dump.thread(&number.to_string(), &["shop.Report.sum:3"]);
+                        waiter.waits(lock, WaitFor::Exclusive).cpu = Some(Nanos(second * each));
+                    }
+                })
+            });
+            detect(&scene.incident()).len()
+        };
+        assert_eq!(found(5, 0), 1);
+        assert_eq!(found(5, 70_000), 0, "they had the lock in between");
+        assert_eq!(found(2, 0), 0, "which may be chance");
+    }
+
+    #[test]
+    fn who_makes_what_others_wait_for_and_does_not_come_back_is_stuck() {
+        const CALL: &str = "std::sys::sync::once::futex::Once::call";
+        let draw = |dump: &mut Moment| {
+            let once = dump.lock(LockKind::Futex, 0x10);
+            let makes = ["recv pc=10 cfa=10", "app::load:9 pc=20 cfa=40"];
+            let call = format!("{CALL} pc=30 cfa=90");
+            dump.thread("maker", &[makes[0], makes[1], &call, "app::settings:3 pc=40 cfa=120"]);
+            for number in 0..5 {
+                let waiter =
+                    dump.thread(&number.to_string(), &["syscall", CALL, "app::settings:3"]);
+                waiter.waits(once, WaitFor::Unknown);
+            }
+        };
+        let found = detect(&Scene::of(Runtime::Rust).dump(0, draw).dump(1, draw).incident());
+        assert_eq!((found.len(), found[0].victims.len()), (1, 5));
+        assert!(found[0].headline.contains("and runs the one-time"), "{}", found[0].headline);
+        assert!(found[0].next_step.contains("before others ask"), "{}", found[0].next_step);
+        assert_eq!(found[0].owner_source, Some(OwnerSource::Inferred));
     }
 
     #[test]

@@ -17,6 +17,7 @@ use super::doubt;
 use super::idle::{self, Idle, Marks};
 use super::kin::are_kin;
 use super::known::find_members;
+use super::maker;
 use super::native_wait;
 use super::normalize::normalize;
 use super::origin::origin;
@@ -50,7 +51,7 @@ pub struct Incident {
     pub members: Vec<Member>,
     /// For each dump: what a table beside it says of its threads' shares of a CPU.
     pub(super) shares: Vec<Shares>,
-    calls: Vec<Call>,
+    pub(super) calls: Vec<Call>,
     /// For each call: what the rules of idleness say of it.
     marks: Vec<Marks>,
     /// For each dump and each of its stacks: the calls, innermost first, each with its frame's
@@ -425,6 +426,7 @@ fn finish(rules: &Rules, number: usize, mut incident: Incident) -> Incident {
     recognize_waits(rules, &mut incident);
     find_members(&mut incident);
     doubt::take_back(&mut incident);
+    maker::infer(&mut incident);
     incident.wait_for = incident.dumps.iter().map(WaitForGraph::new).collect();
     let sorts = |dump| Sorts::of(rules, incident.process.runtime, dump);
     incident.sorts = incident.dumps.iter().map(sorts).collect();

@@ -8,7 +8,8 @@
 //! origin       whose code a function is
 //! name         what a name says: type, method, words
 //! native_wait  futex waits read as the locks that they are
-//! owner        owners that no source names, inferred
+//! maker        who makes what is made once, inferred
+//! owner        other owners that no source names, inferred
 //! doubt        inferences that the other dumps do not bear out
 //! task         what async tasks wait for, and on which threads they run
 //! wait_for     who waits for whom: cycles, root blockers
@@ -50,6 +51,7 @@ mod idle;
 mod incident;
 mod kin;
 mod known;
+mod maker;
 mod merge;
 mod moving;
 mod name;
@@ -77,6 +79,7 @@ pub use activation::Activation;
 pub use activity::Activity;
 pub use call::{Call, CallId, Origin};
 pub use connection::Connection;
+pub(crate) use contention::A_BREATH;
 pub use contention::{Contention, Sight};
 pub use cpu::{Cpu, CpuUse};
 pub use crew::QueueUse;

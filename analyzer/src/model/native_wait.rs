@@ -122,6 +122,7 @@ const RULES: &[Rule] = &[
     rule("*pthread_rwlock_*wrlock*", RwLock, Exclusive, Place::BelowWord(8)),
     rule("*pthread_cond_*wait*", Condition, Notification, Place::BelowWord(40)),
     named("*pthread_*join*", LockKind::Unknown, Exclusive, Place::Tid, "end of a thread"),
+    named("*pthread_once*", Once, Notification, Place::Futex, "pthread_once_t"),
     rule("*sem_*wait*", Semaphore, Notification, Place::Futex),
 ];
 
