@@ -28,13 +28,15 @@ impl Incident {
         waiters.len() > 1 && pairs().all(moved)
     }
 
-    /// Whether what some hold in a dump others hold in the next one, mostly, for every dump but the first.
+    /// Whether what some hold in a dump others hold in the next one, or the same have got it again, mostly, for every
+    /// dump but the first. Who burns CPU holds what it holds.
     pub fn changes_hands(&self, holders: &[&[MemberId]]) -> bool {
-        let changed = |pair: &[&[MemberId]]| {
-            let stayed = pair[1].iter().filter(|id| pair[0].contains(id)).count();
+        let changed = |(dump, pair): (usize, &[&[MemberId]])| {
+            let stayed = |id: &&MemberId| pair[0].contains(id) && !self.came_back(**id, dump);
+            let stayed = pair[1].iter().filter(stayed).count();
             !pair[0].is_empty() && !pair[1].is_empty() && stayed * 2 <= pair[1].len()
         };
-        holders.len() > 1 && holders.windows(2).all(changed)
+        holders.len() > 1 && (1..holders.len()).zip(holders.windows(2)).all(changed)
     }
 
     /// Whether a member did something between a dump and the one before it, soon after each other: it used CPU time, went
@@ -43,14 +45,24 @@ impl Incident {
         let Some((before, after)) = self.thread(id, dump - 1).zip(self.thread(id, dump)) else {
             return false;
         };
-        let soon = self.between(dump - 1, dump, id).is_none_or(|time| time <= SOON);
         // Whoever answers a dump itself uses more time for that than a turn takes.
         let answers = after.stack_pointer.is_some();
         let used = || Some(after.cpu?.since(before.cpu?) > A_BREATH);
+        self.came_back(id, dump) || !answers && self.is_soon(id, dump) && used().unwrap_or(false)
+    }
+
+    /// The same without the CPU time.
+    fn came_back(&self, id: MemberId, dump: usize) -> bool {
+        let Some((before, after)) = self.thread(id, dump - 1).zip(self.thread(id, dump)) else {
+            return false;
+        };
         let slept = || Some(after.voluntary_switches? > before.voluntary_switches? + ASKED);
-        let worked = if answers { slept() } else { used() };
         let differs = before.values != 0 && after.values != 0 && before.values != after.values;
-        soon && (differs || worked.unwrap_or(false))
+        self.is_soon(id, dump) && (differs || slept().unwrap_or(false))
+    }
+
+    fn is_soon(&self, id: MemberId, dump: usize) -> bool {
+        self.between(dump - 1, dump, id).is_none_or(|time| time <= SOON)
     }
 }
 
@@ -105,8 +117,26 @@ mod tests {
     }
 
     #[test]
+    fn who_has_slept_often_has_come_back() {
+        let holds = |dump: &mut Moment, at: u64| {
+            let thread = dump.thread("web-1", &["shop.Wire.read:4"]);
+            (thread.stack_pointer, thread.voluntary_switches) = (Some(0x7f00), Some(9 + 60 * at));
+        };
+        let scene = Scene::of(Runtime::Rust).dump(0, |dump| holds(dump, 0));
+        let incident = scene.dump(1, |dump| holds(dump, 1)).incident();
+        let all: Vec<MemberId> = incident.ids().collect();
+        assert!(incident.changes_hands(&[&all, &all]));
+    }
+
+    #[test]
     fn hands_change_when_most_holders_are_others() {
-        let incident = Scene::of(Runtime::Go).dump(0, |_| ()).incident();
+        let all = |dump: &mut Moment| {
+            (0..8).for_each(|name| {
+                dump.thread(&name.to_string(), &["shop.Wire.read:4"]);
+            });
+        };
+        let scene = (0..3).fold(Scene::of(Runtime::Go), |scene, at| scene.dump(at, all));
+        let incident = scene.incident();
         let ids = |numbers: &[u32]| numbers.iter().map(|&id| MemberId(id)).collect::<Vec<_>>();
         let (these, one_stays, others) = (ids(&[1, 2, 3]), ids(&[1, 4, 5]), ids(&[6, 7]));
         assert!(incident.changes_hands(&[&these, &one_stays, &others]));

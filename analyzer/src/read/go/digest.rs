@@ -16,7 +16,7 @@ pub(super) fn of(text: &str) -> u32 {
     let ends =
         memchr::memmem::find_iter(bytes, "\n\n").chain(memchr::memmem::find_iter(bytes, "\n\r"));
     let lines = bytes[..ends.min().unwrap_or(bytes.len())].trim_ascii_end();
-    if lines.is_empty() {
+    if lines.is_empty() || lines.starts_with(b"\n") || lines.starts_with(b"\r") {
         return 0;
     }
     let mut hasher = foldhash::fast::FixedState::with_seed(0).build_hasher();
