@@ -1,5 +1,7 @@
 //! Locks that somebody waits for, each over all dumps.
 
+use std::collections::BTreeSet;
+
 use sigquit_dump::{Lock, LockId, LockKind, Nanos, NoticeKind, OwnerSource, Runtime, WaitFor};
 
 use super::idle::Idle;
@@ -70,12 +72,26 @@ impl Contention {
     }
 
     /// Whether everyone here has nothing to do: the owner waits for work with the lock in its
-    /// hand, and the others wait for their turn to do so. Not at a Go channel, from which many
+    /// hand, and the others wait for their turn to do so, in the same code. Not at a Go channel, from which many
     /// receive without a lock.
     pub fn is_turn_taking(&self, incident: &Incident) -> bool {
         self.newest_owner().is_some_and(|(dump, owner, _)| {
             incident.idle(owner, dump).is_some_and(Idle::awaits_work)
                 && !is_at_go_channel(incident, owner, dump)
+                && self.waits_where(incident, owner, dump)
+        })
+    }
+
+    /// Whether all that wait in a dump are in a function in which the owner is as well. Another wants the lock for
+    /// something else.
+    fn waits_where(&self, incident: &Incident, owner: MemberId, dump: usize) -> bool {
+        let of_owner: BTreeSet<&str> =
+            incident.application_calls(owner, dump).map(|call| call.function.as_str()).collect();
+        let sight = self.sights.iter().find(|sight| sight.dump == dump);
+        let mut waiters = sight.iter().flat_map(|sight| &sight.waiters);
+        waiters.all(|&waiter| {
+            let place = incident.application_calls(waiter, dump).next();
+            place.is_none_or(|call| of_owner.contains(call.function.as_str()))
         })
     }
 
