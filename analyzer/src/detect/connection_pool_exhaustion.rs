@@ -25,7 +25,8 @@ given back.
 - Members inside a pool's borrowing function that wait for something to come back. Known pools are
   known by their functions; others by a type with \"pool\" in its name and a method like acquire,
   borrow, checkout, get or take, or by waiting for a semaphore's permit in a method that says that
-  it lends: borrow, lease, getConnection.
+  it lends: borrow, lease, getConnection; or by waiting at a condition or a queue in one that says what: getConnection,
+  takeSession.
 - What a pool says of itself (`sigquit::pool`): how many it has, who waits, who has borrowed, and where.
 - Where it says nothing, holders: members inside a borrowed resource's own functions, or in the function that borrows,
   behind the line at which the others wait. The second is inferred.

@@ -73,6 +73,10 @@ pub(crate) struct Marks {
     pub(super) submits: bool,
     /// Its name says that it lends something.
     pub(super) lends: bool,
+    /// Its name says what it lends.
+    lends_by_name: bool,
+    /// It waits to be told of something, or for it to come.
+    waits_for_return: bool,
     /// It waits for the result of work that others do.
     pub(super) awaits_result: bool,
     /// It waits for a task that only a worker can do.
@@ -100,6 +104,8 @@ impl Marks {
             waits_for_permit: pool::waits_for_permit(&call.function),
             submits: pool::is_submit(&call.function, name),
             lends: pool::lends(name),
+            lends_by_name: pool::lends_by_name(name),
+            waits_for_return: pool::waits_for_return(&call.function),
             awaits_result: pool::is_result(&call.function),
             awaits_task: pool::is_task_result(&call.function),
             runs_task: pool::runs_tasks(&call.function),
@@ -151,11 +157,13 @@ pub(crate) fn idle(
 }
 
 /// Place of the innermost call that takes a resource out of a pool: one that is known or named so,
-/// or one that lends and waits for a permit itself.
+/// or one that lends and waits for a permit itself, or that says what it lends and waits to be told of it.
 pub(super) fn borrows(calls: impl Iterator<Item = Marks>) -> Option<usize> {
     let mut within = Marks::default();
     for (at, marks) in calls.enumerate() {
-        if marks.borrows || marks.application && marks.lends && within.waits_for_permit {
+        let lends = marks.lends && within.waits_for_permit
+            || marks.lends_by_name && within.waits_for_return;
+        if marks.borrows || marks.application && lends {
             return Some(at);
         }
         within = marks;

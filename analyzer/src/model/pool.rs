@@ -74,10 +74,26 @@ const KNOWN_USES: &[&str] = &[
 /// the function that asks for them tells.
 const WAITS_FOR_PERMIT: &[&str] = &["java.util.concurrent.Semaphore.*cquire*"];
 
+/// Waiting to be told that something has come back, or for it itself. Much else is waited for like this.
+const WAITS_FOR_RETURN: &[&str] = &[
+    "java.lang.Object.wait*",
+    "java.util.concurrent.locks.*ConditionObject.await*",
+    "java.util.concurrent.*Queue.take",
+    "java.util.concurrent.*Queue.poll",
+    "java.util.concurrent.*Deque.take*",
+    "java.util.concurrent.*Deque.poll*",
+    "std::sync::*ondvar::wait*",
+    "std::sync::mpsc::*Receiver::recv*",
+    "parking_lot::condvar::Condvar::wait*",
+    "crossbeam_channel::*Receiver::recv*",
+    "sync.(*Cond).Wait",
+];
+
 /// Methods that lend, by their first word; and those that do when they name what they lend.
 const LENDS: &[&str] = &["borrow", "checkout", "lease", "lend", "loan", "obtain"];
 const LENDS_BY_NAME: &[&str] = &["acquire", "check", "get", "take"];
 const LENT: &[&str] = &["out", "connection", "conn", "session", "client", "socket"];
+const LENT_THINGS: &[&str] = &["connection", "conn", "session", "client", "socket", "channel"];
 
 /// Queues that everyone knows, by the functions that wait for room.
 const KNOWN_SUBMITS: &[&str] = &[
@@ -188,6 +204,19 @@ pub(crate) fn lends(name: FunctionName) -> bool {
     begins_with_word(method, LENDS) || begins_with_word(method, LENDS_BY_NAME) && lent()
 }
 
+/// Whether a normalized function waits to be told of something, or for it to come.
+pub(crate) fn waits_for_return(function: &str) -> bool {
+    matches_any(WAITS_FOR_RETURN, function)
+}
+
+/// Whether a normalized function's name says what it lends: `DataSource.getConnection`, `Db.takeSession`. A method
+/// that makes one does not wait to be told of it.
+pub(crate) fn lends_by_name(name: FunctionName) -> bool {
+    let verbs = [LENDS, LENDS_BY_NAME].concat();
+    let mut lent = words(name.method).into_iter().skip(1);
+    begins_with_word(name.method, &verbs) && lent.any(|word| LENT_THINGS.contains(&word.as_str()))
+}
+
 /// Whether a normalized function belongs to a pooled resource in use.
 pub(crate) fn is_use(function: &str) -> bool {
     matches_any(KNOWN_USES, function)
@@ -215,6 +244,20 @@ mod tests {
         }
         for function in ["shop.Inbox.get", "shop.Limiter.acquire", "shop.Db.checkRoom", "main"] {
             assert!(!lends(FunctionName::of(function)), "{function}");
+        }
+    }
+
+    #[test]
+    fn what_is_lent_may_be_named() {
+        for function in
+            ["shop.DataSource.getConnection", "main.(*store).takeConn", "shop::Db::borrow_session"]
+        {
+            assert!(lends_by_name(FunctionName::of(function)), "{function}");
+        }
+        for function in
+            ["shop.Cart.checkout", "shop.Inbox.take", "shop.Connection.get", "shop.Db.connection"]
+        {
+            assert!(!lends_by_name(FunctionName::of(function)), "{function}");
         }
     }
 
