@@ -17,8 +17,8 @@ Members that wait to borrow from a pool which has nothing left to lend: connecti
 clients, permits.
 
 Names who waits, and who has what they wait for: what the holders are doing is the cause, the
-empty pool its effect. Where no holder is in sight the pool leaks: something was borrowed and not
-given back.
+empty pool its effect. Where those who wait have borrowed before, by the lines at which they stand, they wait for each other. Where no holder is
+in sight the pool leaks: something was borrowed and not given back.
 
 ## Evidence
 
@@ -77,7 +77,7 @@ fn finding(incident: &Incident, pool: &str, sights: &Sights) -> Option<Finding> 
         confidence,
         headline: headline(incident, pool, sight, &holders, told),
         detail: detail(incident, sights, newest, &holders, moves),
-        next_step: next_step(&holders, told),
+        next_step: next_step(&holders, sight, told),
         members: sight.borrowers.clone(),
         victims: Vec::new(),
         holders: sight.holders.clone(),
@@ -123,6 +123,11 @@ fn headline(
     let waiting = phrase::count(incident, &sight.borrowers);
     let verb = if sight.borrowers.len() == 1 { "waits" } else { "wait" };
     let hold = match &holders[..] {
+        [] if !sight.again.is_empty() => format!(
+            "{} of them {} to have borrowed already",
+            sight.again.len(),
+            if sight.again.len() == 1 { "seems" } else { "seem" },
+        ),
         [] => nobody(told),
         [(does, place, _)] => format!(
             "{} in sight {}",
@@ -187,6 +192,14 @@ fn detail(
         detail.extend(told(incident, newest, pool));
         return detail.join(" ");
     }
+    if holders.is_empty() && !sight.again.is_empty() {
+        detail.push(format!(
+            "{} {} where they have borrowed before: that they still hold it is inferred from the lines.",
+            phrase::those(incident, &sight.again),
+            if sight.again.len() == 1 { "waits" } else { "wait" },
+        ));
+        return detail.join(" ");
+    }
     detail.push(match holders.is_empty() {
         true => "Nobody in the dump is inside a borrowed resource or behind the line that \
                  borrows: what was borrowed was not given back, or is held where stacks do not \
@@ -232,10 +245,15 @@ fn told(incident: &Incident, dump: usize, id: LockId) -> Vec<String> {
     told
 }
 
-fn next_step(holders: &Doings, told: Option<&Lock>) -> String {
+fn next_step(holders: &Doings, sight: &PoolUse, told: Option<&Lock>) -> String {
     if told.and_then(room).is_some_and(|room| room > 0) {
         return "The pool has not lent all that it has: look at why it makes no more, first at whether \
                 new connections can be opened."
+            .into();
+    }
+    if holders.is_empty() && !sight.again.is_empty() {
+        return "Borrow one for one piece of work, and hand it on to what is called meanwhile: where each wants a \
+                second one, all wait for each other. Restart the process: none of them can go on."
             .into();
     }
     let Some((does, place, _)) = holders.first() else {
@@ -301,6 +319,10 @@ fn evidence(incident: &Incident, sights: &Sights) -> Vec<Evidence> {
         };
         let waiting = phrase::count(incident, &sight.borrowers);
         evidence.push(fact(format!("{waiting} waiting to borrow"), sight.borrowers.len()));
+        if sight.holders.is_empty() && !sight.again.is_empty() {
+            let again = format!("{} of them behind a line that borrows", sight.again.len());
+            evidence.push(fact(again, sight.again.len()));
+        }
         for (does, place, who) in doings(incident, &sight.holders, dump).iter().take(3) {
             let text = format!(
                 "{} in sight: {}",
@@ -364,6 +386,34 @@ mod tests {
             found.headline
         );
         assert_eq!(found.owner, None);
+    }
+
+    #[test]
+    fn who_wants_a_second_one_waits_for_himself() {
+        let second = [
+            "syscall",
+            BORROWING[1],
+            BORROWING[2],
+            "shop::orders::audit:90",
+            "shop::orders::checkout:75",
+        ];
+        let draw = |dump: &mut Moment| {
+            (0..4).for_each(|number| {
+                dump.thread(&format!("web-{number}"), &second).is(ThreadState::Waiting);
+            });
+            (4..9).for_each(|number| {
+                let first = &BORROWING[..4];
+                dump.thread(&format!("web-{number}"), first).is(ThreadState::Waiting);
+            });
+        };
+        let found = detect(&Scene::of(Runtime::Rust).dump(0, draw).incident());
+        let [found] = &found[..] else { panic!("{found:?}") };
+        assert!(
+            found.headline.ends_with("4 of them seem to have borrowed already"),
+            "{}",
+            found.headline
+        );
+        assert!(found.next_step.contains("a second one"), "{}", found.next_step);
     }
 
     #[test]

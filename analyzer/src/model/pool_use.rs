@@ -18,6 +18,9 @@ pub struct PoolUse {
     /// Who seems to have borrowed: inside a borrowed resource's functions, or in the function
     /// that borrows, past the call that does.
     pub holders: Vec<MemberId>,
+    /// Which of those who wait seem to have borrowed already, by the line at which they wait or from which they were
+    /// called.
+    pub again: Vec<MemberId>,
     /// The pool, where it says itself who waits and who has borrowed: then nothing is inferred.
     pub pool: Option<LockId>,
 }
@@ -64,6 +67,7 @@ impl Incident {
         PoolUse {
             borrowers: sorted(lock.waiters.iter().filter_map(|&thread| member(thread)).collect()),
             holders: sorted(lock.owners.iter().filter_map(|owner| member(owner.thread)).collect()),
+            again: Vec::new(),
             pool: Some(id),
         }
     }
@@ -91,6 +95,8 @@ impl Incident {
             let gates = self.gates(gates.get(pool).map_or(&[], Vec::as_slice));
             for (dump, sight) in sights.iter_mut().enumerate() {
                 sight.holders = self.holders(dump, &roles, &gates, only, &sight.borrowers);
+                let again = |id: &MemberId| self.is_past(*id, dump, &gates);
+                sight.again = sight.borrowers.iter().copied().filter(again).collect();
             }
         }
         pools.into_iter().map(|(pool, sights)| (pool.to_owned(), sights)).collect()
@@ -152,14 +158,19 @@ impl Incident {
         let holds = |&member: &MemberId| {
             let ids = self.call_ids(member, dump);
             let uses = only_pool && ids.iter().any(|&(call, _)| roles[call.0 as usize].uses);
-            let past = ids.iter().enumerate().any(|(at, &(call, _))| {
-                let within = at.checked_sub(1).and_then(|at| ids.get(at));
-                let within = within.map(|id| self.call(id.0));
-                gates.get(&call).is_some_and(|gate| gate.is_behind(self.call(call), within))
-            });
-            (uses || past) && borrowers.binary_search(&member).is_err()
+            (uses || self.is_past(member, dump, gates)) && borrowers.binary_search(&member).is_err()
         };
         self.shown(dump).filter(holds).collect()
+    }
+
+    /// Whether a member is behind a line at which somebody borrows.
+    fn is_past(&self, member: MemberId, dump: usize, gates: &HashMap<CallId, Gate>) -> bool {
+        let ids = self.call_ids(member, dump);
+        ids.iter().enumerate().any(|(at, &(call, _))| {
+            let within = at.checked_sub(1).and_then(|at| ids.get(at));
+            let within = within.map(|id| self.call(id.0));
+            gates.get(&call).is_some_and(|gate| gate.is_behind(self.call(call), within))
+        })
     }
 }
 
