@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use sigquit_dump::{Lock, LockId, OwnerSource};
 
-use super::{Detector, Evidence, Finding, Severity, phrase, queue_length};
+use super::{Detector, Evidence, Finding, Severity, async_permits, phrase, queue_length};
 use crate::model::{Activity, Incident, MemberId, PoolUse};
 
 pub(super) const DETECTOR: Detector =
@@ -27,6 +27,8 @@ in sight the pool leaks: something was borrowed and not given back.
   borrow, checkout, get or take, or by waiting for a semaphore's permit in a method that says that
   it lends: borrow, lease, getConnection; or by waiting at a condition or a queue in one that says what: getConnection,
   takeSession.
+- Async tasks that wait for permits of a semaphore in every dump and are not polled meanwhile, where no task of the same
+  work goes on: medium for ten or more when no other task goes on either, low for four.
 - What a pool says of itself (`sigquit::pool`): how many it has, who waits, who has borrowed, and where.
 - Where it says nothing, holders: members inside a borrowed resource's own functions, or in the function that borrows,
   behind the line at which the others wait. The second is inferred.
@@ -54,7 +56,8 @@ for a while.
 
 fn detect(incident: &Incident) -> Vec<Finding> {
     let pools = incident.pools();
-    pools.iter().filter_map(|(pool, sights)| finding(incident, pool, sights)).collect()
+    let found = pools.iter().filter_map(|(pool, sights)| finding(incident, pool, sights));
+    found.chain(async_permits::queue(incident)).collect()
 }
 
 /// What each dump shows of one pool.

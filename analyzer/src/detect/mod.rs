@@ -5,6 +5,7 @@
 //! calls things was made comparable in the model. It claims no more than its [`Grade`] carries.
 
 mod async_lock;
+mod async_permits;
 mod avalanche;
 mod baseline;
 mod busy_wait;
