@@ -4,7 +4,8 @@ use sigquit_dump::{Notice, OwnerSource};
 
 use super::cycle::{SeenCycle, cycles};
 use super::{
-    Detector, Evidence, Finding, Grade, Severity, async_lock, forsaken, hidden_circle, phrase,
+    Detector, Evidence, Finding, Grade, Severity, async_lock, closed_circle, forsaken,
+    hidden_circle, phrase,
 };
 use crate::model::{Incident, MemberId, Statement};
 
@@ -32,6 +33,9 @@ and no cause.
   in the same call are more.
 - No circle, and others at work: two or more wait for different locks of unknown owners, and nobody else is in the code
   that takes them. Another may take the same locks elsewhere, so this is a hint, and low however many dumps show it.
+- A circle with one link missing, in every dump of a series: an owner waits for a lock whose owners are unknown, such as
+  readers, and of all who are in the code of the type that uses it only one does not wait for it, but waits for the first.
+  Medium.
 - The same of tasks that wait for async locks in two dumps, are not polled meanwhile, and are all the
   tasks there are. A task that is not tracked may hold such a lock, so this is medium.
 - Two dumps in which nothing moves: everyone waits for others (at a barrier, for a count, for a
@@ -75,11 +79,13 @@ fn detect(incident: &Incident) -> Vec<Finding> {
     let without_circle = without_circle.chain(forsaken::owns_what_its_task_needs(incident));
     let without_circle: Vec<Finding> = without_circle.collect();
     let nothing_surer = circles.is_empty() && without_circle.is_empty();
+    let closed = if nothing_surer { closed_circle::findings(incident) } else { Vec::new() };
+    let nothing_surer = nothing_surer && closed.is_empty();
     let hidden = nothing_surer.then(|| hidden_circle::finding(incident)).flatten();
     let of_several = circles.iter().filter(|cycle| cycle.members.len() > 1);
     let found = of_several.map(|cycle| finding(incident, cycle)).chain(everyone_asleep(incident));
     let of_tasks = async_lock::queue(incident).filter(|found| found.detector == DETECTOR.name);
-    found.chain(without_circle).chain(hidden).chain(of_tasks).collect()
+    found.chain(without_circle).chain(closed).chain(hidden).chain(of_tasks).collect()
 }
 
 fn finding(incident: &Incident, cycle: &SeenCycle) -> Finding {

@@ -118,12 +118,17 @@ impl Contention {
             let before = std::mem::replace(&mut waiting, waits(sight));
             before.iter().all(|one| waiting.binary_search(one).is_ok())
         });
-        let ran = |&one: &MemberId| incident.cpu_used(one).is_some_and(|(used, _)| used > A_BREATH);
+        let used = |one| incident.cpu_used(one).map_or(Nanos(0), |(used, _)| used);
+        let most = |one| incident.breath(one, first.dump, self.last().dump);
+        let ran = |&one: &MemberId| used(one) > most(one);
+        // Only the first in the queue for a monitor looks at it by itself.
+        let looked = waiting.iter().filter(|&&one| used(one) > A_BREATH).count();
         let turns = (first.waiters.len() + 1) as f64;
         let chance = turns.powi(-i32::try_from(later.len()).unwrap_or(i32::MAX));
         nobody_left
             && chance <= BY_CHANCE
             && self.only_owner().is_some()
+            && looked <= 1
             && !waiting.iter().any(ran)
             && !self.was_free(incident)
     }

@@ -9,8 +9,6 @@ use super::incident::{Incident, MemberId};
 
 /// The most that may lie between two dumps: in more, even a long wait ends.
 const SOON: Nanos = Nanos(6_000_000_000);
-/// More CPU time than a thread needs to wake and go back to sleep inside one call.
-const A_BREATH: Nanos = Nanos(20_000);
 /// Who waits goes to sleep anew after each dump that asks for its stack; once more may be another signal's doing.
 const ASKED: u64 = 2;
 /// One in so many may have stayed: somebody is always served last.
@@ -47,7 +45,7 @@ impl Incident {
         };
         // Whoever answers a dump itself uses more time for that than a turn takes.
         let answers = after.stack_pointer.is_some();
-        let used = || Some(after.cpu?.since(before.cpu?) > A_BREATH);
+        let used = || Some(after.cpu?.since(before.cpu?) > self.breath(id, dump - 1, dump));
         self.came_back(id, dump) || !answers && self.is_soon(id, dump) && used().unwrap_or(false)
     }
 

@@ -12,12 +12,13 @@ use sigquit_dump::{Kind, LockId, LockKind, Nanos, Runtime, ThreadState, WaitFor}
 
 use super::activity::Activity;
 use super::call::{Call, Origin};
+use super::contention::A_BREATH;
 use super::idle::{self, Idle, Marks};
 use super::incident::{Incident, MemberId};
 use super::pattern::matches_any;
 
-/// More CPU time than a thread needs to wake and go back to sleep inside one call.
-const A_BREATH: Nanos = Nanos(20_000);
+/// The same for each second in the queue for a monitor, whose first looks at it by itself once a second.
+const A_LOOK: Nanos = Nanos(100_000);
 /// The same for each dump that the thread itself had to answer.
 const AN_ANSWER: Nanos = Nanos(5_000_000);
 
@@ -100,9 +101,18 @@ impl Incident {
         let between = self.dumps.len().saturating_sub(1) as u64;
         let for_nothing = match (0..self.dumps.len()).any(answers) {
             true => Nanos(AN_ANSWER.0 * between),
-            false => A_BREATH,
+            false => self.breath(id, 0, self.dumps.len() - 1),
         };
         self.cpu_used(id).is_some_and(|(used, _)| used > for_nothing)
+    }
+
+    /// The most CPU time that a thread needs between two dumps to stay in a wait.
+    pub(super) fn breath(&self, id: MemberId, from: usize, to: usize) -> Nanos {
+        let blocked =
+            |dump| self.thread(id, dump).is_some_and(|thread| thread.state == ThreadState::Blocked);
+        let looks = self.process.runtime == Runtime::Jvm && (from..=to).all(blocked);
+        let seconds = self.between(from, to, id).map_or(0, |time| time.0.div_ceil(1_000_000_000));
+        Nanos(A_BREATH.0 + if looks { A_LOOK.0.saturating_mul(seconds) } else { 0 })
     }
 
     /// Whether it is counted that a member did nothing between the dumps, or in the last minute, and not only
@@ -303,6 +313,18 @@ mod tests {
             let task = "java.util.concurrent.FutureTask.run";
             dump.thread("steps", &[LATCH[0], LATCH[1], line, task]).is(ThreadState::Waiting);
         }));
+    }
+
+    #[test]
+    fn who_is_first_in_the_queue_for_a_monitor_looks_at_it_now_and_then() {
+        let used = |micros: u64| {
+            still(Runtime::Jvm, move |dump, second| {
+                let thread = dump.thread("request-1", &["shop.Stock.take:4"]);
+                thread.is(ThreadState::Blocked).cpu = Some(Nanos(900_000 + 1000 * micros * second));
+            })
+        };
+        assert!(used(90));
+        assert!(!used(300), "it got it and came again");
     }
 
     #[test]
