@@ -21,7 +21,8 @@ message that nobody sends, for a receiver that is gone, for work that does not c
 - The runtime's own word: goroutines that its garbage collector found to be beyond reach are proof, and so are those
   at a channel that was never made (`nil chan`): low for fewer than ten of these, as one may block so on purpose.
 - Growth: more of one kind, in one place, in each of five dumps at least than in the one before, by
-  twenty or more, and none of them has ended.
+  twenty or more, to fifty or to twice as many, and none of them has ended. Low of those who wait for what is outside of
+  the process, which may be connections that are meant to stay.
 - A mass: a thousand of one kind in one place that have waited for ten minutes.
 - A thousand goroutines that wait in one place for somebody to receive what they send: at rest nobody
   does. Medium where two dumps or more show them and none went on; low in one dump. Medium for a
@@ -55,7 +56,7 @@ the other end, and where did that one give up? Tie their life to their request's
 cancelled, a channel with room for the one answer, an executor that is shut down and made once.
 ";
 
-/// Fewer are no leak worth a word.
+/// Fewer are no leak worth a word, unless they were half as many.
 const SOME: usize = 50;
 /// Growth by fewer is no trend.
 const GROWTH: usize = 20;
@@ -124,16 +125,24 @@ fn may_leak(incident: &Incident, id: MemberId, dump: usize) -> bool {
             || thread.state_text.starts_with(SENDS);
         let tells = alone || incident.dumps.len() >= DUMPS;
         tells && thread.kind != Kind::Task && !thread.runtime_helper
-    }) && incident.idle(id, dump) != Some(Idle::Listener)
+    })
 }
 
-/// Only of those who wait for another part of the program.
+/// Only of those who wait for another part of the program; or of those who wait for what is outside, which may become
+/// more.
 fn likes(incident: &Incident, id: MemberId, dump: usize) -> Option<Likes> {
-    if !waits_for_an_event(incident, id, dump) {
+    let outside = waits_outside(incident, id, dump);
+    if outside && incident.dumps.len() < DUMPS
+        || !outside && !waits_for_an_event(incident, id, dump)
+    {
         return None;
     }
     let own = incident.application_calls(id, dump).next();
-    let place = own.or_else(|| incident.calls(id, dump).last())?.function.clone();
+    let runtimes = |outside| {
+        let mut calls = incident.calls(id, dump);
+        if outside { calls.next() } else { calls.last() }
+    };
+    let place = own.or_else(|| runtimes(outside))?.function.clone();
     let made_by = incident.made_by(id, dump).unwrap_or_else(|| place.clone());
     Some(Likes { made_by, place })
 }
@@ -142,6 +151,13 @@ fn waits_for_an_event(incident: &Incident, id: MemberId, dump: usize) -> bool {
     let event = matches!(incident.activity(id, dump), Activity::Event | Activity::Sleeping);
     let queues = incident.waits_for_others(id, dump) || incident.asks_peer(id, dump).is_some();
     event && !queues
+}
+
+fn waits_outside(incident: &Incident, id: MemberId, dump: usize) -> bool {
+    match incident.idle(id, dump) {
+        Some(idle) => idle == Idle::Listener,
+        None => incident.activity(id, dump) == Activity::Network,
+    }
 }
 
 /// Members of one kind in the dump that tells most of them.
@@ -229,6 +245,9 @@ impl<'a> Group<'a> {
         if grows(&self.counts) && none_ended(incident, sights) {
             let pools = self.rests() && pools_grow(incident, sights);
             return Some(if pools { Why::MorePools } else { Why::Growth });
+        }
+        if members.iter().any(|&id| waits_outside(incident, id, dump)) {
+            return None;
         }
         let median = median_wait(incident, members, dump);
         if members.len() >= MANY && median >= LONG {
@@ -357,7 +376,7 @@ fn none_went_on(incident: &Incident, sights: &Sights) -> bool {
 fn grows(counts: &[usize]) -> bool {
     let (Some(&first), Some(&last)) = (counts.first(), counts.last()) else { return false };
     counts.len() >= DUMPS
-        && last >= SOME
+        && (last >= SOME || last >= first * 2)
         && last >= first + GROWTH
         && counts.windows(2).all(|pair| pair[0] < pair[1])
 }
