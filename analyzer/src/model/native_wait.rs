@@ -99,7 +99,28 @@ const RULES: &[Rule] = &[
         PARKING_RWLOCK,
         "parking_lot::RwLock",
     ),
-    named("parking_lot::raw_rwlock::*", RwLock, Exclusive, PARKING_RWLOCK, "parking_lot::RwLock"),
+    // Not `lock_common`, in which readers and writers wait alike.
+    named(
+        "parking_lot::raw_rwlock::*lock_exclusive_slow",
+        RwLock,
+        Exclusive,
+        PARKING_RWLOCK,
+        "parking_lot::RwLock",
+    ),
+    named(
+        "parking_lot::raw_rwlock::*wait_for_readers",
+        RwLock,
+        Exclusive,
+        PARKING_RWLOCK,
+        "parking_lot::RwLock",
+    ),
+    named(
+        "parking_lot::raw_rwlock::*upgrad*_slow",
+        RwLock,
+        Exclusive,
+        PARKING_RWLOCK,
+        "parking_lot::RwLock",
+    ),
     named(
         "parking_lot::condvar::*",
         Condition,

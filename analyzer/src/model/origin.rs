@@ -18,7 +18,27 @@ pub(super) fn origin(runtime: Runtime, frame: FrameOf) -> Origin {
     if is_runtime {
         return Origin::Runtime;
     }
-    rule::known_origin(runtime, frame).unwrap_or(Origin::Application)
+    let is_foreign = || frame.file.is_some_and(is_of_a_published_crate);
+    rule::known_origin(runtime, frame).unwrap_or_else(|| match is_foreign() {
+        true => Origin::Library,
+        false => Origin::Application,
+    })
+}
+
+/// Whether a source file is one of a crate that Cargo fetched: `lock_api-0.4.14/src/rwlock.rs`, as the agent shortens
+/// it, or below Cargo's registry or its checkouts.
+fn is_of_a_published_crate(file: &str) -> bool {
+    let is_version = |text: &str| {
+        let mut parts = text.split('.');
+        let mut number =
+            || parts.next().is_some_and(|part| part.starts_with(|c: char| c.is_ascii_digit()));
+        number() && number() && number()
+    };
+    let folder = file.split_once('/').map_or("", |(folder, _)| folder);
+    let mut dashes = folder.match_indices('-');
+    dashes.any(|(at, _)| at > 0 && is_version(&folder[at + 1..]))
+        || file.contains("/registry/src/")
+        || file.contains("/git/checkouts/")
 }
 
 /// Go's standard library: its import paths have no domain, and begin with one of these.
@@ -185,6 +205,27 @@ fn is_of_libc(function: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_crate_that_cargo_fetched_is_a_library_by_its_files() {
+        let of = |file| {
+            origin(
+                Runtime::Rust,
+                FrameOf { function: "shelf::Shelf::get", file: Some(file), ..FrameOf::default() },
+            )
+        };
+        for file in [
+            "shelf-0.4.14/src/lib.rs",
+            "my-shelf-2.0.0-rc.1/src/lib.rs",
+            "/srv/registry/src/index/shelf-1.0.0/a.rs",
+        ] {
+            assert_eq!(of(file), Origin::Library, "{file}");
+        }
+        for file in ["src/shelf.rs", "shelf/src/lib.rs", "shelf-two/src/lib.rs", "v-2/src/a.rs", ""]
+        {
+            assert_eq!(of(file), Origin::Application, "{file}");
+        }
+    }
 
     #[test]
     fn the_programs_own_code_is_told_from_the_rest() {

@@ -15,7 +15,8 @@
 //!
 //! *In its own way.* Everyone in sight who uses the lock waits for it. So a waiter must hold it: the
 //! one that was called from another function of the same type. Of a read-write lock it is the
-//! writer that has come past all other writers, and it holds the lock for reading. Of a JVM's lock,
+//! writer that has come past all other writers, and it holds the lock for reading; or it is a reader that wants to read
+//! again, behind a writer that waits for it. Of a JVM's lock,
 //! which code of any type may use, it is the only writer, when nobody else does anything at all.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -137,12 +138,16 @@ struct Gate<'a> {
     through: Option<&'a str>,
 }
 
+/// Libraries that are nothing but locks.
+const LOCK_CRATES: &[&str] = &["lock_api::*", "parking_lot*::*"];
+
 /// The gate at which a thread waits: its innermost call beyond the runtime's own, and beyond
 /// functions that only wrap the locking (`Pool::lock`, `acquireWriteLock`).
 fn gate<'a>(calls: impl Iterator<Item = &'a Call>) -> Option<Gate<'a>> {
     let mut through: Option<&Call> = None;
     for call in calls {
-        if call.origin != Origin::Runtime && !only_locks(&call.function) {
+        let of_lock = matches_any(LOCK_CRATES, &call.function);
+        if call.origin != Origin::Runtime && !of_lock && !only_locks(&call.function) {
             return Some(Gate {
                 function: &call.printed,
                 user: FunctionName::of(&call.function).owner,
@@ -313,6 +318,9 @@ fn in_its_own_way(dump: &Dump, stacks: Stacks, queue: &Queue, crowd: &Crowd) -> 
         && queue.waiters.len() > 1
         && !others().any(|(_, thread)| stacks.acts(runtime, thread))
         && queue.waiters.iter().filter(|&&index| wants_alone(&dump.threads[index])).count() == 1;
+    // Who reads already may be kept from reading again by a writer that waits for the readers to leave.
+    let for_reading = queue.kind == LockKind::RwLock && !alone;
+    let writer_waits = queue.waiters.iter().any(|&index| wants_alone(&dump.threads[index]));
     let holds_it = |&&index: &&usize| {
         let thread = &dump.threads[index];
         let uses = stacks.ids(thread).iter().filter(|(call, _)| is_use[call.0 as usize]);
@@ -320,7 +328,8 @@ fn in_its_own_way(dump: &Dump, stacks: Stacks, queue: &Queue, crowd: &Crowd) -> 
         let first = used.next();
         let uses_several = used.any(|function| Some(function) != first);
         let comes_first = queue.kind != LockKind::RwLock || is_first_writer(stacks.of(thread));
-        wants_alone(thread) && comes_first && (uses_several || alone)
+        let wants = if wants_alone(thread) { comes_first } else { for_reading && writer_waits };
+        wants && (uses_several || alone)
     };
     let mut candidates: Vec<usize> = queue.waiters.iter().filter(holds_it).copied().collect();
     if candidates.len() > 1 && queue.kind != LockKind::RwLock {
@@ -466,6 +475,29 @@ mod tests {
         };
         assert_eq!(owners(&incident(&["main::run:4"]), "east"), ["east", "west"]);
         assert!(owners(&incident(&["shop::Prices::first:9"]), "east").is_empty());
+    }
+
+    #[test]
+    fn who_reads_and_wants_to_read_again_is_in_the_way_of_the_writer_between() {
+        const AGAIN: [&str; 3] = [
+            "std::sys::sync::rwlock::futex::RwLock::read_contended",
+            "shop::Plan::area:23",
+            "shop::Plan::draw:17",
+        ];
+        let draw = |dump: &mut Moment, writer: WaitFor| {
+            let lock = dump.lock(LockKind::RwLock, 0x10);
+            dump.thread("east", &AGAIN).waits(lock, WaitFor::Shared);
+            dump.thread("guest", &AGAIN[..2]).waits(lock, WaitFor::Shared);
+            dump.thread("writer", &[AGAIN[0], "shop::Plan::set:31"]).waits(lock, writer);
+        };
+        let of = |writer| {
+            owners(
+                &Scene::of(Runtime::Rust).dump(0, |dump| draw(dump, writer)).incident(),
+                "writer",
+            )
+        };
+        assert_eq!(of(WaitFor::Exclusive), ["east"]);
+        assert!(of(WaitFor::Shared).is_empty(), "nobody keeps a reader from reading");
     }
 
     /// The owners of the lock for which the thread of that name waits.

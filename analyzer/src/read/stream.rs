@@ -112,8 +112,18 @@ mod tests {
     use super::super::{Read, named, read_paths};
     use super::*;
 
-    /// More than the longest block of a fixture takes.
+    /// More than most blocks of the fixtures take.
     const LENGTH: u64 = 12_000;
+
+    /// So much, or what the longest block takes.
+    fn length(bytes: &[u8], marks: &[&str]) -> u64 {
+        let mut begins: Vec<usize> =
+            marks.iter().flat_map(|mark| memchr::memmem::find_iter(bytes, mark)).collect();
+        begins.extend([0, bytes.len()]);
+        begins.sort_unstable();
+        let longest = begins.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or(0);
+        LENGTH.max(longest as u64 + 1)
+    }
 
     #[test]
     fn read_piece_by_piece_a_dump_is_what_it_is_as_a_whole() {
@@ -128,7 +138,8 @@ mod tests {
                 };
                 let whole =
                     Reading::begin(reader).finish(&Text::of_piece(&bytes, 0, Limits::default()));
-                let division = Division { marks, length: LENGTH, limits: &Limits::default() };
+                let length = length(&bytes, marks);
+                let division = Division { marks, length, limits: &Limits::default() };
                 let one =
                     |pieces: &mut Pieces| on_one_core(Reading::begin(reader), pieces, division);
                 let two = |pieces: &mut Pieces| on_two_cores(reader, pieces, division).unwrap();
