@@ -98,13 +98,9 @@ impl Contention {
     /// Whether it was free between two of these dumps: someone who waits for it, and whom only its release
     /// wakes, went to sleep more often than the dumps are to blame for. False where sleeps are not counted.
     pub fn was_free(&self, incident: &Incident) -> bool {
-        let sleeps =
-            |waiter: MemberId, dump: usize| incident.thread(waiter, dump)?.voluntary_switches;
         self.sights.windows(2).any(|pair| {
-            let [from, to] = [pair[0].dump, pair[1].dump];
-            let both = |&waiter: &MemberId| sleeps(waiter, from).zip(sleeps(waiter, to));
-            let mut slept = pair[0].waiters.iter().filter_map(both);
-            slept.any(|(before, after)| after.saturating_sub(before) > ASKED)
+            let slept = |&waiter: &MemberId| incident.slept(waiter, pair[0].dump, pair[1].dump);
+            pair[0].waiters.iter().filter_map(slept).any(|times| times > ASKED)
         })
     }
 

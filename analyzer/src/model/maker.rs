@@ -78,10 +78,9 @@ fn was_woken(incident: &Incident, address: u64) -> bool {
     };
     let mut waiters = (0..first.threads.len()).filter(waits);
     waiters.any(|thread| {
-        let before = first.threads[thread].voluntary_switches;
-        let after = || incident.thread(incident.member_of(0, thread)?, last)?.voluntary_switches;
-        let slept = before.and_then(|before| Some(after()?.saturating_sub(before)));
-        slept.is_some_and(|slept| slept > ASKED * last as u64)
+        let member = incident.member_of(0, thread);
+        let slept = member.and_then(|member| incident.slept(member, 0, last));
+        slept.is_some_and(|times| times > ASKED * last as u64)
     })
 }
 

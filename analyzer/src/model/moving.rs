@@ -5,63 +5,70 @@
 
 use sigquit_dump::Nanos;
 
+use super::contention::ASKED;
 use super::incident::{Incident, MemberId};
 
 /// The most that may lie between two dumps: in more, even a long wait ends.
 const SOON: Nanos = Nanos(6_000_000_000);
-/// Who waits goes to sleep anew after each dump that asks for its stack; once more may be another signal's doing.
-const ASKED: u64 = 2;
 /// One in so many may have stayed: somebody is always served last.
 const FEW: usize = 8;
 
 impl Incident {
     /// Whether of those who wait in a dump hardly any has waited since the dump before, for every dump but the first.
+    /// Who waits in a dump is told in ascending order.
     pub fn queue_moves(&self, waiters: &[&[MemberId]]) -> bool {
-        let pairs = || (1..waiters.len()).zip(waiters.windows(2));
         let moved = |(dump, pair): (usize, &[&[MemberId]])| {
-            let stayed = |id: &&MemberId| pair[0].contains(id) && !self.went_on(**id, dump);
-            let some = !pair[0].is_empty() && !pair[1].is_empty();
-            some && pair[1].iter().filter(stayed).count() * FEW <= pair[1].len()
+            let stayed = stayed(pair, |id| self.went_on(id, dump));
+            stayed.is_some_and(|stayed| stayed * FEW <= pair[1].len())
         };
-        waiters.len() > 1 && pairs().all(moved)
+        waiters.len() > 1 && (1..).zip(waiters.windows(2)).all(moved)
     }
 
     /// Whether what some hold in a dump others hold in the next one, or the same have got it again, mostly, for every
-    /// dump but the first. Who burns CPU holds what it holds.
+    /// dump but the first. Who burns CPU holds what it holds. Holders are told in ascending order.
     pub fn changes_hands(&self, holders: &[&[MemberId]]) -> bool {
         let changed = |(dump, pair): (usize, &[&[MemberId]])| {
-            let stayed = |id: &&MemberId| pair[0].contains(id) && !self.came_back(**id, dump);
-            let stayed = pair[1].iter().filter(stayed).count();
-            !pair[0].is_empty() && !pair[1].is_empty() && stayed * 2 <= pair[1].len()
+            let stayed = stayed(pair, |id| self.came_back(id, dump));
+            stayed.is_some_and(|stayed| stayed * 2 <= pair[1].len())
         };
-        holders.len() > 1 && (1..holders.len()).zip(holders.windows(2)).all(changed)
+        holders.len() > 1 && (1..).zip(holders.windows(2)).all(changed)
+    }
+
+    /// How often a member went to sleep between two dumps, where that is counted.
+    pub(super) fn slept(&self, id: MemberId, from: usize, to: usize) -> Option<u64> {
+        let sleeps = |dump: usize| self.thread(id, dump)?.voluntary_switches;
+        Some(sleeps(to)?.saturating_sub(sleeps(from)?))
     }
 
     /// Whether a member did something between a dump and the one before it, soon after each other: it used CPU time, went
     /// to sleep anew, or has other values on its stack. False where nothing of that is told.
     fn went_on(&self, id: MemberId, dump: usize) -> bool {
-        let Some((before, after)) = self.thread(id, dump - 1).zip(self.thread(id, dump)) else {
-            return false;
-        };
         // Whoever answers a dump itself uses more time for that than a turn takes.
-        let answers = after.stack_pointer.is_some();
-        let used = || Some(after.cpu?.since(before.cpu?) > self.breath(id, dump - 1, dump));
-        self.came_back(id, dump) || !answers && self.is_soon(id, dump) && used().unwrap_or(false)
+        let answers = || self.thread(id, dump).is_none_or(|thread| thread.stack_pointer.is_some());
+        let cpu = |dump: usize| self.thread(id, dump)?.cpu;
+        let used = || Some(cpu(dump)?.since(cpu(dump - 1)?) > self.breath(id, dump - 1, dump));
+        self.came_back(id, dump) || !answers() && self.is_soon(id, dump) && used().unwrap_or(false)
     }
 
     /// The same without the CPU time.
     fn came_back(&self, id: MemberId, dump: usize) -> bool {
-        let Some((before, after)) = self.thread(id, dump - 1).zip(self.thread(id, dump)) else {
-            return false;
-        };
-        let slept = || Some(after.voluntary_switches? > before.voluntary_switches? + ASKED);
-        let differs = before.values != 0 && after.values != 0 && before.values != after.values;
-        self.is_soon(id, dump) && (differs || slept().unwrap_or(false))
+        let values = |dump| self.thread(id, dump).map_or(0, |thread| thread.values);
+        let (before, after) = (values(dump - 1), values(dump));
+        let differs = before != 0 && after != 0 && before != after;
+        let slept = || self.slept(id, dump - 1, dump).is_some_and(|times| times > ASKED);
+        self.is_soon(id, dump) && (differs || slept())
     }
 
     fn is_soon(&self, id: MemberId, dump: usize) -> bool {
         self.between(dump - 1, dump, id).is_none_or(|time| time <= SOON)
     }
+}
+
+/// How many are in both of two dumps and did not leave in between; none when a dump shows nobody.
+fn stayed(pair: &[&[MemberId]], left: impl Fn(MemberId) -> bool) -> Option<usize> {
+    let [before, after] = pair else { return None };
+    let stayed = |&&id: &&MemberId| before.binary_search(&id).is_ok() && !left(id);
+    (!before.is_empty() && !after.is_empty()).then(|| after.iter().filter(stayed).count())
 }
 
 #[cfg(test)]
