@@ -7,7 +7,7 @@ use sigquit_dump::{Kind, Nanos, ThreadState};
 use super::{Evidence, Finding, Grade, Severity, deadlock, lock_contention, phrase};
 use crate::model::{Incident, MemberId, TaskWait};
 
-/// Waiting for a lock so long is no turn-taking.
+/// Waiting so long is no turn-taking.
 const LONG: Nanos = Nanos(1_000_000_000);
 /// One task that waits may have a slow owner. Two can be each other's.
 const FEW: usize = 2;
@@ -17,15 +17,7 @@ const TOLD: usize = 4;
 /// The finding, when there is one: it takes two dumps to see that nobody goes on.
 pub(super) fn queue(incident: &Incident) -> Option<Finding> {
     let newest = incident.dumps.len() - 1;
-    let waits = |&id: &MemberId| {
-        let since = incident.task(id, newest).and_then(|task| task.since_poll);
-        let nameless = |dump| incident.thread(id, dump).is_some_and(|thread| thread.wait.is_none());
-        let locked = |dump| incident.task_wait(id, dump) == Some(TaskWait::Lock);
-        since.is_some_and(|since| since >= LONG)
-            && incident.was_not_polled(id)
-            && (0..=newest).all(|dump| locked(dump) && nameless(dump))
-    };
-    let members: Vec<MemberId> = incident.shown(newest).filter(waits).collect();
+    let members = wait_throughout(incident, TaskWait::Lock);
     if members.len() < FEW {
         return None;
     }
@@ -83,6 +75,21 @@ pub(super) fn queue(incident: &Incident) -> Option<Finding> {
         members,
         ..Finding::default()
     })
+}
+
+/// The tasks that wait for one and the same in every dump and are not polled meanwhile, where nothing tells which lock
+/// it is; in ascending order.
+pub(super) fn wait_throughout(incident: &Incident, what: TaskWait) -> Vec<MemberId> {
+    let newest = incident.dumps.len() - 1;
+    let waits = |&id: &MemberId| {
+        let since = incident.task(id, newest).and_then(|task| task.since_poll);
+        let nameless = |dump| incident.thread(id, dump).is_some_and(|thread| thread.wait.is_none());
+        let is_it = |dump| incident.task_wait(id, dump) == Some(what);
+        since.is_some_and(|since| since >= LONG)
+            && incident.was_not_polled(id)
+            && (0..=newest).all(|dump| is_it(dump) && nameless(dump))
+    };
+    incident.shown(newest).filter(waits).collect()
 }
 
 #[cfg(test)]

@@ -2,13 +2,13 @@
 //! `connection-pool-exhaustion` says of them. That some go on and others wait is what a semaphore is for; here
 //! nobody went on.
 
-use sigquit_dump::{Kind, Nanos};
+use std::collections::BTreeSet;
 
-use super::{Evidence, Finding, Grade, Severity, connection_pool_exhaustion, phrase};
+use sigquit_dump::Kind;
+
+use super::{Evidence, Finding, Grade, Severity, async_lock, connection_pool_exhaustion, phrase};
 use crate::model::{Incident, MemberId, TaskWait};
 
-/// Waiting so long in turn is for slow work.
-const LONG: Nanos = Nanos(1_000_000_000);
 /// Fewer may wait for a signal, for which a semaphore can be used as well.
 const SOME: usize = 4;
 /// So many that stand for what they want to do are more than a hint.
@@ -17,25 +17,17 @@ const MANY: usize = 10;
 /// The finding, when there is one: it takes two dumps to see that nobody goes on.
 pub(super) fn queue(incident: &Incident) -> Option<Finding> {
     let newest = incident.dumps.len() - 1;
-    let waits = |&id: &MemberId| {
-        let since = incident.task(id, newest).and_then(|task| task.since_poll);
-        let permit = |dump| incident.task_wait(id, dump) == Some(TaskWait::Permit);
-        let nameless = |dump| incident.thread(id, dump).is_some_and(|thread| thread.wait.is_none());
-        since.is_some_and(|since| since >= LONG)
-            && incident.was_not_polled(id)
-            && (0..=newest).all(|dump| permit(dump) && nameless(dump))
-    };
-    let members: Vec<MemberId> = incident.shown(newest).filter(waits).collect();
+    let members = async_lock::wait_throughout(incident, TaskWait::Permit);
     if members.len() < SOME {
         return None;
     }
     let place = |id| incident.application_calls(id, newest).next().map(|call| &call.function);
-    let places: Vec<_> = members.iter().filter_map(|&id| place(id)).collect();
+    let places: BTreeSet<&String> = members.iter().filter_map(|&id| place(id)).collect();
     let tasks = incident.shown(newest).filter(|&id| incident.member(id).kind == Kind::Task);
-    let others: Vec<MemberId> = tasks.filter(|id| !members.contains(id)).collect();
+    let others: Vec<MemberId> = tasks.filter(|id| members.binary_search(id).is_err()).collect();
     // One of the same work that goes on gives its permit back.
     let inside = |&&id: &&MemberId| {
-        incident.application_calls(id, newest).any(|call| places.contains(&&call.function))
+        incident.application_calls(id, newest).any(|call| places.contains(&call.function))
     };
     let holders: Vec<MemberId> = others.iter().filter(inside).copied().collect();
     if holders.iter().any(|&id| !incident.was_not_polled(id)) {

@@ -34,23 +34,23 @@ pub(super) fn findings(incident: &Incident) -> Vec<Finding> {
     if newest == 0 {
         return Vec::new();
     }
-    let waits = incident.shown(newest).filter(|&id| unknown(incident, id, newest).is_some());
+    let waits = incident.shown(newest).filter(|&id| unowned(incident, id, newest).is_some());
     let circles = waits.filter_map(|id| circle(incident, id, newest));
     circles.map(|circle| finding(incident, &circle, newest)).collect()
 }
 
 /// The lock of unknown owners for which a member waits.
-fn unknown(incident: &Incident, id: MemberId, dump: usize) -> Option<LockId> {
+pub(super) fn unowned(incident: &Incident, id: MemberId, dump: usize) -> Option<LockId> {
     let wait = incident.thread(id, dump)?.wait.as_ref()?;
-    let unknown = incident.wait_for(dump).owners(wait.lock).is_empty();
-    (wait.wait_for.needs_owner_to_leave() && unknown).then_some(wait.lock)
+    let unowned = incident.wait_for(dump).owners(wait.lock).is_empty();
+    (wait.wait_for.needs_owner_to_leave() && unowned).then_some(wait.lock)
 }
 
 fn circle(incident: &Incident, closes: MemberId, dump: usize) -> Option<Circle> {
-    let lock = unknown(incident, closes, dump)?;
+    let lock = unowned(incident, closes, dump)?;
     let thread = incident.member(closes).seen.get(dump).copied().flatten()?;
-    let behind = incident.wait_for(dump).blocked_by(thread as u32);
-    if behind.is_empty() || !incident.waits_throughout(closes) {
+    let graph = incident.wait_for(dump);
+    if !graph.blocks(thread as u32) || !incident.waits_throughout(closes) {
         return None;
     }
     let user = FunctionName::of(&incident.application_calls(closes, dump).next()?.function).owner;
@@ -59,11 +59,12 @@ fn circle(incident: &Incident, closes: MemberId, dump: usize) -> Option<Circle> 
             .application_calls(id, dump)
             .any(|call| FunctionName::of(&call.function).owner == user)
     };
-    let waits_too = |id| unknown(incident, id, dump) == Some(lock);
+    let waits_too = |id| unowned(incident, id, dump) == Some(lock);
     let mut others = incident.shown(dump).filter(|&id| of_user(id) && !waits_too(id));
     let inside = others.next().filter(|_| others.next().is_none())?;
     let at = incident.member(inside).seen.get(dump).copied().flatten()?;
-    let closed = behind.contains(&(at as u32)) && incident.waits_throughout(inside);
+    let behind = || graph.blocked_by(thread as u32).contains(&(at as u32));
+    let closed = behind() && incident.waits_throughout(inside);
     closed.then_some(Circle { closes, inside, lock })
 }
 

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sigquit_dump::{Kind, LockId, LockKind, StackId};
 
+use super::closed_circle::unowned;
 use super::{Evidence, Finding, Grade, Severity, deadlock, phrase};
 use crate::model::{Call, FunctionName, Idle, Incident, MemberId, Origin, words};
 
@@ -100,13 +101,11 @@ fn shut_in(incident: &Incident, dump: usize) -> Option<Vec<MemberId>> {
 
 /// The lock of an unknown owner for which a member waits, in all dumps where there are several.
 fn wanted(incident: &Incident, id: MemberId, dump: usize) -> Option<LockId> {
-    let thread = incident.thread(id, dump).filter(|thread| thread.kind != Kind::Task)?;
-    let wait = thread.wait.as_ref().filter(|wait| wait.wait_for.needs_owner_to_leave())?;
-    let graph = incident.wait_for(dump);
-    let unknown = incident.dumps[dump].lock(wait.lock).kind != LockKind::Unknown
-        && graph.owners(wait.lock).is_empty();
+    let is_task = incident.thread(id, dump).is_none_or(|thread| thread.kind == Kind::Task);
+    let lock = unowned(incident, id, dump).filter(|_| !is_task)?;
+    let is_told = incident.dumps[dump].lock(lock).kind != LockKind::Unknown;
     let stays = || incident.dumps.len() == 1 || incident.waits_throughout(id);
-    (unknown && stays()).then_some(wait.lock)
+    (is_told && stays()).then_some(lock)
 }
 
 /// The innermost functions of the program's own that may have taken locks.

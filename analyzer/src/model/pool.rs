@@ -205,9 +205,8 @@ pub(crate) fn waits_for_permit(function: &str) -> bool {
 /// Whether a normalized function's name says that it lends something: `Sessions.borrow`,
 /// `Db.getConnection`. Then the permit that it waits for stands for what it lends.
 pub(crate) fn lends(name: FunctionName) -> bool {
-    let method = name.method;
-    let lent = || words(method).iter().skip(1).any(|word| LENT.contains(&word.as_str()));
-    begins_with_word(method, LENDS) || begins_with_word(method, LENDS_BY_NAME) && lent()
+    begins_with_word(name.method, LENDS)
+        || begins_with_word(name.method, LENDS_BY_NAME) && is_about(name, LENT)
 }
 
 /// Whether a normalized function waits to be told of something, or for it to come.
@@ -218,9 +217,13 @@ pub(crate) fn waits_for_return(function: &str) -> bool {
 /// Whether a normalized function's name says what it lends: `DataSource.getConnection`, `Db.takeSession`. A method
 /// that makes one does not wait to be told of it.
 pub(crate) fn lends_by_name(name: FunctionName) -> bool {
-    let verbs = [LENDS, LENDS_BY_NAME].concat();
-    let mut lent = words(name.method).into_iter().skip(1);
-    begins_with_word(name.method, &verbs) && lent.any(|word| LENT_THINGS.contains(&word.as_str()))
+    let lends = |verbs| begins_with_word(name.method, verbs);
+    (lends(LENDS) || lends(LENDS_BY_NAME)) && is_about(name, LENT_THINGS)
+}
+
+/// Whether the words behind a method's first say one of these.
+fn is_about(name: FunctionName, things: &[&str]) -> bool {
+    words(name.method).iter().skip(1).any(|word| things.contains(&word.as_str()))
 }
 
 /// Whether a normalized function belongs to a pooled resource in use.

@@ -98,6 +98,11 @@ impl WaitForGraph {
             .map(|(id, _)| LockId(id))
     }
 
+    /// Whether somebody waits for a lock that a thread owns.
+    pub fn blocks(&self, thread: u32) -> bool {
+        self.owned[thread as usize].iter().any(|&lock| !self.waiters(lock).is_empty())
+    }
+
     /// Everyone who cannot go on before this thread does: its locks' waiters, theirs, and so on.
     /// In a cycle a thread blocks itself; it is not listed.
     pub fn blocked_by(&self, thread: u32) -> Vec<u32> {
@@ -123,10 +128,8 @@ impl WaitForGraph {
 
     /// The ends of the wait chains: who owns what others wait for, and waits for no lock itself.
     pub fn root_blockers(&self) -> impl Iterator<Item = u32> {
-        (0..self.wants.len() as u32).filter(|&thread| {
-            let blocks = |lock: &LockId| !self.waiters(*lock).is_empty();
-            self.wants(thread).is_none() && self.owned[thread as usize].iter().any(blocks)
-        })
+        (0..self.wants.len() as u32)
+            .filter(|&thread| self.wants(thread).is_none() && self.blocks(thread))
     }
 
     /// Every cycle, each once. A thread that waits for what it owns is a cycle of one.
