@@ -118,9 +118,9 @@ impl Builder {
 
     /// How much CPU time of the agent's own thread a dump may use to infer who holds locks, from the
     /// machine code of those who may. What is unlikely (a waiter that holds the lock itself, a guard that is
-    /// reached through a pointer only) is looked for only while less than 85 % of it is used. What is not
-    /// looked at by then is said in the dump. Default: 0.235 milliseconds for each thread, but at least 47
-    /// (200 threads cost at most 50) and at most 200.
+    /// reached through a pointer only) is looked for last. What is not looked at by then is said in the dump.
+    /// Default: 0.235 milliseconds for each thread, but at least 47 (200 threads cost at most 50) and at
+    /// most 200.
     ///
     /// In a program that is built for size the search costs less when the agent itself is built for speed:
     /// `sigquit`, `gimli` and `iced-x86` with `opt-level = 3` under `[profile.release.package]`.

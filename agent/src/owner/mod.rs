@@ -63,7 +63,7 @@ use explore::{Budget, explore};
 use fruitless::{Fruitless, Site};
 use leads::{Lead, Leads, Reach};
 use memory::{Memory, Pages};
-use patience::{ALL, Patience};
+use patience::Patience;
 use rounds::{For, Round};
 use state::{Sight, State};
 use wanted::Wanted;
@@ -200,7 +200,7 @@ impl<M: Memory> Search<M> {
 
     /// Whether the time for it is over.
     fn is_late(&self) -> bool {
-        self.patience.instructions(ALL) == 0
+        self.patience.instructions() == 0
     }
 
     fn memory(&mut self) -> &mut M {
@@ -237,7 +237,7 @@ impl<M: Memory> Search<M> {
             {
                 continue;
             }
-            let affordable = self.patience.instructions(round.percent);
+            let affordable = self.patience.instructions();
             found.cut = affordable == 0;
             if found.cut || left == 0 {
                 found.unfinished = true;

@@ -22,9 +22,6 @@ const WAIT: u32 = 40;
 /// last frame is not followed further than there is time for.
 const INSTRUCTION: u64 = 400;
 
-/// All hundredths.
-pub(super) const ALL: u32 = 100;
-
 /// A frame of which fewer instructions can be followed is left alone.
 const WORTH_IT: u32 = 200;
 
@@ -51,15 +48,14 @@ impl Patience {
         Patience { begun: facts::thread_cpu().0, work, wait }
     }
 
-    /// How many instructions can be followed before so many hundredths of the time are over; none when it is
-    /// too few to be worth it.
-    pub fn instructions(&self, percent: u32) -> u32 {
+    /// How many instructions can be followed before the time is over; none when it is too few to be worth it.
+    pub fn instructions(&self) -> u32 {
         if Instant::now() >= self.wait {
             return 0;
         }
         let used = facts::thread_cpu().0.saturating_sub(self.begun);
-        let left = (self.work / u64::from(ALL)).saturating_mul(percent.into()).saturating_sub(used);
-        let left = u32::try_from(left / INSTRUCTION).unwrap_or(u32::MAX);
+        let left = self.work.saturating_sub(used) / INSTRUCTION;
+        let left = u32::try_from(left).unwrap_or(u32::MAX);
         if left < WORTH_IT { 0 } else { left }
     }
 }
@@ -78,7 +74,7 @@ mod tests {
 
     #[test]
     fn without_time_nothing_is_followed() {
-        assert_eq!(Patience::new(Duration::ZERO).instructions(ALL), 0);
-        assert_eq!(Patience::new(Duration::from_secs(9_000)).instructions(ALL), u32::MAX);
+        assert_eq!(Patience::new(Duration::ZERO).instructions(), 0);
+        assert_eq!(Patience::new(Duration::from_secs(9_000)).instructions(), u32::MAX);
     }
 }

@@ -2,7 +2,6 @@
 //! holders are all known is looked for no more.
 
 use super::leads::Way;
-use super::patience::ALL;
 
 /// For whose sake a thread is followed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,8 +26,6 @@ pub(super) struct Round {
     pub thread: u32,
     /// Whether outer frames are followed when an inner one was not followed to its end.
     pub goes_on: bool,
-    /// It ends when so many hundredths of the search's time are over: what is unlikely is worth less.
-    pub percent: u32,
 }
 
 /// Threads that have the lock's own address; and most owners release their lock soon.
@@ -39,7 +36,6 @@ const QUICK: Round = Round {
     frame: 800,
     thread: 3_000,
     goes_on: false,
-    percent: ALL,
 };
 
 /// Those of them that have a longer way.
@@ -47,14 +43,8 @@ const THOROUGH: Round =
     Round { continues: true, frame: 12_000, thread: 60_000, goes_on: true, ..QUICK };
 
 /// Threads that wait, and may wait for themselves.
-const ITSELF: Round = Round {
-    whom: For::Itself,
-    frame: 1_500,
-    thread: 6_000,
-    goes_on: true,
-    percent: UNLIKELY,
-    ..QUICK
-};
+const ITSELF: Round =
+    Round { whom: For::Itself, frame: 1_500, thread: 6_000, goes_on: true, ..QUICK };
 
 /// Threads that have the address of something that has the lock's: a guard may lie there, but the address of a
 /// lock that all share lies behind what every thread has.
@@ -62,8 +52,5 @@ const BEHIND: Round = Round { whom: For::Others, way: Way::Behind, ..ITSELF };
 
 /// Threads that have the address of something in which a lock may lie: there are many.
 const WIDE: Round = Round { way: Way::Field, ..BEHIND };
-
-/// How many hundredths of the search's time are spent before what is unlikely is left alone.
-const UNLIKELY: u32 = 85;
 
 pub(super) const ROUNDS: [Round; 5] = [QUICK, THOROUGH, ITSELF, BEHIND, WIDE];
