@@ -53,4 +53,7 @@ const BEHIND: Round = Round { whom: For::Others, way: Way::Behind, ..ITSELF };
 /// Threads that have the address of something in which a lock may lie: there are many.
 const WIDE: Round = Round { way: Way::Field, ..BEHIND };
 
-pub(super) const ROUNDS: [Round; 5] = [QUICK, THOROUGH, ITSELF, BEHIND, WIDE];
+/// All once more as far as there is time, also where others were followed in vain.
+const AGAIN: Round = Round { frame: 12_000, thread: 60_000, ..WIDE };
+
+pub(super) const ROUNDS: [Round; 6] = [QUICK, THOROUGH, ITSELF, BEHIND, WIDE, AGAIN];
