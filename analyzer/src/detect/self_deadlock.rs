@@ -21,9 +21,9 @@ const DOCUMENTATION: &str = "\
 A thread or task that waits for a lock which it holds itself, and so waits for ever.
 
 A mutex that cannot be locked twice is locked twice by one thread: mostly a method that locks calls
-another method of the same type that locks too. Of a read-write lock: it is held for reading and
-wanted for reading again while a writer waits in between. (Held for reading and wanted for writing
-is `lock-upgrade`.)
+another method of the same type that locks too. Of a read-write lock: it is held for writing and wanted
+again, or held for reading and wanted for reading again while a writer waits in between. (Held for reading and
+wanted for writing is `lock-upgrade`.)
 
 ## Evidence
 
@@ -110,6 +110,7 @@ fn is_upgrade(incident: &Incident, cycle: &SeenCycle) -> bool {
     wait.is_some_and(|wait| {
         wait.wait_for == WaitFor::Exclusive
             && incident.dumps[cycle.dump()].lock(wait.lock).kind == LockKind::RwLock
+            && !incident.waits_for_a_writer(cycle.members[0], cycle.dump())
     })
 }
 

@@ -2,7 +2,7 @@
 
 use sigquit_dump::{LockKind, OwnerSource};
 
-use super::{Detector, Evidence, Finding, Grade, Severity, phrase};
+use super::{Detector, Evidence, Finding, Grade, Severity, phrase, unseen_owner};
 use crate::model::{
     A_BREATH, Activation, Activity, CallId, Contention, Incident, MemberId, Origin, Sight,
 };
@@ -30,6 +30,10 @@ something under the lock and has not come out between the first dump and the las
 - Where equal lines do not tell (an owner that sleeps, or waits again and again), those who wait do: all who wait in one
   dump still wait in the next, none of them ran, and they are so many that one of them would own the lock by now if it
   had been handed on: four in three dumps, two in four.
+- Where the owner is unknown: that the lock is not given back, by those who wait. Go counts for how long they have
+  waited, ten seconds at least for each of them; elsewhere all who wait in the first dump wait in the last, and none of them
+  used CPU time, as one does that is woken. Then it is said who else is in the code that uses the lock, and nobody is
+  accused. One dump of Go is enough for that.
 
 ## Limits
 
@@ -37,7 +41,7 @@ something under the lock and has not come out between the first dump and the las
   the same; and so does one that takes the lock back before any of those who wait gets it, which is as bad for them.
 - An owner that waits for another lock is not stuck in itself: the finding is about the owner at
   the end of the chain. A circle is a `deadlock`.
-- Nothing is said from one dump.
+- Nothing is said of an owner from one dump.
 
 ## What to do
 
@@ -47,7 +51,9 @@ For computation: see whether it ends.
 ";
 
 fn detect(incident: &Incident) -> Vec<Finding> {
-    incident.contentions().iter().filter_map(|contention| finding(incident, contention)).collect()
+    let contentions = incident.contentions();
+    let known = contentions.iter().filter_map(|contention| finding(incident, contention));
+    known.chain(unseen_owner::findings(incident)).collect()
 }
 
 fn finding(incident: &Incident, contention: &Contention) -> Option<Finding> {

@@ -12,6 +12,7 @@ use sigquit_dump::{
 use smallvec::SmallVec;
 
 use super::activity::{self, Activity};
+use super::asker;
 use super::call::{Call, CallId, Origin};
 use super::doubt;
 use super::idle::{self, Idle, Marks};
@@ -422,6 +423,7 @@ fn finish(rules: &Rules, number: usize, mut incident: Incident) -> Incident {
     if let Some(newest) = incident.dumps.last() {
         incident.process = newest.process.clone();
     }
+    asker::set_aside(&mut incident);
     intern_calls(rules, &mut incident);
     recognize_waits(rules, &mut incident);
     find_members(&mut incident);

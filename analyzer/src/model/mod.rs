@@ -30,6 +30,7 @@
 //! merge        one profile made of several, and of dumps
 //! kin          which dumps are of one process
 //! known        who is who from dump to dump
+//! asker        who took the dumps
 //! moving       whether a queue moves
 //! standstill   whether nothing moves, and who waits for others meanwhile
 //! crew         workers of one pool, and queues that are full
@@ -40,6 +41,7 @@
 
 mod activation;
 mod activity;
+mod asker;
 mod call;
 mod collector;
 mod connection;

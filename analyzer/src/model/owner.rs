@@ -16,7 +16,7 @@
 //! *In its own way.* Everyone in sight who uses the lock waits for it. So a waiter must hold it: the
 //! one that was called from another function of the same type. Of a read-write lock it is the
 //! writer that has come past all other writers, and it holds the lock for reading; or it is a reader that wants to read
-//! again, behind a writer that waits for it. Of a JVM's lock,
+//! again, behind a writer that waits for it. Where nobody waits for readers to leave, it holds it for writing. Of a JVM's lock,
 //! which code of any type may use, it is the only writer, when nobody else does anything at all.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -28,6 +28,7 @@ use sigquit_dump::{
 
 use super::call::{Call, CallId, Origin};
 use super::idle::{self, Marks};
+use super::incident::{Incident, MemberId};
 use super::name::{FunctionName, words};
 use super::pattern::matches_any;
 use super::rule::Rules;
@@ -321,6 +322,14 @@ fn in_its_own_way(dump: &Dump, stacks: Stacks, queue: &Queue, crowd: &Crowd) -> 
     // Who reads already may be kept from reading again by a writer that waits for the readers to leave.
     let for_reading = queue.kind == LockKind::RwLock && !alone;
     let writer_waits = queue.waiters.iter().any(|&index| wants_alone(&dump.threads[index]));
+    // Where nobody waits for readers to leave, it is owned for writing: by one who is let in again in a JVM only.
+    let waits_for_readers = |&&index: &&usize| {
+        let thread = &dump.threads[index];
+        wants_alone(thread) && is_first_writer(stacks.of(thread))
+    };
+    let for_writing = for_reading
+        && runtime != Runtime::Jvm
+        && !queue.waiters.iter().any(|index| waits_for_readers(&index));
     let holds_it = |&&index: &&usize| {
         let thread = &dump.threads[index];
         let uses = stacks.ids(thread).iter().filter(|(call, _)| is_use[call.0 as usize]);
@@ -329,10 +338,10 @@ fn in_its_own_way(dump: &Dump, stacks: Stacks, queue: &Queue, crowd: &Crowd) -> 
         let uses_several = used.any(|function| Some(function) != first);
         let comes_first = queue.kind != LockKind::RwLock || is_first_writer(stacks.of(thread));
         let wants = if wants_alone(thread) { comes_first } else { for_reading && writer_waits };
-        wants && (uses_several || alone)
+        (wants || for_writing) && (uses_several || alone)
     };
     let mut candidates: Vec<usize> = queue.waiters.iter().filter(holds_it).copied().collect();
-    if candidates.len() > 1 && queue.kind != LockKind::RwLock {
+    if candidates.len() > 1 && (for_writing || queue.kind != LockKind::RwLock) {
         candidates.clear();
     }
     candidates
@@ -374,6 +383,13 @@ fn is_first_writer<'a>(calls: impl Iterator<Item = &'a Call>) -> bool {
     locking
         .take_while(|call| !matches_any(LOCKS_FOR_WRITING, &call.function))
         .all(|call| !matches_any(BEHIND_OTHER_WRITERS, &call.function))
+}
+
+impl Incident {
+    /// Whether a writer still waits for another writer, as far as its frames tell: then that one has the lock.
+    pub fn waits_for_a_writer(&self, id: MemberId, dump: usize) -> bool {
+        !is_first_writer(self.calls(id, dump))
+    }
 }
 
 // --- Locks without an address ------------------------------------------------------------------
@@ -446,7 +462,6 @@ fn passed_gates<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Incident;
     use crate::model::scene::{Draw, Moment, Scene};
     use sigquit_dump::{Lock, ThreadState};
 
@@ -490,14 +505,12 @@ mod tests {
             dump.thread("guest", &AGAIN[..2]).waits(lock, WaitFor::Shared);
             dump.thread("writer", &[AGAIN[0], "shop::Plan::set:31"]).waits(lock, writer);
         };
-        let of = |writer| {
-            owners(
-                &Scene::of(Runtime::Rust).dump(0, |dump| draw(dump, writer)).incident(),
-                "writer",
-            )
+        let of = |runtime, last| {
+            owners(&Scene::of(runtime).dump(0, |dump| draw(dump, last)).incident(), "writer")
         };
-        assert_eq!(of(WaitFor::Exclusive), ["east"]);
-        assert!(of(WaitFor::Shared).is_empty(), "nobody keeps a reader from reading");
+        assert_eq!(of(Runtime::Rust, WaitFor::Exclusive), ["east"]);
+        assert_eq!(of(Runtime::Rust, WaitFor::Shared), ["east"], "it holds it for writing");
+        assert!(of(Runtime::Jvm, WaitFor::Shared).is_empty(), "who writes there may read");
     }
 
     /// The owners of the lock for which the thread of that name waits.

@@ -230,7 +230,8 @@ fn sought(dump: &Dump, seekers: impl Iterator<Item = Seeker>) -> BTreeMap<LockId
     for (thread, caller) in seekers {
         let Some(wait) = &dump.threads[thread as usize].wait else { continue };
         let lock = dump.lock(wait.lock);
-        let is_hidden = lock.owners.is_empty() && lock.kind == LockKind::Mutex;
+        let is_hidden =
+            lock.owners.is_empty() && matches!(lock.kind, LockKind::Mutex | LockKind::RwLock);
         let Some(address) = lock.address.filter(|_| is_hidden) else { continue };
         let entry = sought.entry(wait.lock).or_insert_with(|| Sought {
             address,
@@ -417,6 +418,20 @@ mod tests {
         assert_eq!(with(slow("0xc000090000?")), None, "maybe another vault");
         let loops = goroutine(21, "select", &["main.(*Vault).run(0xc000090000)"]);
         assert_eq!(with(loops), None, "its own loop");
+    }
+
+    #[test]
+    fn of_a_read_write_lock_it_is_the_same() {
+        let mut all: Vec<String> = (10..13)
+            .map(|number| {
+                let receiver = "main.(*Hooks).has(0xc000090000)";
+                let lock = "sync.(*RWMutex).RLock(0xc000090000)";
+                let calls = ["sync.runtime_SemacquireRWMutexR(0x0?, 0x0?, 0x0?)", lock, receiver];
+                goroutine(number, "sync.RWMutex.RLock", &calls)
+            })
+            .collect();
+        all.push(goroutine(21, "IO wait", &[READS, "main.(*Hooks).notify(0xc000090000)"]));
+        assert_eq!(owner(&all), Some(21));
     }
 
     #[test]
