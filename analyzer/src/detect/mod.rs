@@ -27,6 +27,7 @@ mod lock_contention;
 mod lost_waker;
 mod map_corruption;
 mod memory_pressure;
+mod not_given_back;
 mod on_cpu;
 mod panic;
 mod phrase;
@@ -40,7 +41,6 @@ mod stuck_lock_owner;
 mod task_leak;
 mod thread_leak;
 mod thread_pool_exhaustion;
-mod unseen_owner;
 
 pub use baseline::Baseline;
 pub use finding::{Evidence, Finding, Grade, LockOf, Severity};

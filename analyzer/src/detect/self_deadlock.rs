@@ -1,6 +1,6 @@
 //! Threads that wait for what they hold themselves.
 
-use sigquit_dump::{LockKind, OwnerSource, WaitFor};
+use sigquit_dump::{LockKind, Nanos, OwnerSource, WaitFor};
 
 use super::cycle::{SeenCycle, cycles};
 use super::{Detector, Finding, Grade, phrase};
@@ -35,7 +35,8 @@ wanted for writing is `lock-upgrade`.)
 - Locks that one owner may take again (JVM monitors, reentrant locks) do not come here.
 - The owner of a plain Rust or Go mutex is nowhere in memory. It is inferred when the one that
   waits was called from another function of the type that uses the lock, everyone else in sight
-  who uses that type waits too, and nothing of it moves between the dumps. One dump says nothing.
+  who uses that type waits too, and nothing of it moves between the dumps. One dump says nothing, unless the runtime
+  counts minutes for which it has waited (Go).
 - Nor is the thread in memory that makes what is made once (Rust's `OnceLock`, `LazyLock` and `Once`, Go's `sync.Once`,
   `pthread_once`). It is inferred when everybody's whole stack is known and one thread alone is in an initialiser.
 
@@ -96,13 +97,18 @@ fn of_one(incident: &Incident, upgrades: bool) -> Vec<Finding> {
 }
 
 /// A queue before a mutex moves within moments: that its one waiter is its owner is inferred only
-/// of one that stays, in every dump.
+/// of one that stays, in every dump, or by the runtime's own count of minutes.
 fn is_sure(incident: &Incident, cycle: &SeenCycle) -> bool {
     let stays = || {
         let activation = incident.same_activation(cycle.members[0]);
         cycle.dumps.len() == incident.dumps.len() && activation.is_some_and(|one| one.whole)
     };
-    cycle.source() != OwnerSource::Inferred || stays()
+    let counted = || {
+        let waited =
+            incident.thread(cycle.members[0], cycle.dump()).and_then(|one| one.waiting_since);
+        incident.dumps.len() == 1 && waited > Some(Nanos(0))
+    };
+    cycle.source() != OwnerSource::Inferred || stays() || counted()
 }
 
 fn is_upgrade(incident: &Incident, cycle: &SeenCycle) -> bool {

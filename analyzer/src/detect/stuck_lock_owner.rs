@@ -2,7 +2,7 @@
 
 use sigquit_dump::{LockKind, OwnerSource};
 
-use super::{Detector, Evidence, Finding, Grade, Severity, phrase, unseen_owner};
+use super::{Detector, Evidence, Finding, Grade, Severity, not_given_back, phrase};
 use crate::model::{
     A_BREATH, Activation, Activity, CallId, Contention, Incident, MemberId, Origin, Sight,
 };
@@ -33,7 +33,7 @@ something under the lock and has not come out between the first dump and the las
 - Where the owner is unknown: that the lock is not given back, by those who wait. Go counts for how long they have
   waited, ten seconds at least for each of them; elsewhere all who wait in the first dump wait in the last, and none of them
   used CPU time, as one does that is woken. Then it is said who else is in the code that uses the lock, and nobody is
-  accused. One dump of Go is enough for that.
+  accused. One dump of Go is enough for that; there an owner that is inferred is named as such.
 
 ## Limits
 
@@ -41,7 +41,7 @@ something under the lock and has not come out between the first dump and the las
   the same; and so does one that takes the lock back before any of those who wait gets it, which is as bad for them.
 - An owner that waits for another lock is not stuck in itself: the finding is about the owner at
   the end of the chain. A circle is a `deadlock`.
-- Nothing is said of an owner from one dump.
+- Nothing is said from one dump in which nobody counts how long the others wait.
 
 ## What to do
 
@@ -53,7 +53,7 @@ For computation: see whether it ends.
 fn detect(incident: &Incident) -> Vec<Finding> {
     let contentions = incident.contentions();
     let known = contentions.iter().filter_map(|contention| finding(incident, contention));
-    known.chain(unseen_owner::findings(incident)).collect()
+    known.chain(not_given_back::findings(incident, &contentions)).collect()
 }
 
 fn finding(incident: &Incident, contention: &Contention) -> Option<Finding> {

@@ -1,5 +1,5 @@
-//! A lock that is not given back, though nobody is known to own it: that those who wait were not woken is counted.
-//! What `stuck-lock-owner` says where no owner is told or inferred.
+//! A lock that is not given back, by those who wait for it: that they were not woken is counted. What
+//! `stuck-lock-owner` says where no owner is known, or one is inferred from a single dump.
 //!
 //! Go counts how long a goroutine has waited, and hands a mutex on to the one who waits first as soon as that has
 //! waited for a millisecond (<https://pkg.go.dev/sync#Mutex>, `sync/mutex.go`: starvation mode): who has waited for a
@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use sigquit_dump::{LockKind, Nanos};
 
 use super::{Evidence, Finding, Grade, Severity, deadlock, phrase, stuck_lock_owner};
-use crate::model::{Contention, FunctionName, Idle, Incident, MemberId};
+use crate::model::{Activity, Contention, FunctionName, Idle, Incident, MemberId};
 
 /// A turn that takes longer than this is no turn: the oldest wait, divided by those who wait.
 const A_TURN: Nanos = Nanos(10_000_000_000);
@@ -21,31 +21,34 @@ const MANY: usize = 10;
 /// That it is one lock, and one owner, is read from where they wait.
 const CONFIDENCE: f64 = 0.75;
 
-/// The locks of unknown owners that nobody gives back.
-pub(super) fn findings(incident: &Incident) -> Vec<Finding> {
-    let contentions = incident.contentions();
-    let unseen = contentions.iter().filter(|one| is_unseen(incident, one));
-    let stands = unseen.filter_map(|one| Some((one, stood(incident, one)?)));
+/// The locks that nobody gives back, where no owner is seen to stay.
+pub(super) fn findings(incident: &Incident, contentions: &[Contention]) -> Vec<Finding> {
+    let open = contentions.iter().filter(|one| is_open(incident, one));
+    let stands = open.filter_map(|one| Some((one, stood(incident, one)?)));
     let stands: Vec<_> = stands.collect();
     if stands.is_empty() {
         return Vec::new();
     }
     // Who is told to wait in a circle is not told again.
     let circles = (deadlock::DETECTOR.detect)(incident);
-    let in_circle: BTreeSet<MemberId> = circles
-        .iter()
-        .flat_map(|found| found.members.iter().chain(&found.victims))
-        .copied()
-        .collect();
+    let circles = circles.iter().filter(|found| found.severity >= Severity::Medium);
+    let in_circle: BTreeSet<MemberId> =
+        circles.flat_map(|found| found.members.iter().chain(&found.victims)).copied().collect();
     let is_new = |one: &Contention| !one.last().waiters.iter().any(|id| in_circle.contains(id));
     let new = stands.into_iter().filter(|(one, _)| is_new(one));
     new.map(|(one, time)| finding(incident, one, time)).collect()
 }
 
-fn is_unseen(incident: &Incident, contention: &Contention) -> bool {
+/// Whether it is open who does not give the lock back.
+fn is_open(incident: &Incident, contention: &Contention) -> bool {
     use LockKind::{Monitor, Mutex, RwLock, Synchronizer};
     let lock = contention.lock(incident);
-    contention.owners().is_empty()
+    let last = contention.last().dump;
+    // Of a series the owner's stay tells more; one that waits for another lock is not the end of the chain.
+    let ends_here = |owner| last == 0 && incident.activity(owner, last) != Activity::Lock;
+    let owners = contention.owners();
+    owners.iter().all(|&owner| ends_here(owner))
+        && owners.len() < 2
         && contention.sights.len() == incident.dumps.len()
         && matches!(lock.kind, Mutex | RwLock | Synchronizer | Monitor)
 }
@@ -82,37 +85,59 @@ fn finding(incident: &Incident, contention: &Contention, time: Nanos) -> Finding
         }
         _ => phrase::count(incident, waiters),
     };
-    let inside = inside(incident, contention);
-    Finding {
+    let owner = contention.only_owner();
+    let inside = match owner {
+        Some((owner, _)) => vec![owner],
+        None => inside(incident, contention),
+    };
+    let finding = Finding {
         detector: stuck_lock_owner::DETECTOR.name,
         severity: severity(incident, waiters.len(), last.dump, time),
         grade: Grade::Counter,
         confidence: CONFIDENCE,
         headline: format!(
-            "{who} wait{} for {}, which nobody has given back for {}; its owner is unknown{}",
+            "{who} wait{} for {}, which nobody has given back for {}; {}",
             if waiters.len() == 1 { "s" } else { "" },
             phrase::the_lock(lock),
             phrase::duration(time),
-            match &inside[..] {
-                [] => ", and nobody else is seen in the code that uses it".to_owned(),
-                [one] => format!(
-                    ", and {} alone is in the code that uses it",
-                    phrase::who(incident, *one)
-                ),
-                several => format!(
-                    ", and {} are in the code that uses it",
-                    phrase::count(incident, several)
-                ),
-            },
+            whose(incident, owner.is_some(), &inside),
         ),
         detail: detail(incident, contention, &inside),
         next_step: next_step(incident, contention, &inside),
-        frames: phrase::telling_frames(incident, waiters[0], last.dump),
         lock: Some(phrase::lock_of(lock)),
         evidence: evidence(incident, contention, &inside, time),
-        victims: behind(incident, contention),
-        members: waiters.clone(),
         ..Finding::default()
+    };
+    match owner {
+        Some((owner, source)) => Finding {
+            members: vec![owner],
+            victims: waiters.iter().copied().chain(behind(incident, contention)).collect(),
+            owner: Some(owner),
+            owner_source: Some(source),
+            frames: phrase::telling_frames(incident, owner, last.dump),
+            ..finding
+        },
+        None => Finding {
+            members: waiters.clone(),
+            victims: behind(incident, contention),
+            frames: phrase::telling_frames(incident, waiters[0], last.dump),
+            ..finding
+        },
+    }
+}
+
+fn whose(incident: &Incident, is_owner: bool, inside: &[MemberId]) -> String {
+    match inside {
+        [one] if is_owner => format!("{} seems to own it", phrase::who(incident, *one)),
+        [] => "its owner is unknown, and nobody else is seen in the code that uses it".to_owned(),
+        [one] => format!(
+            "its owner is unknown, and {} alone is in the code that uses it",
+            phrase::who(incident, *one)
+        ),
+        several => format!(
+            "its owner is unknown, and {} are in the code that uses it",
+            phrase::count(incident, several)
+        ),
     }
 }
 
@@ -247,14 +272,19 @@ fn evidence(
 mod tests {
     use super::*;
     use crate::model::scene::{Draw, Moment, Scene};
-    use sigquit_dump::{LockKind, Runtime, WaitFor};
+    use sigquit_dump::{LockId, LockKind, Runtime, WaitFor};
+
+    fn found(incident: &Incident) -> Vec<Finding> {
+        findings(incident, &incident.contentions())
+    }
 
     const MINUTE: u64 = 60_000_000_000;
 
-    fn waits(dump: &mut Moment, name: &str, stack: &[&str], minutes: u64) {
+    fn waits(dump: &mut Moment, name: &str, stack: &[&str], minutes: u64) -> LockId {
         let lock = dump.lock(LockKind::Mutex, 0x10);
         let waiter = dump.thread(name, stack);
         waiter.waits(lock, WaitFor::Exclusive).waiting_since = Some(Nanos(minutes * MINUTE));
+        lock
     }
 
     fn framer(minutes: u64, other: &[&str]) -> Vec<Finding> {
@@ -262,7 +292,7 @@ mod tests {
             waits(dump, "monitor", &["wire.(*Framer).monitor:36"], minutes);
             dump.thread("other", other).state_text = "chan send".into();
         };
-        findings(&Scene::of(Runtime::Go).dump(0, draw).incident())
+        found(&Scene::of(Runtime::Go).dump(0, draw).incident())
     }
 
     #[test]
@@ -283,6 +313,21 @@ mod tests {
     }
 
     #[test]
+    fn in_one_dump_an_inferred_owner_is_named_as_such() {
+        let draw = |dump: &mut Moment| {
+            let lock = waits(dump, "batch", &["pods.(*Status).Delete:38"], 2);
+            let sends = dump.thread("setter", &["pods.(*Status).Set:45"]);
+            sends.seems_to_hold(lock).state_text = "chan send".into();
+        };
+        let incident = Scene::of(Runtime::Go).dump(0, draw).incident();
+        let all = found(&incident);
+        assert_eq!(all[0].owner, Some(incident.named("setter")));
+        assert!(all[0].headline.contains("seems to own it"), "{}", all[0].headline);
+        let series = Scene::of(Runtime::Go).dump(0, draw).dump(2, draw).incident();
+        assert!(found(&series).is_empty(), "a series shows whether the owner stays");
+    }
+
+    #[test]
     fn a_wait_that_is_not_counted_in_minutes_may_be_a_moment() {
         assert!(framer(0, &["ads.(*Feed).push:4"]).is_empty());
     }
@@ -294,7 +339,7 @@ mod tests {
                 waits(dump, &number.to_string(), &["wire.(*Framer).write:4"], number % 2);
             }
         };
-        assert!(findings(&Scene::of(Runtime::Go).dump(0, draw).incident()).is_empty());
+        assert!(found(&Scene::of(Runtime::Go).dump(0, draw).incident()).is_empty());
     }
 
     /// Two who wait in a JVM, the second of them with so much CPU time used in between.
@@ -309,7 +354,7 @@ mod tests {
                 dump.thread("c", &["shop.Web.answer:9"]).cpu = Some(Nanos(used));
             }
         };
-        findings(&Scene::of(Runtime::Jvm).dump(0, draw(0)).dump(2, draw(used)).incident())
+        found(&Scene::of(Runtime::Jvm).dump(0, draw(0)).dump(2, draw(used)).incident())
     }
 
     #[test]
