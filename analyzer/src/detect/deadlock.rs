@@ -170,7 +170,7 @@ fn next_step(incident: &Incident, cycle: &SeenCycle) -> String {
             format!("{one} and {other} take the same locks in different orders: ")
         }
         [one, ..] => format!("{one} takes locks in an order that depends on its arguments: "),
-        [] => String::new(),
+        [] => "In the code, ".to_owned(),
     };
     format!(
         "Keep the dumps and restart the process; nothing else frees these threads. {order}give the \

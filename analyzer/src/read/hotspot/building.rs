@@ -8,7 +8,7 @@ use super::super::Line;
 use super::super::foreign::{NotUnderstood, is_log_line};
 use super::super::kept::Kept;
 use super::class_wait;
-use super::deadlock::{Names, Section};
+use super::deadlock::{self, Names, Section};
 use super::header::{self, Header};
 use super::heap;
 use super::locks::{Locks, own};
@@ -39,6 +39,8 @@ pub(super) struct Building<'t> {
     has_tail: bool,
     /// The JVM prints state lines, as it does from 6 on.
     has_states: bool,
+    /// There is nothing but what the JVM found of a deadlock: its threads are those that it lists.
+    alone: bool,
     not_understood: NotUnderstood,
 }
 
@@ -67,6 +69,7 @@ impl<'t> Building<'t> {
             ended: false,
             has_tail,
             has_states: false,
+            alone: false,
             not_understood: NotUnderstood::default(),
         }
     }
@@ -76,12 +79,22 @@ impl<'t> Building<'t> {
         self.dump.truncated = true;
     }
 
+    /// There is no dump around the deadlock, as where only that was kept of one.
+    pub fn is_alone(&mut self) {
+        self.alone = true;
+    }
+
     /// A thread begins.
     pub fn thread(&mut self, line: u64, name: Cow<'t, str>, header: Header<'t>) {
         let mut os_id = header.os_id;
         match self.open.take_if(|open| open.bare && open.stack.frames.is_empty()) {
             Some(bare) => os_id = os_id.or(bare.header.os_id),
             None => self.close(),
+        }
+        if std::mem::take(&mut self.alone) {
+            // The dump follows after all.
+            self.dump.threads.clear();
+            self.locks = Locks::default();
         }
         self.place = Place::Threads;
         self.kept.begin();
@@ -139,7 +152,7 @@ impl<'t> Building<'t> {
         let bare = bare.map(|open| Open::bare(open.line, open.header.os_id));
         self.close();
         let Building { dump, kept, locks, deadlocks, waits_in_vm, place, .. } = self;
-        let Building { ended, has_tail, has_states, not_understood, .. } = self;
+        let Building { ended, has_tail, has_states, alone, not_understood, .. } = self;
         Building {
             dump,
             kept,
@@ -152,13 +165,14 @@ impl<'t> Building<'t> {
             ended,
             has_tail,
             has_states,
+            alone,
             not_understood,
         }
     }
 
     /// Any other line of the dump.
     pub fn line(&mut self, line: Line<'t>, body: &'t str) {
-        if body.starts_with("Found one Java-level deadlock") {
+        if deadlock::begins(body) {
             self.close();
             self.deadlocks.push(Section::new(line.number));
             self.place = Place::Deadlock;
@@ -167,7 +181,11 @@ impl<'t> Building<'t> {
         match self.place {
             Place::Threads => self.thread_line(line, body),
             Place::Deadlock => self.deadlock_line(line, body),
-            Place::DeadlockStacks if body.starts_with("Found ") => self.place = Place::Tail,
+            Place::DeadlockStacks if body.starts_with("Found ") => {
+                self.close();
+                self.place = Place::Tail;
+            }
+            Place::DeadlockStacks if self.alone => self.stack_of_deadlock(line, body),
             Place::DeadlockStacks => {}
             Place::Tail => heap::line(&mut self.dump.process.heap, body),
         }
@@ -180,6 +198,31 @@ impl<'t> Building<'t> {
             self.place = Place::Tail;
         } else if let Some(section) = self.deadlocks.last_mut() {
             section.line(line.text);
+        }
+    }
+
+    /// `"teller-east":` begins the stack of one whom nothing else shows.
+    fn stack_of_deadlock(&mut self, line: Line<'t>, body: &'t str) {
+        if let Some(name) = body.strip_prefix('"').and_then(|text| text.strip_suffix("\":")) {
+            self.close();
+            self.kept.begin();
+            let header = Header { has_stack: true, ..Header::default() };
+            let stack = std::mem::take(&mut self.spare);
+            self.open = Some(Open {
+                line: line.number,
+                name: name.into(),
+                header,
+                stack,
+                ..Open::default()
+            });
+        } else if self.open_line(body)
+            && let Some(open) = &mut self.open
+        {
+            open.state = match body {
+                _ if body.starts_with("- waiting to lock") => "BLOCKED (on object monitor)",
+                _ if body.starts_with("- parking to wait") => "WAITING (parking)",
+                _ => open.state,
+            };
         }
     }
 
@@ -281,6 +324,11 @@ impl<'t> Building<'t> {
     pub fn finish(mut self, last: u64, warnings: &mut Vec<Warning>) -> Dump {
         self.cut(last);
         self.close();
+        if self.alone {
+            self.deadlocks
+                .iter()
+                .for_each(|section| section.add_threads(&mut self.dump, &mut self.locks));
+        }
         if !self.deadlocks.is_empty() {
             let names = Names::of(&self.dump);
             for section in &self.deadlocks {

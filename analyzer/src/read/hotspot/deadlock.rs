@@ -1,4 +1,5 @@
-//! The JVM's own search for deadlocks, printed after the threads (by `jhsdb` before them).
+//! The JVM's own search for deadlocks, printed after the threads (by `jhsdb` before them). It may be all that was kept
+//! of a dump, or carried to a ticket: then its threads are those that it lists.
 //!
 //! ```text
 //! Found one Java-level deadlock:
@@ -16,12 +17,20 @@
 //! Found 1 deadlock.
 //! ```
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use sigquit_dump::{Dump, Hold, LockId, LockKind, Notice, NoticeKind, Owner, OwnerSource};
+use sigquit_dump::{
+    Dump, Hold, LockId, LockKind, Notice, NoticeKind, Owner, OwnerSource, Thread, ThreadState,
+    Wait, WaitFor,
+};
 
 use super::locks::Locks;
 use super::mark::{Object, address};
+
+/// Whether a line begins such a section.
+pub(super) fn begins(body: &str) -> bool {
+    body.starts_with("Found one Java-level deadlock")
+}
 
 /// One deadlock as printed.
 #[derive(Debug, Default)]
@@ -90,6 +99,21 @@ impl Section {
     fn waits(&mut self, body: &str) {
         if let Some(entry) = self.entries.last_mut() {
             entry.wait = body.trim_end_matches(',').to_owned();
+        }
+    }
+
+    /// Adds those of whom no stack is printed: where nothing else shows them, at least their names and waits.
+    pub fn add_threads(&self, dump: &mut Dump, locks: &mut Locks) {
+        let known: HashSet<String> = dump.threads.iter().map(|one| one.name.clone()).collect();
+        for entry in self.entries.iter().filter(|entry| !known.contains(&entry.name)) {
+            let lock = object(&entry.wait).map(|object| locks.find(dump, object, kind(entry)));
+            dump.threads.push(Thread {
+                name: entry.name.clone(),
+                state: ThreadState::Blocked,
+                wait: lock.map(|lock| Wait { lock, wait_for: WaitFor::Exclusive }),
+                line: Some(self.line),
+                ..Thread::default()
+            });
         }
     }
 
@@ -216,8 +240,6 @@ fn sentence(entry: &Entry) -> String {
 
 #[cfg(test)]
 mod tests {
-    use sigquit_dump::{Thread, Wait, WaitFor};
-
     use super::*;
 
     fn section(text: &str) -> Section {

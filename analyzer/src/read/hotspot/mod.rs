@@ -68,7 +68,9 @@ fn recognize(text: &Text) -> Recognition {
 /// Whether only a thread dump has such a line.
 fn begins(text: &str) -> bool {
     let body = text.trim_start();
-    title::is_title(body) || (body.contains(" tid=") && header::split(text).is_some())
+    title::is_title(body)
+        || deadlock::begins(body)
+        || (body.contains(" tid=") && header::split(text).is_some())
 }
 
 /// Whether a line is the first of a thread.
@@ -158,6 +160,14 @@ impl<'t> Piece<'t> {
         }
         if title::is_title(body) {
             self.begin(line.number, body);
+        } else if self.current.is_none() && deadlock::begins(body) {
+            let message = "nothing but the JVM's word of a deadlock: of the dump around it, and of all other threads, \
+                           nothing is known";
+            self.reader.warnings.push(Warning { line: line.number, message: message.into() });
+            let building = self.begin(line.number, "");
+            building.is_alone();
+            building.lacks_beginning();
+            building.line(line, body);
         } else if !self.reader.title.precedes(line.number, body)
             && let Some(building) = &mut self.current
         {
