@@ -1,6 +1,6 @@
 //! The owner of a lock that does not come back while others wait.
 
-use sigquit_dump::{LockKind, OwnerSource};
+use sigquit_dump::{LockKind, OwnerSource, ThreadState, WaitFor};
 
 use super::{Detector, Evidence, Finding, Grade, Severity, not_given_back, phrase};
 use crate::model::{
@@ -41,7 +41,8 @@ something under the lock and has not come out between the first dump and the las
   the same; and so does one that takes the lock back before any of those who wait gets it, which is as bad for them.
 - An owner that waits for another lock is not stuck in itself: the finding is about the owner at
   the end of the chain. A circle is a `deadlock`.
-- Nothing is said from one dump in which nobody counts how long the others wait.
+- Nothing is said from one dump in which nobody counts how long the others wait; but for a hint where the owner waits to
+  be notified at another monitor, which gives back that one only.
 
 ## What to do
 
@@ -53,6 +54,7 @@ For computation: see whether it ends.
 fn detect(incident: &Incident) -> Vec<Finding> {
     let contentions = incident.contentions();
     let known = contentions.iter().filter_map(|contention| finding(incident, contention));
+    let known = known.chain(contentions.iter().filter_map(|one| awaits_notice(incident, one)));
     known.chain(not_given_back::findings(incident, &contentions)).collect()
 }
 
@@ -78,6 +80,64 @@ fn finding(incident: &Incident, contention: &Contention) -> Option<Finding> {
         owner_source: Some(source),
         frames: phrase::telling_frames(incident, owner, dump),
         evidence: evidence(incident, contention, owner, &activation),
+    })
+}
+
+/// What one dump shows of it: the owner waits to be notified, for as long as it takes, and keeps the lock meanwhile, as
+/// waiting gives back only the monitor at which one waits. Whoever is to notify it may be among those who wait.
+fn awaits_notice(incident: &Incident, contention: &Contention) -> Option<Finding> {
+    let (owner, source) = contention.only_owner().filter(|_| incident.dumps.len() == 1)?;
+    let thread = incident.thread(owner, 0)?;
+    let wait = thread.wait.as_ref().filter(|_| thread.state == ThreadState::Waiting)?;
+    let notified = wait.wait_for == WaitFor::Notification && source != OwnerSource::Inferred;
+    // Who takes turns at a queue waits in it where the others wait for their turn.
+    let inner = |id| {
+        incident.calls(id, 0).find(|call| call.origin != Origin::Runtime).map(|call| &call.function)
+    };
+    if !notified || contention.last().waiters.iter().any(|&id| inner(id) == inner(owner)) {
+        return None;
+    }
+    let victims = victims(incident, 0, owner);
+    let (lock, at) = (contention.lock(incident), incident.dumps[0].lock(wait.lock));
+    let who = phrase::who(incident, owner);
+    let place = phrase::place(incident, owner, 0).unwrap_or_else(|| "its innermost call".into());
+    Some(Finding {
+        detector: DETECTOR.name,
+        severity: Severity::Low,
+        grade: Grade::Pattern,
+        confidence: Grade::Pattern.cap(),
+        headline: format!(
+            "{who} waits to be notified with {} in its hand, for which {} wait{}",
+            phrase::the_lock(lock),
+            phrase::count(incident, &victims),
+            if victims.len() == 1 { "s" } else { "" },
+        ),
+        detail: format!(
+            "It waits at {} in {place}. To wait gives back that one only: whoever comes to notify it must not need \
+             the other. One dump shows it, and may have met a moment.",
+            phrase::the_lock(at),
+        ),
+        next_step: format!(
+            "Take two more dumps: if it is still there, restart the process. Look whether the one who notifies {place} \
+             needs the lock that it keeps; do not wait at one lock with another in hand."
+        ),
+        members: vec![owner],
+        victims,
+        lock: Some(phrase::lock_of(lock)),
+        owner: Some(owner),
+        owner_source: Some(source),
+        frames: phrase::telling_frames(incident, owner, 0),
+        evidence: vec![Evidence {
+            text: format!(
+                "{who} waits at {}, and owns {}",
+                phrase::the_lock(at),
+                phrase::the_lock(lock)
+            ),
+            dump: Some(0),
+            member: Some(owner),
+            value: None,
+        }],
+        ..Finding::default()
     })
 }
 
@@ -346,7 +406,7 @@ fn evidence(
 mod tests {
     use super::*;
     use crate::model::scene::{Draw, Moment, Scene};
-    use sigquit_dump::{LockId, Nanos, Runtime, ThreadState, WaitFor};
+    use sigquit_dump::{LockId, Nanos, Runtime};
 
     const FSYNC: [&str; 3] =
         ["fsync pc=10 cfa=10", "journal::append:9 pc=20 cfa=40", "journal::writer:3 pc=30 cfa=90"];
@@ -395,6 +455,37 @@ mod tests {
         assert!(detect(&scene(&FSYNC, &FSYNC, [12, 0])).is_empty());
         let once = Scene::of(Runtime::Rust).dump(0, |dump| door(dump, &FSYNC, 12)).incident();
         assert!(detect(&once).is_empty());
+    }
+
+    /// One dump of an index: who commits waits for the merge, which needs the lock of the commit.
+    fn nested(state: ThreadState, keeps: bool) -> Vec<Finding> {
+        let draw = |dump: &mut Moment| {
+            let (commit, merges) =
+                (dump.lock(LockKind::Monitor, 0xa), dump.lock(LockKind::Monitor, 0xb));
+            let commits = [
+                "java.lang.Object.wait",
+                "find.Merges.await:9",
+                "find.Index.flush:7",
+                "find.Index.commit:4",
+            ];
+            let committer = dump.thread("committer", &commits);
+            committer.waits(merges, WaitFor::Notification).is(state);
+            if keeps {
+                committer.holds(commit);
+            }
+            let merger = dump.thread("merger", &["find.Index.commit:3", "find.Merges.run:2"]);
+            merger.waits(commit, WaitFor::Exclusive);
+        };
+        detect(&Scene::of(Runtime::Jvm).dump(0, draw).incident())
+    }
+
+    #[test]
+    fn who_waits_to_be_notified_with_another_lock_in_hand_is_hinted_at_from_one_dump() {
+        let found = nested(ThreadState::Waiting, true);
+        assert_eq!(found.len(), 1);
+        assert_eq!((found[0].severity, found[0].grade), (Severity::Low, Grade::Pattern));
+        assert!(nested(ThreadState::TimedWaiting, true).is_empty(), "it comes back by itself");
+        assert!(nested(ThreadState::Waiting, false).is_empty());
     }
 
     #[test]
