@@ -6,6 +6,7 @@
 
 mod async_lock;
 mod async_permits;
+mod async_send;
 mod avalanche;
 mod baseline;
 mod busy_wait;

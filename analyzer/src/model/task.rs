@@ -222,7 +222,12 @@ impl Incident {
     /// The task that a thread was in, in every dump that shows the thread, and in the same poll of
     /// it.
     pub fn always_carried(&self, id: MemberId) -> Option<MemberId> {
-        let shown = (0..self.dumps.len()).filter(|&dump| self.thread(id, dump).is_some());
+        self.carried_since(id, 0)
+    }
+
+    /// The same, from one dump on.
+    pub fn carried_since(&self, id: MemberId, first: usize) -> Option<MemberId> {
+        let shown = (first..self.dumps.len()).filter(|&dump| self.thread(id, dump).is_some());
         let mut carried = shown.map(|dump| {
             let task = self.carried(id, dump)?;
             Some((task, self.task(task, dump)?.polls))

@@ -1,0 +1,270 @@
+//! Tasks that wait for room in bounded channels throughout, where nobody is in sight who could make some: what `deadlock`
+//! says of them. A full channel holds back those who fill it, as it should, while who empties it is at work. Here
+//! all who might be that wait for room themselves, or have nothing to do: each waits for another one to receive.
+//!
+//! ```text
+//! orders      waits to send to billing
+//! billing     waits to send to orders
+//! ```
+//!
+//! A receiver that has ended would have closed its channel, and woken everyone who wants to send.
+
+use std::collections::BTreeSet;
+
+use sigquit_dump::{Kind, Nanos};
+
+use super::{Evidence, Finding, Grade, Severity, async_lock, deadlock, phrase};
+use crate::model::pattern::matches_any;
+use crate::model::{Incident, MemberId, TaskWait};
+
+/// One that waits may have a slow receiver. Two can be each other's.
+const FEW: usize = 2;
+/// So long hardly anyone takes for one message.
+const VERY_LONG: Nanos = Nanos(30_000_000_000);
+/// So many are told one by one.
+const TOLD: usize = 4;
+
+/// Who may be the receiver of a full channel.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Receiver {
+    /// It is not: it has nothing to do, waits for others of the program itself, or came round without taking anything.
+    No,
+    /// It may be, and stands still.
+    Stands,
+    /// It may be, and moves: perhaps the channel is emptied slowly.
+    Moves,
+}
+
+/// The finding, when there is one: it takes two dumps to see that nobody goes on.
+pub(super) fn circle(incident: &Incident) -> Option<Finding> {
+    let newest = incident.dumps.len() - 1;
+    let members = async_lock::wait_throughout(incident, TaskWait::Send);
+    if members.len() < FEW {
+        return None;
+    }
+    let workers = workers(incident);
+    let others = incident.shown(newest).filter(|id| members.binary_search(id).is_err());
+    let may: Vec<(MemberId, Receiver)> = others
+        .map(|id| (id, receiver(incident, id, &workers)))
+        .filter(|&(_, receiver)| receiver != Receiver::No)
+        .collect();
+    let unseen = unseen_tasks(incident, newest);
+    let moves = unseen > 0 || may.iter().any(|&(_, receiver)| receiver == Receiver::Moves);
+    let holders: Vec<MemberId> = may.iter().map(|&(id, _)| id).collect();
+    let since = members.iter().filter_map(|&id| incident.task(id, newest)?.since_poll).min();
+    let alone = holders.is_empty() && unseen == 0;
+    let sure = alone || !moves && since >= Some(VERY_LONG);
+    Some(Finding {
+        detector: deadlock::DETECTOR.name,
+        severity: if sure { Severity::Medium } else { Severity::Low },
+        grade: Grade::Repeat,
+        confidence: Grade::Repeat.cap() - if alone { 0.1 } else { 0.3 },
+        headline: format!(
+            "{} wait for room in channels in all of {}, and nobody polled them; {}",
+            phrase::number(members.len(), "task"),
+            phrase::number(incident.dumps.len(), "dump"),
+            who_may(incident, &holders, unseen),
+        ),
+        detail: "Which channels these are is not in the dumps. A receiver that has ended would have closed its channel, \
+                 so it is there and does not receive. Tasks that send to each other look like this when both \
+                 channels are full: none of them receives before it has sent."
+            .into(),
+        next_step: "Restart the process if nothing goes on. In the code, look at each place for a task that sends to \
+                    one from which it receives, itself or through others: receive and send in one `select!`, keep or \
+                    drop what finds no room (`try_send`), or leave one direction of the circle unbounded."
+            .into(),
+        frames: phrase::telling_frames(incident, members[0], newest),
+        evidence: evidence(incident, &members, newest),
+        members,
+        holders,
+        ..Finding::default()
+    })
+}
+
+fn who_may(incident: &Incident, holders: &[MemberId], unseen: usize) -> String {
+    match (holders, unseen) {
+        ([], 0) => "nobody else is in sight who could receive".into(),
+        ([], unseen) => {
+            format!(
+                "who was to receive may be one of {} that are not tracked",
+                phrase::number(unseen, "task")
+            )
+        }
+        ([_], _) => format!("{} may be who was to receive", phrase::those(incident, holders)),
+        (some, _) => format!("who was to receive may be one of {} others", some.len()),
+    }
+}
+
+fn evidence(incident: &Incident, members: &[MemberId], dump: usize) -> Vec<Evidence> {
+    let told = members.iter().take(TOLD).map(|&id| {
+        let since = incident.task(id, dump).and_then(|task| task.since_poll).unwrap_or_default();
+        let place = phrase::place(incident, id, dump).unwrap_or_default();
+        Evidence {
+            text: format!(
+                "{} waits for room in {place}, last polled {} ago",
+                phrase::who(incident, id),
+                phrase::duration(since),
+            ),
+            dump: Some(dump),
+            member: Some(id),
+            value: Some(since.as_secs_f64()),
+        }
+    });
+    told.collect()
+}
+
+/// Whether a member may be the one that was to receive. Who receives from a full channel goes on at once, and a sender
+/// with it.
+fn receiver(incident: &Incident, id: MemberId, workers: &BTreeSet<u64>) -> Receiver {
+    match incident.member(id).kind {
+        Kind::Task => task(incident, id),
+        _ => thread(incident, id, workers),
+    }
+}
+
+/// A task that is polled so often between the dumps, and waits at one place for a time in all of them, came round.
+const ROUNDS: u64 = 2;
+
+fn task(incident: &Incident, id: MemberId) -> Receiver {
+    let dumps = || (0..incident.dumps.len()).filter(|&dump| incident.task(id, dump).is_some());
+    let waits: BTreeSet<Option<TaskWait>> =
+        dumps().map(|dump| incident.task_wait(id, dump)).collect();
+    let place = |dump| incident.application_calls(id, dump).next();
+    let at_one_place = || dumps().zip(dumps().skip(1)).all(|(one, next)| place(one) == place(next));
+    let mut polls = dumps().filter_map(|dump| Some(incident.task(id, dump)?.polls));
+    let first = polls.next().unwrap_or_default();
+    let polled = polls.last().unwrap_or(first).saturating_sub(first);
+    use TaskWait::{Accept, Join, Lock, Notification, Permit, Receive, Send, Timer};
+    let of_others = |wait: &Option<TaskWait>| {
+        matches!(wait, Some(Accept | Join | Lock | Notification | Permit | Receive | Send))
+    };
+    let comes_round = || waits.iter().all(|&wait| wait == Some(Timer)) && at_one_place();
+    match polled {
+        0 if waits.iter().all(of_others) => Receiver::No,
+        ROUNDS.. if comes_round() => Receiver::No,
+        0 if !waits.contains(&None) => Receiver::Stands,
+        _ => Receiver::Moves,
+    }
+}
+
+/// What a program blocks on is received from by no task, and a thread can receive as well.
+const BLOCKS_ON: &[&str] = &["*::block_on", "*::block_on::*"];
+
+fn thread(incident: &Incident, id: MemberId, workers: &BTreeSet<u64>) -> Receiver {
+    let dumps = || (0..incident.dumps.len()).filter(|&dump| incident.thread(id, dump).is_some());
+    let polls_tasks = |dump| {
+        let thread = incident.thread(id, dump);
+        thread.is_some_and(|thread| {
+            thread.carries.is_some() || thread.os_id.is_some_and(|tid| workers.contains(&tid))
+        })
+    };
+    let blocks_on = |dump| {
+        let mut calls = incident.calls(id, dump);
+        calls.any(|call| matches_any(BLOCKS_ON, &call.function))
+    };
+    let unseen = dumps().any(blocks_on);
+    let idle = dumps().all(|dump| incident.idle(id, dump).is_some() || polls_tasks(dump));
+    match () {
+        () if idle && !unseen => Receiver::No,
+        () if incident.ran(id) => Receiver::Moves,
+        () => Receiver::Stands,
+    }
+}
+
+/// The threads that poll tasks, by tid: what they do is told of the tasks.
+fn workers(incident: &Incident) -> BTreeSet<u64> {
+    let runtimes = incident.dumps.iter().flat_map(|dump| &dump.async_runtimes);
+    let known = runtimes.flat_map(|runtime| &runtime.workers).filter_map(|worker| worker.os_id);
+    let threads = incident.dumps.iter().flat_map(|dump| &dump.threads);
+    let polled_by = threads.filter_map(|thread| thread.task.as_ref()?.polled_by);
+    known.chain(polled_by).collect()
+}
+
+/// How many tasks the runtimes have that nobody tracks.
+fn unseen_tasks(incident: &Incident, dump: usize) -> usize {
+    let dump = &incident.dumps[dump];
+    let alive: u64 = dump.async_runtimes.iter().filter_map(|runtime| runtime.alive_tasks).sum();
+    let tracked = dump.threads.iter().filter(|thread| thread.kind == Kind::Task).count();
+    usize::try_from(alive).unwrap_or(usize::MAX).saturating_sub(tracked)
+}
+
+#[cfg(test)]
+mod tests {
+    use sigquit_dump::{AsyncRuntime, Runtime, ThreadState};
+
+    use super::*;
+    use crate::model::scene::{Draw, Moment, Scene};
+
+    const SENDS: &[&str] =
+        &["tokio::sync::mpsc::bounded::Sender::send", "shop::office::{{closure}}:9"];
+    const WAITS: &[&str] = &["tokio::sync::mpsc::chan::Rx::recv", "shop::serve::{{closure}}:3"];
+    const TICKS: &[&str] = &["tokio::time::sleep::Sleep::poll", "shop::tick::{{closure}}:3"];
+    const WRITES: &[&str] = &["tokio::net::tcp::TcpStream::poll_write", "shop::put::{{closure}}:3"];
+
+    fn found(dumps: u64, also: impl Fn(&mut Moment, u64)) -> Option<Finding> {
+        let scene = (0..dumps).fold(Scene::of(Runtime::Rust), |scene, second| {
+            scene.dump(second, |dump| {
+                dump.task(1, "orders", SENDS);
+                dump.task(2, "billing", SENDS);
+                also(dump, second);
+            })
+        });
+        circle(&scene.incident())
+    }
+
+    fn polled(dump: &mut Moment, frames: &[&str], polls: u64) {
+        dump.task(9, "other", frames).task.as_mut().expect("a task").polls = polls;
+    }
+
+    fn severity(also: impl Fn(&mut Moment, u64)) -> Option<Severity> {
+        found(3, also).map(|finding| finding.severity)
+    }
+
+    #[test]
+    fn all_wait_to_send_and_nobody_is_there_who_could_receive() {
+        let finding = found(3, |_, _| ()).expect("they wait for each other");
+        assert_eq!((finding.detector, finding.severity), ("deadlock", Severity::Medium));
+        assert_eq!((finding.members.len(), finding.holders.len()), (2, 0));
+        assert_eq!(found(1, |_, _| ()), None, "one dump shows no time");
+    }
+
+    #[test]
+    fn who_has_nothing_to_do_or_comes_round_does_not_receive_from_them() {
+        let medium = Some(Severity::Medium);
+        assert_eq!(severity(|dump, _| polled(dump, WAITS, 7)), medium);
+        assert_eq!(severity(|dump, second| polled(dump, TICKS, 7 + 9 * second)), medium);
+    }
+
+    #[test]
+    fn a_slow_receiver_holds_back_who_sends() {
+        let low = Some(Severity::Low);
+        assert_eq!(severity(|dump, second| polled(dump, WRITES, 7 + second)), low);
+        assert_eq!(severity(|dump, second| polled(dump, WAITS, 7 + second)), low);
+        let computes = |dump: &mut Moment, second| {
+            dump.thread("packer", &["shop::pack:4"]).cpu = Some(Nanos::from_millis(900 * second));
+        };
+        assert_eq!(severity(computes), low);
+        let runs = |dump: &mut Moment, _| _ = dump.task(9, "", &[]).is(ThreadState::Running);
+        assert_eq!(severity(runs), low);
+    }
+
+    #[test]
+    fn who_is_not_seen_may_receive_slowly() {
+        let low = Some(Severity::Low);
+        let untracked = |dump: &mut Moment, _| {
+            let runtime = AsyncRuntime { alive_tasks: Some(4), ..AsyncRuntime::default() };
+            dump.dump.async_runtimes.push(runtime);
+        };
+        assert_eq!(severity(untracked), low);
+    }
+
+    #[test]
+    fn a_channel_that_moves_is_well() {
+        let moves = found(3, |dump, second| {
+            for thread in &mut dump.dump.threads {
+                thread.task.as_mut().expect("a task").polls = second + 1;
+            }
+        });
+        assert_eq!(moves, None);
+    }
+}
