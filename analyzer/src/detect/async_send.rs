@@ -42,7 +42,7 @@ pub(super) fn circle(incident: &Incident) -> Option<Finding> {
     if members.len() < FEW {
         return None;
     }
-    let workers = workers(incident);
+    let workers = incident.pollers();
     let others = incident.shown(newest).filter(|id| members.binary_search(id).is_err());
     let may: Vec<(MemberId, Receiver)> = others
         .map(|id| (id, receiver(incident, id, &workers)))
@@ -169,15 +169,6 @@ fn thread(incident: &Incident, id: MemberId, workers: &BTreeSet<u64>) -> Receive
         () if incident.ran(id) => Receiver::Moves,
         () => Receiver::Stands,
     }
-}
-
-/// The threads that poll tasks, by tid: what they do is told of the tasks.
-fn workers(incident: &Incident) -> BTreeSet<u64> {
-    let runtimes = incident.dumps.iter().flat_map(|dump| &dump.async_runtimes);
-    let known = runtimes.flat_map(|runtime| &runtime.workers).filter_map(|worker| worker.os_id);
-    let threads = incident.dumps.iter().flat_map(|dump| &dump.threads);
-    let polled_by = threads.filter_map(|thread| thread.task.as_ref()?.polled_by);
-    known.chain(polled_by).collect()
 }
 
 /// How many tasks the runtimes have that nobody tracks.

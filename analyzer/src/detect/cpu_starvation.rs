@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use sigquit_dump::{Nanos, Throttling};
 
 use super::on_cpu;
-use super::{Detector, Evidence, Finding, Grade, Severity, phrase};
+use super::{Detector, Evidence, Finding, Grade, Severity, async_asking, phrase};
 use crate::model::{Cpu, CpuUse, Incident, MemberId};
 
 pub(super) const DETECTOR: Detector =
@@ -101,7 +101,8 @@ fn spinning(incident: &Incident) -> BTreeSet<MemberId> {
     let on_cpu = on_cpu::classify(incident);
     let in_maps = on_cpu.maps.iter().flat_map(|map| &map.members);
     let loops = on_cpu.spins.iter().chain(&on_cpu.waits).flatten();
-    in_maps.chain(loops).map(|&at| on_cpu.all[at].member).collect()
+    let in_loops = in_maps.chain(loops).map(|&at| on_cpu.all[at].member);
+    in_loops.chain(async_asking::workers(incident)).collect()
 }
 
 /// In what share of its periods the control group was held back between the first dump and the

@@ -1,6 +1,7 @@
 //! Async tasks: what each waits for, by the library functions in which it left its waker, and which
 //! thread is in which task. One list of rules for all runtimes of async Rust.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use sigquit_dump::{Kind, StackId, Task, ThreadState};
@@ -207,6 +208,14 @@ impl Incident {
         let polls: Vec<u64> =
             (0..self.dumps.len()).filter_map(|dump| Some(self.task(id, dump)?.polls)).collect();
         polls.len() > 1 && polls.windows(2).all(|pair| pair[0] == pair[1])
+    }
+
+    /// The threads that poll tasks, by tid.
+    pub fn pollers(&self) -> BTreeSet<u64> {
+        let runtimes = self.dumps.iter().flat_map(|dump| &dump.async_runtimes);
+        let known = runtimes.flat_map(|runtime| &runtime.workers).filter_map(|worker| worker.os_id);
+        let threads = self.dumps.iter().flat_map(|dump| &dump.threads);
+        known.chain(threads.filter_map(|thread| thread.task.as_ref()?.polled_by)).collect()
     }
 
     /// The task that a thread is in, in one dump.
