@@ -73,7 +73,7 @@ pub(super) fn finding(incident: &Incident) -> Option<Finding> {
         evidence: vec![
             fact(format!("{all} for blocking work, none of them idle, each in one wait in every dump"), threads.len()),
             fact(
-                format!("{} wait for work to end, {others} others are alive", phrase::number(waiting.len(), "task")),
+                format!("{} wait for work to end; other tasks: {others}", phrase::number(waiting.len(), "task")),
                 waiting.len(),
             ),
         ],

@@ -2,22 +2,29 @@
 //! `lock-contention` says of them, and `deadlock` where no other task is in sight. Those that wait for a semaphore's permit are left out: that so
 //! many go on at a time and the others wait is what a semaphore is for.
 
+use std::collections::BTreeSet;
+
 use sigquit_dump::{Kind, Nanos, ThreadState};
 
 use super::{Evidence, Finding, Grade, Severity, deadlock, lock_contention, phrase};
+use crate::model::pattern::matches_any;
 use crate::model::{Incident, MemberId, TaskWait};
 
 /// Waiting so long is no turn-taking.
 const LONG: Nanos = Nanos(1_000_000_000);
 /// One task that waits may have a slow owner. Two can be each other's.
 const FEW: usize = 2;
+/// Channels for one answer.
+const REPLIES: &[&str] = &["*::oneshot::*"];
 /// So many are told one by one.
 const TOLD: usize = 4;
 
 /// The finding, when there is one: it takes two dumps to see that nobody goes on.
 pub(super) fn queue(incident: &Incident) -> Option<Finding> {
     let newest = incident.dumps.len() - 1;
-    let members = wait_throughout(incident, TaskWait::Lock);
+    let turns = turns(incident);
+    let waits = wait_throughout(incident, TaskWait::Lock).into_iter();
+    let members: Vec<MemberId> = waits.filter(|&id| !takes_turns(incident, id, &turns)).collect();
     if members.len() < FEW {
         return None;
     }
@@ -75,6 +82,32 @@ pub(super) fn queue(incident: &Incident) -> Option<Finding> {
         members,
         ..Finding::default()
     })
+}
+
+/// The functions in which a task waits for work in every dump: those who wait for a lock in the same function wait for
+/// their turn to do so, as where workers share a receiver (`receiver.lock().await.recv().await`). Who waits for a reply does
+/// not wait for work.
+pub(super) fn turns(incident: &Incident) -> BTreeSet<&str> {
+    let newest = incident.dumps.len() - 1;
+    let for_work = |id: MemberId, dump| {
+        let mut calls = incident.calls(id, dump);
+        matches!(incident.task_wait(id, dump), Some(TaskWait::Receive | TaskWait::Accept))
+            && !calls.any(|call| matches_any(REPLIES, &call.function))
+    };
+    let works = |&id: &MemberId| (0..=newest).all(|dump| for_work(id, dump));
+    let tasks = incident.shown(newest).filter(|&id| incident.member(id).kind == Kind::Task);
+    tasks.filter(works).filter_map(|id| function(incident, id)).collect()
+}
+
+/// Whether a task that waits for a lock does so in one of these functions.
+pub(super) fn takes_turns(incident: &Incident, id: MemberId, turns: &BTreeSet<&str>) -> bool {
+    function(incident, id).is_some_and(|function| turns.contains(function))
+}
+
+/// The function of the program's own in which a member is.
+fn function(incident: &Incident, id: MemberId) -> Option<&str> {
+    let newest = incident.dumps.len() - 1;
+    incident.application_calls(id, newest).next().map(|call| call.function.as_str())
 }
 
 /// The tasks that wait for one and the same in every dump and are not polled meanwhile, where nothing tells which lock
@@ -146,6 +179,22 @@ mod tests {
         let finding = finding.expect("they never go on");
         assert_eq!(finding.severity, Severity::Low);
         assert!(finding.detail.contains("\"d\" (task 4) may hold them"), "{}", finding.detail);
+    }
+
+    #[test]
+    fn workers_that_share_a_receiver_take_turns() {
+        let share = |has: &'static str| {
+            found(2, move |dump, _| {
+                let serves = "shop::serve::{{closure}}";
+                dump.task(1, "", &["tokio::sync::mutex::Mutex::lock", serves]);
+                dump.task(2, "", &["tokio::sync::mutex::Mutex::lock", serves]);
+                dump.task(3, "", &[has, serves]);
+            })
+        };
+        assert_eq!(share("tokio::sync::mpsc::bounded::Receiver::recv"), None);
+        assert_eq!(share("tokio::net::tcp::listener::TcpListener::accept"), None);
+        let reply = share("tokio::sync::oneshot::Receiver::poll").expect("nobody goes on");
+        assert_eq!(reply.severity, Severity::Medium);
     }
 
     #[test]

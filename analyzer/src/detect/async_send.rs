@@ -3,8 +3,8 @@
 //! all who might be that wait for room themselves, or have nothing to do: each waits for another one to receive.
 //!
 //! ```text
-//! orders      waits to send to billing
-//! billing     waits to send to orders
+//! orders      waits to send to billing           has the ledger, and waits to send to the auditor
+//! billing     waits to send to orders            the auditor waits for the ledger
 //! ```
 //!
 //! A receiver that has ended would have closed its channel, and woken everyone who wants to send.
@@ -38,7 +38,16 @@ enum Receiver {
 /// The finding, when there is one: it takes two dumps to see that nobody goes on.
 pub(super) fn circle(incident: &Incident) -> Option<Finding> {
     let newest = incident.dumps.len() - 1;
-    let members = async_lock::wait_throughout(incident, TaskWait::Send);
+    let send = async_lock::wait_throughout(incident, TaskWait::Send);
+    if send.is_empty() {
+        return None;
+    }
+    let turns = async_lock::turns(incident);
+    let mut lock = async_lock::wait_throughout(incident, TaskWait::Lock);
+    lock.retain(|&id| !async_lock::takes_turns(incident, id, &turns));
+    let what = if lock.is_empty() { "" } else { " or for async locks" };
+    let mut members = [&send[..], &lock[..]].concat();
+    members.sort_unstable();
     if members.len() < FEW {
         return None;
     }
@@ -60,18 +69,21 @@ pub(super) fn circle(incident: &Incident) -> Option<Finding> {
         grade: Grade::Repeat,
         confidence: Grade::Repeat.cap() - if alone { 0.1 } else { 0.3 },
         headline: format!(
-            "{} wait for room in channels in all of {}, and nobody polled them; {}",
+            "{} wait for room in channels{what} in all of {}, and nobody polled them; {}",
             phrase::number(members.len(), "task"),
             phrase::number(incident.dumps.len(), "dump"),
             who_may(incident, &holders, unseen),
         ),
-        detail: "Which channels these are is not in the dumps. A receiver that has ended would have closed its channel, \
-                 so it is there and does not receive. Tasks that send to each other look like this when both \
-                 channels are full: none of them receives before it has sent."
-            .into(),
+        detail: format!(
+            "Which channels{} these are is not in the dumps. A receiver that has ended would have closed its channel, so \
+             it is there and does not receive. Tasks that send to each other look like this when both channels are full, \
+             and so does one that sends with a lock in its hand which the receiver wants.",
+            if lock.is_empty() { "" } else { " and locks" },
+        ),
         next_step: "Restart the process if nothing goes on. In the code, look at each place for a task that sends to \
                     one from which it receives, itself or through others: receive and send in one `select!`, keep or \
-                    drop what finds no room (`try_send`), or leave one direction of the circle unbounded."
+                    drop what finds no room (`try_send`), leave one direction of the circle unbounded, and do not send with a \
+                    lock in hand."
             .into(),
         frames: phrase::telling_frames(incident, members[0], newest),
         evidence: evidence(incident, &members, newest),
@@ -101,8 +113,9 @@ fn evidence(incident: &Incident, members: &[MemberId], dump: usize) -> Vec<Evide
         let place = phrase::place(incident, id, dump).unwrap_or_default();
         Evidence {
             text: format!(
-                "{} waits for room in {place}, last polled {} ago",
+                "{} {} in {place}, last polled {} ago",
                 phrase::who(incident, id),
+                incident.task_wait(id, dump).unwrap_or(TaskWait::Unknown),
                 phrase::duration(since),
             ),
             dump: Some(dump),
@@ -224,6 +237,22 @@ mod tests {
         let medium = Some(Severity::Medium);
         assert_eq!(severity(|dump, _| polled(dump, WAITS, 7)), medium);
         assert_eq!(severity(|dump, second| polled(dump, TICKS, 7 + 9 * second)), medium);
+    }
+
+    #[test]
+    fn one_that_sends_and_one_that_wants_a_lock_may_close_the_circle() {
+        let two = |other: &'static [&'static str]| {
+            let scene = (0..2).fold(Scene::of(Runtime::Rust), |scene, second| {
+                scene.dump(second, |dump| {
+                    dump.task(1, "ledger", SENDS);
+                    dump.task(2, "auditor", other);
+                })
+            });
+            circle(&scene.incident()).map(|finding| finding.severity)
+        };
+        const LOCKS: &[&str] = &["tokio::sync::mutex::Mutex::lock", "shop::audit::{{closure}}:3"];
+        assert_eq!(two(LOCKS), Some(Severity::Medium));
+        assert_eq!(two(WAITS), None, "one that waits to send may have a slow receiver");
     }
 
     #[test]

@@ -38,7 +38,8 @@ and no cause.
   Medium.
 - The same of tasks that wait for async locks in two dumps, are not polled meanwhile, and are all the
   tasks there are. A task that is not tracked may hold such a lock, so this is medium.
-- Two tasks or more that wait for room in bounded channels in every dump, and are not polled meanwhile. Medium where
+- Two tasks or more that wait for room in bounded channels, some of them perhaps for async locks, in every dump, and are
+  not polled meanwhile. Medium where
   everyone else waits for others of the program as well, has nothing to do, or came round by a timer without taking anything
   from them; or where all stand for half a minute. Low otherwise: one who moves, a task that is not tracked, or what a
   thread blocks on (`block_on`) may be a receiver that is slow.

@@ -43,6 +43,7 @@ mod stuck_lock_owner;
 mod task_leak;
 mod thread_leak;
 mod thread_pool_exhaustion;
+mod undriven;
 
 pub use baseline::Baseline;
 pub use finding::{Evidence, Finding, Grade, LockOf, Severity};

@@ -2,7 +2,7 @@
 
 use sigquit_dump::{Kind, Nanos, Trace, Worker};
 
-use super::{Detector, Evidence, Finding, Grade, Severity, phrase};
+use super::{Detector, Evidence, Finding, Grade, Severity, phrase, undriven};
 use crate::model::{Activity, Incident, MemberId};
 
 pub(super) const DETECTOR: Detector =
@@ -27,6 +27,8 @@ only they could poll stands still, whatever it waits for.
 Critical when no worker is left and tasks wait; high when no worker is left; medium when some are.
 Medium, too, when that began within the series and lasts from a later dump to the newest, half a second at
 least: then it takes all workers, tasks that wait, and of who computes a third of a second of CPU.
+Low when no worker is stuck and tasks are woken for every dump, or were never polled, and nobody polls them
+for a second: nothing drives them (a runtime of one thread outside of `block_on`, a `LocalSet` that is not awaited).
 One dump shows that workers are in blocking calls, not for how long: then it takes all of them and
 tasks that were not polled, and no more than medium is said.
 
@@ -50,14 +52,10 @@ const MUCH: Nanos = Nanos(300_000_000);
 
 fn detect(incident: &Incident) -> Vec<Finding> {
     let newest = incident.dumps.len().saturating_sub(1);
-    let throughout = blocked_since(incident, 0);
-    match throughout {
-        Some(found) => vec![found],
-        // It began later, and then nobody polls: one worker may be in a call that ends.
-        None => {
-            (1..newest).find_map(|first| none_polls_since(incident, first)).into_iter().collect()
-        }
-    }
+    // It may have begun later, and then nobody polls: one worker may be in a call that ends.
+    let later = || (1..newest).find_map(|first| none_polls_since(incident, first));
+    let blocked = blocked_since(incident, 0).or_else(later);
+    blocked.or_else(|| undriven::finding(incident)).into_iter().collect()
 }
 
 fn none_polls_since(incident: &Incident, first: usize) -> Option<Finding> {
