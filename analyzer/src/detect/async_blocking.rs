@@ -89,12 +89,16 @@ fn is_of_pool(incident: &Incident, id: MemberId, dump: usize) -> bool {
     incident.member(id).kind == Kind::Thread && has(POOL) && !has(POLLS)
 }
 
+/// Whether a thread of such a pool is inside of work.
+pub(super) fn works(incident: &Incident, id: MemberId, dump: usize) -> bool {
+    is_of_pool(incident, id, dump) && incident.application_calls(id, dump).next().is_some()
+}
+
 /// Whether a thread of the pool stays in one wait for others of the program, inside of work.
 fn waits_in_work(incident: &Incident, id: MemberId) -> bool {
     let for_others = |dump| matches!(incident.activity(id, dump), Activity::Event | Activity::Lock);
-    let works = |dump| incident.application_calls(id, dump).next().is_some();
     incident.waits_throughout(id)
-        && (0..incident.dumps.len()).all(|dump| for_others(dump) && works(dump))
+        && (0..incident.dumps.len()).all(|dump| for_others(dump) && works(incident, id, dump))
 }
 
 /// The tasks of one kind at one place that wait throughout for others, or for work, to end: the most that there are. Those

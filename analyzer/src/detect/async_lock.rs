@@ -36,7 +36,7 @@ pub(super) fn queue(incident: &Incident) -> Option<Finding> {
     let tasks = || incident.shown(newest).filter(|&id| incident.member(id).kind == Kind::Task);
     let running: Vec<MemberId> = tasks().filter(|&id| runs(id)).collect();
     // Then whoever holds the locks is one of them, as far as tasks are known.
-    let alone = tasks().count() == members.len();
+    let alone = tasks().all(|id| members.binary_search(&id).is_ok() || comes_round(incident, id));
     let (detector, holders) = match alone {
         true => (deadlock::DETECTOR.name, "no other task is in sight that could hold them"),
         false => (lock_contention::DETECTOR.name, "owner unknown"),
@@ -99,6 +99,19 @@ pub(super) fn turns(incident: &Incident) -> BTreeSet<&str> {
     tasks.filter(works).filter_map(|id| function(incident, id)).collect()
 }
 
+/// Whether a task that waits at one place for a time in every dump came by there again and again. Who does so has neither a
+/// lock that others want all the time nor what they want to hand over, but for one that it keeps on purpose.
+pub(super) fn comes_round(incident: &Incident, id: MemberId) -> bool {
+    const ROUNDS: u64 = 2;
+    let dumps = || (0..incident.dumps.len()).filter(|&dump| incident.task(id, dump).is_some());
+    let place = |dump| incident.application_calls(id, dump).next();
+    let mut polls = dumps().filter_map(|dump| Some(incident.task(id, dump)?.polls));
+    let first = polls.next().unwrap_or_default();
+    polls.last().unwrap_or(first).saturating_sub(first) >= ROUNDS
+        && dumps().all(|dump| incident.task_wait(id, dump) == Some(TaskWait::Timer))
+        && dumps().zip(dumps().skip(1)).all(|(one, next)| place(one) == place(next))
+}
+
 /// Whether a task that waits for a lock does so in one of these functions.
 pub(super) fn takes_turns(incident: &Incident, id: MemberId, turns: &BTreeSet<&str>) -> bool {
     function(incident, id).is_some_and(|function| turns.contains(function))
@@ -159,6 +172,24 @@ mod tests {
         assert_eq!(
             found(2, |dump, _| two_wait(dump)).map(|found| found.detector),
             Some("lock-contention")
+        );
+    }
+
+    #[test]
+    fn who_comes_round_by_a_timer_has_none_of_them() {
+        let beside = |rounds: u64| {
+            found(2, move |dump, second| {
+                dump.task(1, "a", LOCKED);
+                dump.task(2, "b", LOCKED);
+                let ticks = ["tokio::time::sleep::Sleep::poll", "shop::tick::{{closure}}:3"];
+                dump.task(3, "c", &ticks).task.as_mut().expect("a task").polls = rounds * second;
+            })
+        };
+        assert_eq!(beside(30).map(|found| found.detector), Some("deadlock"));
+        assert_eq!(
+            beside(1).map(|found| found.detector),
+            Some("lock-contention"),
+            "it may sleep with it"
         );
     }
 
