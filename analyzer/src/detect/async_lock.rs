@@ -2,22 +2,32 @@
 //! `lock-contention` says of them, and `deadlock` where no other task is in sight. Those that wait for a semaphore's permit are left out: that so
 //! many go on at a time and the others wait is what a semaphore is for.
 
+use std::collections::BTreeSet;
+
 use sigquit_dump::{Kind, Nanos, ThreadState};
 
 use super::{Evidence, Finding, Grade, Severity, deadlock, lock_contention, phrase};
+use crate::model::pattern::matches_any;
 use crate::model::{Incident, MemberId, TaskWait};
 
 /// Waiting so long is no turn-taking.
 const LONG: Nanos = Nanos(1_000_000_000);
 /// One task that waits may have a slow owner. Two can be each other's.
 const FEW: usize = 2;
+/// Channels for one answer.
+const REPLIES: &[&str] = &["*::oneshot::*"];
 /// So many are told one by one.
 const TOLD: usize = 4;
 
 /// The finding, when there is one: it takes two dumps to see that nobody goes on.
 pub(super) fn queue(incident: &Incident) -> Option<Finding> {
     let newest = incident.dumps.len() - 1;
-    let members = wait_throughout(incident, TaskWait::Lock);
+    let mut members = wait_throughout(incident, TaskWait::Lock);
+    // Whose turn it is takes a look at everyone, and most incidents have nobody who waits so.
+    if members.len() >= FEW {
+        let turns = turns(incident);
+        members.retain(|&id| !takes_turns(incident, id, &turns));
+    }
     if members.len() < FEW {
         return None;
     }
@@ -29,7 +39,7 @@ pub(super) fn queue(incident: &Incident) -> Option<Finding> {
     let tasks = || incident.shown(newest).filter(|&id| incident.member(id).kind == Kind::Task);
     let running: Vec<MemberId> = tasks().filter(|&id| runs(id)).collect();
     // Then whoever holds the locks is one of them, as far as tasks are known.
-    let alone = tasks().count() == members.len();
+    let alone = tasks().all(|id| members.binary_search(&id).is_ok() || comes_round(incident, id));
     let (detector, holders) = match alone {
         true => (deadlock::DETECTOR.name, "no other task is in sight that could hold them"),
         false => (lock_contention::DETECTOR.name, "owner unknown"),
@@ -75,6 +85,45 @@ pub(super) fn queue(incident: &Incident) -> Option<Finding> {
         members,
         ..Finding::default()
     })
+}
+
+/// The functions in which a task waits for work in every dump: those who wait for a lock in the same function wait for
+/// their turn to do so, as where workers share a receiver (`receiver.lock().await.recv().await`). Who waits for a reply does
+/// not wait for work.
+pub(super) fn turns(incident: &Incident) -> BTreeSet<&str> {
+    let newest = incident.dumps.len() - 1;
+    let for_work = |id: MemberId, dump| {
+        let mut calls = incident.calls(id, dump);
+        matches!(incident.task_wait(id, dump), Some(TaskWait::Receive | TaskWait::Accept))
+            && !calls.any(|call| matches_any(REPLIES, &call.function))
+    };
+    let works = |&id: &MemberId| (0..=newest).all(|dump| for_work(id, dump));
+    let tasks = incident.shown(newest).filter(|&id| incident.member(id).kind == Kind::Task);
+    tasks.filter(works).filter_map(|id| function(incident, id)).collect()
+}
+
+/// Whether a task that waits at one place for a time in every dump came by there again and again. Who does so has neither a
+/// lock that others want all the time nor what they want to hand over, but for one that it keeps on purpose.
+pub(super) fn comes_round(incident: &Incident, id: MemberId) -> bool {
+    const ROUNDS: u64 = 2;
+    let dumps = || (0..incident.dumps.len()).filter(|&dump| incident.task(id, dump).is_some());
+    let place = |dump| incident.application_calls(id, dump).next();
+    let mut polls = dumps().filter_map(|dump| Some(incident.task(id, dump)?.polls));
+    let first = polls.next().unwrap_or_default();
+    polls.last().unwrap_or(first).saturating_sub(first) >= ROUNDS
+        && dumps().all(|dump| incident.task_wait(id, dump) == Some(TaskWait::Timer))
+        && dumps().zip(dumps().skip(1)).all(|(one, next)| place(one) == place(next))
+}
+
+/// Whether a task that waits for a lock does so in one of these functions.
+pub(super) fn takes_turns(incident: &Incident, id: MemberId, turns: &BTreeSet<&str>) -> bool {
+    function(incident, id).is_some_and(|function| turns.contains(function))
+}
+
+/// The function of the program's own in which a member is.
+fn function(incident: &Incident, id: MemberId) -> Option<&str> {
+    let newest = incident.dumps.len() - 1;
+    incident.application_calls(id, newest).next().map(|call| call.function.as_str())
 }
 
 /// The tasks that wait for one and the same in every dump and are not polled meanwhile, where nothing tells which lock
@@ -130,6 +179,24 @@ mod tests {
     }
 
     #[test]
+    fn who_comes_round_by_a_timer_has_none_of_them() {
+        let beside = |rounds: u64| {
+            found(2, move |dump, second| {
+                dump.task(1, "a", LOCKED);
+                dump.task(2, "b", LOCKED);
+                let ticks = ["tokio::time::sleep::Sleep::poll", "shop::tick::{{closure}}:3"];
+                dump.task(3, "c", &ticks).task.as_mut().expect("a task").polls = rounds * second;
+            })
+        };
+        assert_eq!(beside(30).map(|found| found.detector), Some("deadlock"));
+        assert_eq!(
+            beside(1).map(|found| found.detector),
+            Some("lock-contention"),
+            "it may sleep with it"
+        );
+    }
+
+    #[test]
     fn two_tasks_that_wait_for_locks_all_the_time() {
         let finding = found(2, |dump, _| two_wait(dump)).expect("they never go on");
         assert_eq!((finding.severity, finding.members.len()), (Severity::Medium, 2));
@@ -146,6 +213,22 @@ mod tests {
         let finding = finding.expect("they never go on");
         assert_eq!(finding.severity, Severity::Low);
         assert!(finding.detail.contains("\"d\" (task 4) may hold them"), "{}", finding.detail);
+    }
+
+    #[test]
+    fn workers_that_share_a_receiver_take_turns() {
+        let share = |has: &'static str| {
+            found(2, move |dump, _| {
+                let serves = "shop::serve::{{closure}}";
+                dump.task(1, "", &["tokio::sync::mutex::Mutex::lock", serves]);
+                dump.task(2, "", &["tokio::sync::mutex::Mutex::lock", serves]);
+                dump.task(3, "", &[has, serves]);
+            })
+        };
+        assert_eq!(share("tokio::sync::mpsc::bounded::Receiver::recv"), None);
+        assert_eq!(share("tokio::net::tcp::listener::TcpListener::accept"), None);
+        let reply = share("tokio::sync::oneshot::Receiver::poll").expect("nobody goes on");
+        assert_eq!(reply.severity, Severity::Medium);
     }
 
     #[test]

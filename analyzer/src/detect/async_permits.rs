@@ -33,14 +33,16 @@ pub(super) fn queue(incident: &Incident) -> Option<Finding> {
     if holders.iter().any(|&id| !incident.was_not_polled(id)) {
         return None;
     }
-    let severity =
-        match members.len() >= MANY && others.iter().all(|&id| incident.was_not_polled(id)) {
-            true => Severity::Medium,
-            false => Severity::Low,
-        };
+    let has_none =
+        |&id: &MemberId| incident.was_not_polled(id) || async_lock::comes_round(incident, id);
+    let severity = match members.len() >= MANY && others.iter().all(has_none) {
+        true => Severity::Medium,
+        false => Severity::Low,
+    };
     let number = phrase::number(members.len(), "task");
     let who = match &holders[..] {
-        [] => "no task in sight has one: they were not given back".to_owned(),
+        [] => "no task in sight has one: they were not given back, or those who wait have one"
+            .to_owned(),
         some => {
             format!("{} of the same work stay elsewhere in it", phrase::number(some.len(), "task"))
         }
@@ -56,7 +58,7 @@ pub(super) fn queue(incident: &Incident) -> Option<Finding> {
             "{number} wait for permits of a semaphore in all of {dumps}, and nobody polled them; {who}"
         ),
         detail: "How many permits there are is not in the dumps, nor who has them. A permit that is forgotten, or \
-                 lies in something that is kept, never comes back; where a semaphore is a signal, nothing may be \
+                 lies in something that is kept, never comes back, nor do those of tasks that want a second one; where a semaphore is a signal, nothing may be \
                  wrong."
             .into(),
         next_step: "Look for paths that keep a permit: `forget`, a permit in a structure that lives on, a task that \
@@ -136,5 +138,15 @@ mod tests {
             dump.task(40, "", ELSE).task.as_mut().expect("a task").polls = second + 1;
         });
         assert_eq!(found.map(|found| found.severity), Some(Severity::Low));
+    }
+
+    #[test]
+    fn who_comes_round_by_a_timer_has_none() {
+        let ticks = ["tokio::time::sleep::Sleep::poll", "shop::tick::{{closure}}:3"];
+        let found = found(2, |dump, second| {
+            want(dump, 12);
+            dump.task(40, "", &ticks).task.as_mut().expect("a task").polls = 30 * second;
+        });
+        assert_eq!(found.map(|found| found.severity), Some(Severity::Medium));
     }
 }

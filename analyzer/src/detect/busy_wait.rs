@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::on_cpu::{self, Candidate};
-use super::{Detector, Finding, Grade, Severity, phrase};
+use super::{Detector, Finding, Grade, Severity, async_asking, phrase};
 use crate::model::{Incident, MemberId};
 
 pub(super) const DETECTOR: Detector = Detector {
@@ -25,6 +25,9 @@ try-lock, a yield in a loop. While it waits it takes a CPU from those who could 
 - Or several in one function are met in three dumps at nothing but questions: in the loop itself, at a lock that they
   take or give back, at a yield or a look. Two that give way to each other for ever (a livelock) look like this. Work
   that takes a lock or yields at every step and calls nothing else does as well, so this is a hint, and low.
+- Or async tasks yield wherever a dump shows them, and are polled so often that all workers of the runtime used no more than
+  two microseconds of CPU for each of their polls, which is what the runtime needs itself. Work in very small pieces looks
+  the same, so this is low.
 
 ## Limits
 
@@ -50,7 +53,8 @@ const ASKING: f64 = 0.5;
 fn detect(incident: &Incident) -> Vec<Finding> {
     let on_cpu = on_cpu::classify(incident);
     let waits = on_cpu.waits.iter().map(|wait| finding(incident, &on_cpu.these(wait)));
-    waits.chain(on_cpu.asks.iter().map(|asking| hint(incident, &on_cpu.these(asking)))).collect()
+    let hints = on_cpu.asks.iter().map(|asking| hint(incident, &on_cpu.these(asking)));
+    waits.chain(hints).chain(async_asking::finding(incident)).collect()
 }
 
 /// Several that are met at nothing but questions.

@@ -4,8 +4,8 @@ use sigquit_dump::{Notice, OwnerSource};
 
 use super::cycle::{SeenCycle, cycles};
 use super::{
-    Detector, Evidence, Finding, Grade, Severity, async_lock, closed_circle, forsaken,
-    hidden_circle, phrase,
+    Detector, Evidence, Finding, Grade, Severity, async_lock, channel_circle, closed_circle,
+    forsaken, hidden_circle, phrase,
 };
 use crate::model::{Incident, MemberId, Statement};
 
@@ -37,7 +37,12 @@ and no cause.
   readers, and of all who are in the code of the type that uses it only one does not wait for it, but waits for the first.
   Medium.
 - The same of tasks that wait for async locks in two dumps, are not polled meanwhile, and are all the
-  tasks there are. A task that is not tracked may hold such a lock, so this is medium.
+  tasks there are, but for those that come round by a timer. A task that is not tracked may hold such a lock, so this is medium.
+- Two or more that wait for room in bounded channels, some tasks among them perhaps for async locks, in every dump, and do
+  not go on meanwhile; threads only at two places or more, and beside nobody who moves. Medium where
+  everyone else waits for others of the program as well, has nothing to do, or came round by a timer without taking anything
+  from them; or where all stand for two minutes. Low otherwise: one who moves, a task that is not tracked, or what a
+  thread blocks on (`block_on`) may be a receiver that is slow. Of Rust's channels, which close with their receiver.
 - Two dumps in which nothing moves: everyone waits for others (at a barrier, for a count, for a
   result, or to be notified where others wait in another function) or is idle, and nobody listens to what is outside. A timer that is pending may still wake them: then
   medium, and low where CPU times do not say that they stand. Low as well where somebody listens, and one who waits is
@@ -50,7 +55,7 @@ and no cause.
 
 - A cycle that a later dump shows dissolved is not reported: threads are not caught at one moment.
 - Conditions, channels and semaphores have no owner; a circle through them is not seen, except
-  where the runtime reports it or where nothing in the process moves.
+  where the runtime reports it, where nothing in the process moves, or where tasks wait to send.
 - One thread that waits for a latch in its main function is not told from one that keeps the process alive. Where it
   waits further in, and no other is in the program's code, that is a `thread-leak` of low severity.
 - Threads that wait to be notified and are not, beside somebody who listens to what is outside, look like workers
@@ -85,6 +90,7 @@ fn detect(incident: &Incident) -> Vec<Finding> {
     let of_several = circles.iter().filter(|cycle| cycle.members.len() > 1);
     let found = of_several.map(|cycle| finding(incident, cycle)).chain(everyone_asleep(incident));
     let of_tasks = async_lock::queue(incident).filter(|found| found.detector == DETECTOR.name);
+    let of_tasks = of_tasks.into_iter().chain(channel_circle::circle(incident));
     found.chain(without_circle).chain(closed).chain(hidden).chain(of_tasks).collect()
 }
 

@@ -32,7 +32,8 @@ and not reported.
 
 - One dump shows a queue, not that it lasts.
 - Which async lock a task waits for is known in builds with the feature `tracing` only. Elsewhere two
-  tasks or more are told that wait for some async lock in every dump and are not polled meanwhile.
+  tasks or more are told that wait for some async lock in every dump and are not polled meanwhile; those are not
+  that wait in a function in which another task waits for work, as where workers share a receiver.
 - Threads that are late for other reasons (no CPU) pile up before locks too.
 - The owner of a read-write lock held by readers is rarely known.
 

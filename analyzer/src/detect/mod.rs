@@ -4,11 +4,14 @@
 //! A detector is a function from an incident to findings. It knows no format: what a runtime
 //! calls things was made comparable in the model. It claims no more than its [`Grade`] carries.
 
+mod async_asking;
+mod async_blocking;
 mod async_lock;
 mod async_permits;
 mod avalanche;
 mod baseline;
 mod busy_wait;
+mod channel_circle;
 mod closed_circle;
 mod concurrent_map_access;
 mod connection_pool_exhaustion;
@@ -41,6 +44,7 @@ mod stuck_lock_owner;
 mod task_leak;
 mod thread_leak;
 mod thread_pool_exhaustion;
+mod undriven;
 
 pub use baseline::Baseline;
 pub use finding::{Evidence, Finding, Grade, LockOf, Severity};

@@ -1,8 +1,8 @@
 //! Workers of an async runtime that are inside blocking calls, while tasks wait to be polled.
 
-use sigquit_dump::{Kind, Trace, Worker};
+use sigquit_dump::{Kind, Nanos, Trace, Worker};
 
-use super::{Detector, Evidence, Finding, Grade, Severity, phrase};
+use super::{Detector, Evidence, Finding, Grade, Severity, phrase, undriven};
 use crate::model::{Activity, Incident, MemberId};
 
 pub(super) const DETECTOR: Detector =
@@ -25,6 +25,10 @@ only they could poll stands still, whatever it waits for.
   runtime's queue.
 
 Critical when no worker is left and tasks wait; high when no worker is left; medium when some are.
+Medium, too, when that began within the series and lasts from a later dump to the newest, half a second at
+least: then it takes all workers, tasks that wait, and of who computes a third of a second of CPU.
+Low when no worker is stuck and tasks are woken for every dump, or were never polled, and nobody polls them
+for a second: nothing drives them (a runtime of one thread outside of `block_on`, a `LocalSet` that is not awaited).
 One dump shows that workers are in blocking calls, not for how long: then it takes all of them and
 tasks that were not polled, and no more than medium is said.
 
@@ -41,12 +45,40 @@ Move the call to `spawn_blocking`, or use its async counterpart. A lock of the s
 held for moments only, and never across a call that waits. Until that is mended: more worker threads.
 ";
 
+/// From this time on that no worker polls, a stall that begins within the series is one.
+const LONG: Nanos = Nanos(500_000_000);
+/// Who computes has to have had a CPU for so long: on a machine that is busy the shortest poll may take a second.
+const MUCH: Nanos = Nanos(300_000_000);
+
 fn detect(incident: &Incident) -> Vec<Finding> {
-    let stuck = stuck(incident);
+    let newest = incident.dumps.len().saturating_sub(1);
+    // It may have begun later, and then nobody polls: one worker may be in a call that ends.
+    let later = || (1..newest).find_map(|first| none_polls_since(incident, first));
+    let blocked = blocked_since(incident, 0).or_else(later);
+    blocked.or_else(|| undriven::finding(incident)).into_iter().collect()
+}
+
+fn none_polls_since(incident: &Incident, first: usize) -> Option<Finding> {
+    let newest = incident.dumps.len() - 1;
+    let time = |dump: usize| incident.dumps[dump].monotonic;
+    let over = time(newest)?.since(time(first)?);
+    let stuck = stuck(incident, first);
+    let all = stuck.len() >= workers(incident, newest);
+    let cpu = |id, dump| incident.thread(id, dump).and_then(|thread| thread.cpu);
+    let used = |id| Some(cpu(id, newest)?.since(cpu(id, first)?));
+    let long = |&id: &MemberId| incident.activity(id, newest).is_wait() || used(id) >= Some(MUCH);
+    let unserved = |dump| !unserved(incident, dump).is_empty();
+    let none = all && stuck.iter().all(long) && (first..=newest).all(unserved);
+    blocked_since(incident, first).filter(|_| none && over >= LONG)
+}
+
+/// The finding by all dumps from one on.
+fn blocked_since(incident: &Incident, first: usize) -> Option<Finding> {
+    let stuck = stuck(incident, first);
     let newest = incident.dumps.len().saturating_sub(1);
     let known = workers(incident, newest).max(stuck.len());
     if stuck.is_empty() {
-        return Vec::new();
+        return None;
     }
     let unserved = unserved(incident, newest);
     let all = stuck.len() >= known;
@@ -57,49 +89,50 @@ fn detect(incident: &Incident) -> Vec<Finding> {
     let nobody_polls = all && !unserved.is_empty();
     let series = incident.dumps.len() > 1;
     if !nobody_polls && (blocked.is_empty() || !series) {
-        return Vec::new();
+        return None;
     }
     let severity = match (series, all, unserved.is_empty()) {
-        (true, true, false) => Severity::Critical,
+        (true, true, false) if first == 0 => Severity::Critical,
         (true, true, true) => Severity::High,
         _ => Severity::Medium,
     };
     let grade = if series { Grade::Counter } else { Grade::Pattern };
-    let first = *blocked.first().unwrap_or(&stuck[0]);
-    vec![Finding {
+    let one = *blocked.first().unwrap_or(&stuck[0]);
+    Some(Finding {
         detector: DETECTOR.name,
         severity,
         grade,
         confidence: grade.cap() - if all { 0.05 } else { 0.15 },
         headline: headline(incident, &stuck, known, &unserved),
         detail: detail(incident, &stuck, newest),
-        next_step: next_step(incident, first, newest),
-        frames: phrase::telling_frames(incident, first, newest),
-        evidence: evidence(incident, &stuck, &unserved),
+        next_step: next_step(incident, one, newest),
+        frames: phrase::telling_frames(incident, one, newest),
+        evidence: evidence(incident, &stuck, &unserved, first),
         members: blocked,
         victims: unserved,
         holders: stuck,
         ..Finding::default()
-    }]
+    })
 }
 
 /// The workers that have been in one poll all the time, or that seem to be in one dump.
-fn stuck(incident: &Incident) -> Vec<MemberId> {
+fn stuck(incident: &Incident, first: usize) -> Vec<MemberId> {
     let threads = incident.ids().filter(|&id| incident.member(id).kind == Kind::Thread);
     let series = incident.dumps.len() > 1;
     let is_stuck = |&id: &MemberId| match series {
         true => {
-            incident.in_all_dumps(id)
-                && (incident.always_carried(id).is_some() || stands_still(incident, id))
+            (first..incident.dumps.len()).all(|dump| incident.thread(id, dump).is_some())
+                && (incident.carried_since(id, first).is_some()
+                    || stands_still(incident, id, first))
         }
         false => incident.carried(id, 0).is_some() && incident.activity(id, 0).is_wait(),
     };
     threads.filter(is_stuck).collect()
 }
 
-/// Whether a worker's counters are the same in all dumps, and it is not asleep.
-fn stands_still(incident: &Incident, id: MemberId) -> bool {
-    let counters: Vec<Option<Worker>> = (0..incident.dumps.len())
+/// Whether a worker's counters are the same in all dumps from one on, and it is not asleep.
+fn stands_still(incident: &Incident, id: MemberId, first: usize) -> bool {
+    let counters: Vec<Option<Worker>> = (first..incident.dumps.len())
         .map(|dump| {
             let tid = incident.thread(id, dump)?.os_id?;
             let runtimes = incident.dumps[dump].async_runtimes.iter();
@@ -180,17 +213,25 @@ fn next_step(incident: &Incident, first: MemberId, dump: usize) -> String {
     }
 }
 
-fn evidence(incident: &Incident, stuck: &[MemberId], unserved: &[MemberId]) -> Vec<Evidence> {
+fn evidence(
+    incident: &Incident,
+    stuck: &[MemberId],
+    unserved: &[MemberId],
+    first: usize,
+) -> Vec<Evidence> {
+    let dumps = match first {
+        0 => format!("all of {}", phrase::number(incident.dumps.len(), "dump")),
+        _ => format!("the last {}", phrase::number(incident.dumps.len() - first, "dump")),
+    };
     let mut evidence: Vec<Evidence> = stuck
         .iter()
         .map(|&id| {
-            let how = match incident.always_carried(id) {
+            let how = match incident.carried_since(id, first) {
                 Some(task) => format!("in one poll of {}", phrase::who(incident, task)),
                 None => "its counters of sleeps and busy time stand still, and it is awake".into(),
             };
-            let dumps = phrase::number(incident.dumps.len(), "dump");
             Evidence {
-                text: format!("{}: {how}, in all of {dumps}", phrase::who(incident, id)),
+                text: format!("{}: {how}, in {dumps}", phrase::who(incident, id)),
                 dump: None,
                 member: Some(id),
                 value: None,
@@ -338,6 +379,41 @@ mod tests {
         assert_eq!(counters(4, 0).len(), 1, "awake, and nothing moves");
         assert_eq!(counters(5, 0).len(), 0, "asleep");
         assert_eq!(counters(4, 1).len(), 0, "it sleeps and wakes");
+    }
+
+    /// Both workers compute: from one dump on in one poll each, or each time in another one.
+    fn begins(one_poll: bool, served: bool, cpu: u64) -> Vec<Finding> {
+        found(3, move |dump, second| {
+            two_workers(dump);
+            if second == 0 {
+                for tid in [1, 2] {
+                    dump.thread(&format!("worker-{tid}"), PARKED).os_id = Some(tid);
+                }
+                idle_tasks(dump, Trace::Pending);
+                return;
+            }
+            let other = if one_poll { 0 } else { 10 * second };
+            polls(dump, "worker-1", 1, SPINS, 11 + other);
+            polls(dump, "worker-2", 2, SPINS, 12 + other);
+            idle_tasks(dump, if served { Trace::Pending } else { Trace::NotServed });
+            let workers = dump.dump.threads.iter_mut().filter(|thread| thread.carries.is_some());
+            workers.for_each(|worker| worker.cpu = Some(Nanos::from_millis(cpu * second)));
+        })
+    }
+
+    #[test]
+    fn a_stall_may_begin_within_the_series() {
+        let findings = begins(true, false, 700);
+        assert_eq!((findings[0].severity, findings[0].victims.len()), (Severity::Medium, 40));
+        assert!(findings[0].evidence[0].text.contains("in the last 2 dumps"), "{findings:?}");
+    }
+
+    #[test]
+    fn workers_that_compute_and_poll_the_others_in_between_are_well() {
+        assert_eq!(begins(false, true, 700), []);
+        assert_eq!(begins(true, true, 700), [], "the tasks were polled");
+        assert_eq!(begins(false, false, 700), [], "each time in another poll");
+        assert_eq!(begins(true, false, 90), [], "they hardly got a CPU");
     }
 
     #[test]

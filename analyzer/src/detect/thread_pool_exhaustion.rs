@@ -2,7 +2,7 @@
 
 use sigquit_dump::ThreadState;
 
-use super::{Detector, Evidence, Finding, Grade, Severity, phrase, queue_length};
+use super::{Detector, Evidence, Finding, Grade, Severity, async_blocking, phrase, queue_length};
 use crate::model::{Incident, MemberId, QueueUse};
 
 pub(super) const DETECTOR: Detector =
@@ -32,6 +32,9 @@ have (a lock, a pooled connection, the result of another task).
 - High where all of them wait for tasks, nothing moves between the dumps, and everyone else who is in a
   task waits likewise: the pool waits for itself, or several for each other. That is seen of pools of
   any size. High, too, where nothing moves, nobody listens to what is outside and no timer is pending.
+- The threads of an async runtime for blocking work (`spawn_blocking`), none of them idle and each in one wait for others
+  in every dump, while more tasks of one kind wait for work to end, unpolled, than there are such threads and other
+  tasks together: some of that work has not begun. Medium.
 
 ## Limits
 
@@ -48,7 +51,7 @@ of their own, or chain them instead of waiting. A larger pool delays this and ch
 fn detect(incident: &Incident) -> Vec<Finding> {
     let queues = incident.full_queues();
     let full = queues.iter().filter_map(|(queue, sights)| full_queue(incident, queue, sights));
-    full.chain(blocked_pools(incident)).collect()
+    full.chain(blocked_pools(incident)).chain(async_blocking::finding(incident)).collect()
 }
 
 // --- A full queue ------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 //! Async tasks: what each waits for, by the library functions in which it left its waker, and which
 //! thread is in which task. One list of rules for all runtimes of async Rust.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use sigquit_dump::{Kind, StackId, Task, ThreadState};
@@ -209,6 +210,14 @@ impl Incident {
         polls.len() > 1 && polls.windows(2).all(|pair| pair[0] == pair[1])
     }
 
+    /// The threads that poll tasks, by tid.
+    pub fn pollers(&self) -> BTreeSet<u64> {
+        let runtimes = self.dumps.iter().flat_map(|dump| &dump.async_runtimes);
+        let known = runtimes.flat_map(|runtime| &runtime.workers).filter_map(|worker| worker.os_id);
+        let threads = self.dumps.iter().flat_map(|dump| &dump.threads);
+        known.chain(threads.filter_map(|thread| thread.task.as_ref()?.polled_by)).collect()
+    }
+
     /// The task that a thread is in, in one dump.
     pub fn carried(&self, id: MemberId, dump: usize) -> Option<MemberId> {
         let number = self.thread(id, dump)?.carries?;
@@ -222,7 +231,12 @@ impl Incident {
     /// The task that a thread was in, in every dump that shows the thread, and in the same poll of
     /// it.
     pub fn always_carried(&self, id: MemberId) -> Option<MemberId> {
-        let shown = (0..self.dumps.len()).filter(|&dump| self.thread(id, dump).is_some());
+        self.carried_since(id, 0)
+    }
+
+    /// The same, from one dump on.
+    pub fn carried_since(&self, id: MemberId, first: usize) -> Option<MemberId> {
+        let shown = (first..self.dumps.len()).filter(|&dump| self.thread(id, dump).is_some());
         let mut carried = shown.map(|dump| {
             let task = self.carried(id, dump)?;
             Some((task, self.task(task, dump)?.polls))
