@@ -19,9 +19,11 @@ mod tui;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
+use std::path::Path;
 use std::time::Duration;
 
 use clap::Parser;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use arguments::{Analyze, Arguments, Command, Dump, Explain, OutputFormat, Reading, Saying, Show};
 use progress::Progress;
@@ -99,10 +101,21 @@ fn usage(error: &clap::Error, out: &mut dyn Write, err: &mut dyn Write) -> u8 {
     let text = error.render();
     if error.use_stderr() {
         let _ = write!(err, "{text}");
+        if let Some(path) = path_for_command(error) {
+            say(err, &format!("to read it: sigquit analyze {path}"));
+        }
         return WRONG;
     }
     let written = write!(out, "{text}");
     written.map_or_else(|error| failed_output(&error, DONE, err), |()| DONE)
+}
+
+/// What stands where a command should, when that is a file or a folder: the command is forgotten soonest at night.
+fn path_for_command(error: &clap::Error) -> Option<String> {
+    let named = error.get(ContextKind::InvalidSubcommand)?;
+    let ContextValue::String(named) = named else { return None };
+    (error.kind() == ErrorKind::InvalidSubcommand && Path::new(named).exists())
+        .then(|| named.clone())
 }
 
 /// A reader that has seen enough is no failure; a full disk is one.

@@ -151,6 +151,16 @@ fn what_nobody_can_understand_is_status_2() {
 }
 
 #[test]
+fn a_path_where_a_command_should_stand_is_told_how_to_be_read() {
+    let folder = folder(&[("good", &dump_of("request-1"))]);
+    let path = folder.path().join("good");
+    let forgot = run([path.as_os_str()]);
+    assert_eq!(forgot.status, 2);
+    assert!(forgot.err.contains(&format!("sigquit analyze {}", path.display())), "{}", forgot.err);
+    assert!(!run(["analyse"]).err.contains("to read it"));
+}
+
+#[test]
 fn good_and_unreadable_inputs_are_both_reported() {
     let folder = folder(&[("good", &dump_of("request-1")), ("bad", b"rubbish")]);
     let paths = ["good", "bad", "missing"].map(|name| path(&folder, name).into_os_string());
