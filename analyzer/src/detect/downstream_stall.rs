@@ -22,9 +22,12 @@ database or another service, is slow or silent. The cause lies outside of this p
   answer: in a client library's functions, or in a function of the program's own that reads from a
   connection and says by its name that it asks.
 - Five of them in that same call in every dump, and, where CPU time is counted, without having used
-  any: who asks again and again uses some. They are half at least of those who waited there in the
+  any: who asks again and again uses some. Of Go, whose dumps count none, the arguments on the stacks tell: who asks anew
+  has others each time. They are half at least of those who waited there in the
   first dump.
 
+- Low, as slow or asked much: ten and half of all that are not idle wait there in every one of three dumps, and go on in
+  between.
 - Low, and said to be unknown: five that wait for child processes, that write to connections, or that read from
   connections for tasks of a pool in functions whose names say neither that they ask nor that they are asked, each in
   one call over three dumps.
@@ -65,9 +68,10 @@ fn detect(incident: &Incident) -> Vec<Finding> {
     for (id, call) in incident.found(newest, |id| incident.asks_peer(id, newest)) {
         places.entry(&call.function).or_default().push(id);
     }
-    let stalls =
-        places.into_iter().filter_map(|(place, members)| finding(incident, place, members));
-    stalls.chain(unexplained(incident)).collect()
+    let of_place = |(place, members): (&str, Vec<MemberId>)| {
+        finding(incident, place, &members).or_else(|| slow(incident, place, members))
+    };
+    places.into_iter().filter_map(of_place).chain(unexplained(incident)).collect()
 }
 
 /// Many that wait for something outside of the process, in one place and one call throughout, of which nothing says
@@ -173,10 +177,45 @@ struct Stayed {
     counted: bool,
 }
 
-fn finding(incident: &Incident, place: &str, members: Vec<MemberId>) -> Option<Finding> {
+/// Most of those who are not idle wait for answers there in every dump, and get them: what they do takes as long as the
+/// peer does. That is how a peer that is slow looks, and one that is just asked much.
+fn slow(incident: &Incident, place: &str, members: Vec<MemberId>) -> Option<Finding> {
+    let dumps = incident.dumps.len();
+    let counts: Vec<usize> =
+        (0..dumps).map(|dump| waiting(incident, place, dump).count()).collect();
+    let most = |(dump, &count): (usize, &usize)| count >= MANY && count * 2 >= incident.busy(dump);
+    if dumps < UNCOUNTED || !counts.iter().enumerate().all(most) {
+        return None;
+    }
+    let who = phrase::count(incident, &members);
+    Some(Finding {
+        detector: DETECTOR.name,
+        severity: Severity::Low,
+        grade: Grade::Repeat,
+        confidence: Grade::Repeat.cap() - 0.2,
+        headline: format!(
+            "{who} wait in {place} for answers, and as many in every dump; they get them: the peer is slow, or asked much"
+        ),
+        detail: format!(
+            "In {} most of those who are not idle wait there, and went on in between. How long an answer takes is not in \
+             the dumps.",
+            phrase::number(dumps, "dump"),
+        ),
+        next_step: format!(
+            "If requests are late, look at how long the service or database that {place} asks takes for an answer, and \
+             whether this process asks it more often than it has to."
+        ),
+        frames: phrase::telling_frames(incident, members[0], dumps - 1),
+        evidence: evidence(incident, place),
+        members,
+        ..Finding::default()
+    })
+}
+
+fn finding(incident: &Incident, place: &str, members: &[MemberId]) -> Option<Finding> {
     let dumps = incident.dumps.len();
     let busy = incident.busy(dumps - 1).max(members.len());
-    let stayed = stayed(incident, place, &members);
+    let stayed = stayed(incident, place, members);
     let count = if dumps > 1 { stayed.members.len() } else { members.len() };
     let half = members.len() * 2 >= busy;
     // Where most of those who waited at first were answered, the peer answers.
@@ -195,7 +234,7 @@ fn finding(incident: &Incident, place: &str, members: Vec<MemberId>) -> Option<F
         (_, true) => Grade::Counter,
         (_, false) => Grade::Repeat,
     };
-    let who = phrase::count(incident, &members);
+    let who = phrase::count(incident, members);
     let lasted = stayed.members.iter().filter_map(|&id| duration(incident, id)).min();
     let each = if count == members.len() { "each".into() } else { format!("{count} of them") };
     let for_how_long = lasted
@@ -223,7 +262,7 @@ fn finding(incident: &Incident, place: &str, members: Vec<MemberId>) -> Option<F
         ),
         frames: phrase::telling_frames(incident, members[0], dumps - 1),
         evidence: evidence(incident, place),
-        members,
+        members: members.to_vec(),
         ..Finding::default()
     })
 }
@@ -258,11 +297,14 @@ fn waiting<'a>(
     incident.shown(dump).filter(is_there)
 }
 
-/// Whether counters show that a member did something between the dumps.
+/// Whether counters show that a member did something between the dumps, or the values on its stack are others each time:
+/// then it asks anew.
 fn went_on(incident: &Incident, id: MemberId) -> bool {
     let polled =
         incident.task(id, incident.dumps.len() - 1).is_some() && !incident.was_not_polled(id);
-    polled || incident.cpu_used(id).is_some_and(|(used, _)| used >= WENT_ON)
+    polled
+        || incident.comes_back(id)
+        || incident.cpu_used(id).is_some_and(|(used, _)| used >= WENT_ON)
 }
 
 fn duration(incident: &Incident, id: MemberId) -> Option<Nanos> {
@@ -345,7 +387,29 @@ mod tests {
 
     #[test]
     fn who_asks_again_and_again_is_served() {
-        assert_eq!(found(CALLING, 12, 4, 3, 40), []);
+        let slow = found(CALLING, 12, 4, 3, 40);
+        assert_eq!((slow.len(), slow[0].severity), (1, Severity::Low));
+        assert!(slow[0].headline.contains("they get them"), "{}", slow[0].headline);
+        assert_eq!(found(CALLING, 8, 4, 3, 40), [], "a few");
+        assert_eq!(found(CALLING, 12, 14, 3, 40), [], "most do something else");
+    }
+
+    #[test]
+    fn who_has_other_values_on_its_stack_each_time_asks_anew() {
+        let calls = |values: [u32; 3]| {
+            let scene = (0..3).fold(Scene::of(Runtime::Jvm), |scene, second| {
+                scene.dump(second, |dump| {
+                    for number in 0..12 {
+                        let asks = dump.thread(&number.to_string(), CALLING);
+                        asks.values = values[second as usize];
+                    }
+                })
+            });
+            detect(&scene.incident())[0].severity
+        };
+        assert_eq!(calls([7, 7, 7]), Severity::High);
+        assert_eq!(calls([7, 8, 9]), Severity::Low);
+        assert_eq!(calls([7, 8, 8]), Severity::High, "its stack was moved once");
     }
 
     #[test]

@@ -34,6 +34,11 @@ impl Incident {
         holders.len() > 1 && (1..).zip(holders.windows(2)).all(changed)
     }
 
+    /// Whether a member left what it waited for between each dump and the next, and came back.
+    pub fn comes_back(&self, id: MemberId) -> bool {
+        self.dumps.len() > 1 && (1..self.dumps.len()).all(|dump| self.came_back(id, dump))
+    }
+
     /// How often a member went to sleep between two dumps, where that is counted.
     pub(super) fn slept(&self, id: MemberId, from: usize, to: usize) -> Option<u64> {
         let sleeps = |dump: usize| self.thread(id, dump)?.voluntary_switches;

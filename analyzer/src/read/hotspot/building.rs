@@ -94,6 +94,8 @@ impl<'t> Building<'t> {
         if std::mem::take(&mut self.alone) {
             // The dump follows after all.
             self.dump.threads.clear();
+            self.dump.locks.clear();
+            self.waits_in_vm.clear();
             self.locks = Locks::default();
         }
         self.place = Place::Threads;
