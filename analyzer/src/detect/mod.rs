@@ -10,6 +10,7 @@ mod async_lock;
 mod async_permits;
 mod avalanche;
 mod baseline;
+mod begun_within;
 mod busy_wait;
 mod channel_circle;
 mod closed_circle;

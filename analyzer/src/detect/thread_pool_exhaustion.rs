@@ -2,7 +2,10 @@
 
 use sigquit_dump::ThreadState;
 
-use super::{Detector, Evidence, Finding, Grade, Severity, async_blocking, phrase, queue_length};
+use super::{
+    Detector, Evidence, Finding, Grade, Severity, async_blocking, begun_within, phrase,
+    queue_length,
+};
 use crate::model::{Incident, MemberId, QueueUse};
 
 pub(super) const DETECTOR: Detector =
@@ -36,6 +39,9 @@ have (a lock, a pooled connection, the result of another task).
   in every dump, while more tasks of one kind wait for work to end, unpolled, than there are such threads and other
   tasks together: some of that work has not begun. Medium.
 
+- Goroutines that wait to send in a function which has begun them and everyone else of their kind in sight: a group with a
+  limit (`errgroup`), of which nobody is left to make room. Medium over three dumps, or by the runtime's count of minutes.
+
 ## Limits
 
 - How long a queue is does not stand in a dump; only who waits to get in does.
@@ -51,7 +57,8 @@ of their own, or chain them instead of waiting. A larger pool delays this and ch
 fn detect(incident: &Incident) -> Vec<Finding> {
     let queues = incident.full_queues();
     let full = queues.iter().filter_map(|(queue, sights)| full_queue(incident, queue, sights));
-    full.chain(blocked_pools(incident)).chain(async_blocking::finding(incident)).collect()
+    let full = full.chain(blocked_pools(incident)).chain(async_blocking::finding(incident));
+    full.chain(begun_within::findings(incident)).collect()
 }
 
 // --- A full queue ------------------------------------------------------------------------------

@@ -173,7 +173,7 @@ impl Incident {
     }
 
     /// The function that created a member, where the source says.
-    pub(super) fn creator(&self, member: MemberId, dump: usize) -> Option<&Call> {
+    pub fn creator(&self, member: MemberId, dump: usize) -> Option<&Call> {
         let stack = self.thread(member, dump)?.created_by?;
         self.calls_of_stack(dump, stack).first().map(|&(call, _)| self.call(call))
     }

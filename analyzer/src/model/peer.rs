@@ -6,7 +6,6 @@
 
 use super::activity::Activity;
 use super::call::{Call, Origin};
-use super::idle;
 use super::incident::{Incident, MemberId};
 use super::name::{FunctionName, begins_with_word, words};
 use super::pattern::matches_any;
@@ -109,7 +108,7 @@ impl Incident {
         let own = calls().find(|(call, _)| is_own(call));
         let inner = calls().take_while(|(call, _)| !is_own(call));
         // Who waits for a connection of a pool has asked nobody yet.
-        if idle::borrows(self.marks(id, dump)).is_some() {
+        if self.borrow(id, dump).is_some() {
             return None;
         }
         let client = inner.filter(|(_, marks)| marks.client).last();

@@ -26,6 +26,7 @@ const KNOWN_BORROWS: &[&str] = &[
     "redis.clients.*Pool.getResource",
     "io.r2dbc.pool.*acquire*",
     "database/sql.(*DB).conn",
+    "net/http.(*Transport).getConn",
     "github.com/jackc/*pool.(*Pool).Acquire*",
     "github.com/jackc/puddle/*.(*Pool).Acquire*",
     "github.com/gomodule/redigo/redis.(*Pool).get*",
@@ -43,6 +44,10 @@ const KNOWN_BORROWS: &[&str] = &[
     "mysql::*Pool::get_conn*",
     "diesel::r2d2::*::get*",
 ];
+
+/// Pools that open what is not there while the borrower waits; and what does so.
+const OPENS: &[(&str, &str)] =
+    &[("net/http.(*Transport).getConn", "net/http.(*Transport).dialConn*")];
 
 /// What a method that takes something out of a pool is called, in its first word.
 const BORROW_VERBS: &[&str] =
@@ -71,6 +76,9 @@ const KNOWN_USES: &[&str] = &[
     "database/sql.(*Rows).Next*",
     "database/sql.(*Rows).Scan*",
     "database/sql.(*Rows).Close*",
+    "net/http.(*persistConn).roundTrip",
+    "net/http.(*body).Read*",
+    "net/http.(*bodyEOFSignal).*",
     "r2d2::PooledConnection::*",
     "bb8::*PooledConnection::*",
     "sqlx_core::pool::connection::PoolConnection::*",
@@ -212,6 +220,11 @@ pub(crate) fn lends(name: FunctionName) -> bool {
 /// Whether a normalized function waits to be told of something, or for it to come.
 pub(crate) fn waits_for_return(function: &str) -> bool {
     matches_any(WAITS_FOR_RETURN, function)
+}
+
+/// What opens what a function borrows, where borrowers wait for that as well.
+pub(super) fn opener(borrow: &str) -> Option<&'static str> {
+    OPENS.iter().find(|(name, _)| *name == borrow).map(|&(_, opener)| opener)
 }
 
 /// Whether a normalized function's name says what it lends: `DataSource.getConnection`, `Db.takeSession`. A method

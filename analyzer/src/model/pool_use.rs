@@ -1,13 +1,14 @@
 //! Pools, as they say themselves or as the stacks show them: who waits to borrow, and who has borrowed.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use sigquit_dump::{Lock, LockId, LockKind};
+use sigquit_dump::{Lock, LockId, LockKind, StackId};
 
 use super::call::{Call, CallId, Origin};
 use super::idle::{self, Marks};
 use super::incident::{Incident, MemberId};
 use super::name::FunctionName;
+use super::pattern::matches_any;
 use super::pool;
 
 /// What one dump shows of one pool.
@@ -102,6 +103,25 @@ impl Incident {
         pools.into_iter().map(|(pool, sights)| (pool.to_owned(), sights)).collect()
     }
 
+    /// Place of the call with which a member waits to borrow. Not where what it wants is being opened: then it waits for
+    /// whoever is at the other end.
+    pub(super) fn borrow(&self, member: MemberId, dump: usize) -> Option<usize> {
+        let at = idle::borrows(self.marks(member, dump))?;
+        let (call, _) = self.call_ids(member, dump)[at];
+        match pool::opener(&self.call(call).function) {
+            Some(opener) if self.is_called(opener, dump) => None,
+            _ => Some(at),
+        }
+    }
+
+    /// Whether any stack of a dump has such a function.
+    fn is_called(&self, pattern: &str, dump: usize) -> bool {
+        let stacks = self.dumps[dump].threads.iter().filter_map(|thread| thread.stack);
+        let stacks: BTreeSet<StackId> = stacks.collect();
+        let calls = stacks.into_iter().flat_map(|stack| self.calls_of_stack(dump, stack));
+        calls.map(|&(call, _)| self.call(call)).any(|call| matches_any(&[pattern], &call.function))
+    }
+
     /// The pool from which a member waits to borrow, and where it called for that.
     fn borrows<'a>(
         &'a self,
@@ -111,13 +131,15 @@ impl Incident {
     ) -> Option<(&'a str, Option<Gate<'a>>)> {
         let ids = self.call_ids(member, dump);
         let role = |&(call, _): &(CallId, u32)| roles[call.0 as usize];
-        let innermost = idle::borrows(self.marks(member, dump))?;
+        let innermost = self.borrow(member, dump)?;
         let pool_type = FunctionName::of(&self.call(ids[innermost].0).function).owner;
         let foreign = |id: &(CallId, u32)| {
             role(id).application && FunctionName::of(&self.call(id.0).function).owner != pool_type
         };
-        if ids[..innermost].iter().any(foreign) || !self.activity(member, dump).is_wait_for_event()
-        {
+        // One whose waits are taken for those at a peer waits for one thing or the other.
+        let opens = pool::opener(&self.call(ids[innermost].0).function).is_some();
+        let waits = opens || self.activity(member, dump).is_wait_for_event();
+        if ids[..innermost].iter().any(foreign) || !waits {
             return None;
         }
         let more = ids[innermost + 1..].iter().take_while(|id| role(id).borrows).count();
