@@ -9,6 +9,7 @@ mod async_permits;
 mod avalanche;
 mod baseline;
 mod busy_wait;
+mod class_circle;
 mod closed_circle;
 mod concurrent_map_access;
 mod connection_pool_exhaustion;

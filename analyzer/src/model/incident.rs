@@ -26,6 +26,7 @@ use super::rule::{self, FrameOf, Rules};
 use super::samples::Samples;
 use super::sorts::Sorts;
 use super::statement::beneath_raising;
+use super::superclass;
 use super::usage::{self, Shares};
 use super::wait_for::WaitForGraph;
 use crate::read::Input;
@@ -427,6 +428,7 @@ fn finish(rules: &Rules, number: usize, mut incident: Incident) -> Incident {
     find_members(&mut incident);
     doubt::take_back(&mut incident);
     maker::infer(&mut incident);
+    superclass::infer(&mut incident);
     incident.wait_for = incident.dumps.iter().map(WaitForGraph::new).collect();
     let sorts = |dump| Sorts::of(rules, incident.process.runtime, dump);
     incident.sorts = incident.dumps.iter().map(sorts).collect();

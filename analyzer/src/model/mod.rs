@@ -9,6 +9,7 @@
 //! name         what a name says: type, method, words
 //! native_wait  futex waits read as the locks that they are
 //! maker        who makes what is made once, inferred
+//! superclass   who initialises a class whose initialiser is on no stack, inferred
 //! owner        other owners that no source names, inferred
 //! doubt        inferences that the other dumps do not bear out
 //! task         what async tasks wait for, and on which threads they run
@@ -71,6 +72,7 @@ mod sorts;
 mod stacked;
 mod standstill;
 mod statement;
+mod superclass;
 mod task;
 mod usage;
 mod wait_for;
