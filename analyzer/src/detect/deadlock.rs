@@ -62,7 +62,8 @@ and no cause.
   sleep who may own the locks, a circle is a guess at best: `py-spy dump --locals`, `spindump` or a debugger tell the
   owners. Without `--native` py-spy does not even show that a thread waits for a lock.
 - Who makes what is made once (`OnceLock`, `LazyLock`, `sync.Once`, `pthread_once`) is inferred, from several dumps in which
-  everybody's whole stack is known, and one thread alone is in an initialiser, or two are that wait for each other's.
+  everybody's whole stack is known, and one thread alone is in an initialiser, or two are that wait for each other's. Likewise
+  who runs a `FutureTask` by hand, in the function in which all wait for it.
 - A lock whose owner is unknown ends the chain. `jstack -l` names the owners of
   `java.util.concurrent` locks; an agent in the process infers those of Rust's mutexes.
 

@@ -37,7 +37,9 @@ is `lock-upgrade`.)
   waits was called from another function of the type that uses the lock, everyone else in sight
   who uses that type waits too, and nothing of it moves between the dumps. One dump says nothing.
 - Nor is the thread in memory that makes what is made once (Rust's `OnceLock`, `LazyLock` and `Once`, Go's `sync.Once`,
-  `pthread_once`). It is inferred when everybody's whole stack is known and one thread alone is in an initialiser.
+  `pthread_once`). It is inferred when everybody's whole stack is known and one thread alone is in an initialiser. So is who
+  runs a JVM's `FutureTask` for all who ask: the only one that runs such tasks in the function in which all wait for them,
+  when nobody is in a task who does not wait.
 
 ## What to do
 

@@ -14,6 +14,7 @@ use smallvec::SmallVec;
 use super::activity::{self, Activity};
 use super::call::{Call, CallId, Origin};
 use super::doubt;
+use super::hand_run;
 use super::idle::{self, Idle, Marks};
 use super::kin::are_kin;
 use super::known::find_members;
@@ -429,6 +430,7 @@ fn finish(rules: &Rules, number: usize, mut incident: Incident) -> Incident {
     doubt::take_back(&mut incident);
     maker::infer(&mut incident);
     superclass::infer(&mut incident);
+    hand_run::infer(&mut incident);
     incident.wait_for = incident.dumps.iter().map(WaitForGraph::new).collect();
     let sorts = |dump| Sorts::of(rules, incident.process.runtime, dump);
     incident.sorts = incident.dumps.iter().map(sorts).collect();
