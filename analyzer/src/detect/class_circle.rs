@@ -89,10 +89,7 @@ fn finding(incident: &Incident, circle: &Circle, dump: usize) -> Finding {
         lock: Some(phrase::lock_of(lock)),
         evidence: vec![
             fact(format!("{one} waits for {}", phrase::the_lock(lock)), Some(*closes)),
-            fact(
-                format!("{others} wait for what {one} initialises"),
-                candidates.first().copied(),
-            ),
+            fact(format!("{others} wait for what {one} initialises"), candidates.first().copied()),
         ],
         members: std::iter::once(*closes).chain(candidates.iter().copied()).collect(),
         victims,

@@ -285,8 +285,7 @@ mod tests {
 
     #[test]
     fn a_walk_by_links_that_several_never_leave_is_a_hint() {
-        let linked: &[&str] =
-            &["java.util.LinkedHashMap.containsValue:416", "shop.Recent.holds:5"];
+        let linked: &[&str] = &["java.util.LinkedHashMap.containsValue:416", "shop.Recent.holds:5"];
         let plain: &[&str] = &["java.util.HashMap.containsValue:923", "shop.Recent.holds:5"];
         let incident = java(&[("a", &[linked; 3]), ("b", &[linked; 3])]);
         assert_eq!(found(&incident), Some((vec!["a", "b"], Severity::Low)));

@@ -54,8 +54,7 @@ impl Incident {
         };
         let candidates: Vec<usize> = (0..shown.threads.len()).filter(is_in_one).collect();
         let of = |lock: LockId| {
-            let may_have =
-                |&&at: &&usize| waits_for_class(shown, &shown.threads[at]) != Some(lock);
+            let may_have = |&&at: &&usize| waits_for_class(shown, &shown.threads[at]) != Some(lock);
             let members = candidates.iter().filter(may_have);
             (lock, members.filter_map(|&at| self.member_of(dump, at)).collect())
         };
