@@ -19,6 +19,7 @@ mod cycle;
 mod data_race;
 mod deadlock;
 mod downstream_stall;
+mod event_loop;
 mod finding;
 mod forsaken;
 mod gc_pressure;

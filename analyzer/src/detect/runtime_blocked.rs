@@ -2,7 +2,7 @@
 
 use sigquit_dump::{Kind, Trace, Worker};
 
-use super::{Detector, Evidence, Finding, Grade, Severity, phrase};
+use super::{Detector, Evidence, Finding, Grade, Severity, event_loop, phrase};
 use crate::model::{Activity, Incident, MemberId};
 
 pub(super) const DETECTOR: Detector =
@@ -24,6 +24,10 @@ only they could poll stands still, whatever it waits for.
 - Tasks that were woken for the dump and that nobody polled before its deadline, and the length of the
   runtime's queue.
 
+- In a JVM: threads in the event loop of a known library (Netty's, and so Vert.x's and Reactor's; XNIO's, AWT's, Android's)
+  that stand, in the same call in every dump of a series, in another wait than the loop's own. High when all loops do,
+  medium otherwise.
+
 Critical when no worker is left and tasks wait; high when no worker is left; medium when some are.
 One dump shows that workers are in blocking calls, not for how long: then it takes all of them and
 tasks that were not polled, and no more than medium is said.
@@ -42,6 +46,10 @@ held for moments only, and never across a call that waits. Until that is mended:
 ";
 
 fn detect(incident: &Incident) -> Vec<Finding> {
+    of_runtime(incident).into_iter().chain(event_loop::finding(incident)).collect()
+}
+
+fn of_runtime(incident: &Incident) -> Vec<Finding> {
     let stuck = stuck(incident);
     let newest = incident.dumps.len().saturating_sub(1);
     let known = workers(incident, newest).max(stuck.len());

@@ -24,6 +24,7 @@ const KNOWN_BORROWS: &[&str] = &[
     "org.apache.http.impl.conn.PoolingHttpClientConnectionManager.leaseConnection",
     "org.apache.*.pool.*ConnPool.lease*",
     "redis.clients.*Pool.getResource",
+    "io.agroal.pool.ConnectionPool.getConnection",
     "io.r2dbc.pool.*acquire*",
     "database/sql.(*DB).conn",
     "github.com/jackc/*pool.(*Pool).Acquire*",
@@ -117,6 +118,7 @@ const KNOWN_SUBMITS: &[&str] = &[
     "crossbeam_channel::*Sender::send*",
     "flume::*Sender::send*",
     "tokio::sync::mpsc::*blocking_send",
+    "com.lmax.disruptor.*Sequencer.next",
 ];
 
 /// What handing over is called, in a method's first word.
@@ -140,6 +142,10 @@ const RESULTS: &[&str] = &[
     "java.util.concurrent.ForkJoinTask.*waitDone",
     "java.util.concurrent.ForkJoinPool.awaitJoin",
     "scala.concurrent.Await*.result",
+    "io.netty.util.concurrent.DefaultPromise.await*",
+    "io.reactivex.*.Blocking*.blocking*",
+    "kotlinx.coroutines.BlockingCoroutine.joinBlocking",
+    "reactor.core.publisher.Blocking*.blocking*",
 ];
 
 /// A pool's worker runs a task inside of these.
