@@ -50,7 +50,7 @@ fn closes(
     }
     let owners = graph.waiters(class).iter().copied().filter(|&waiter| graph.blocks(waiter));
     let mut closing = owners.filter(|&owner| {
-        let behind = graph.blocked_by(owner);
+        let behind: BTreeSet<u32> = graph.blocked_by(owner).into_iter().collect();
         let is_behind = |&id: &MemberId| thread(id).is_some_and(|at| behind.contains(&at));
         candidates.iter().all(is_behind)
     });
@@ -106,7 +106,7 @@ fn victims(incident: &Incident, circle: &Circle, dump: usize) -> Vec<MemberId> {
     let all = all.filter(|&at| Some(at) != of_closing);
     let members = all.filter_map(|at| incident.member_of(dump, at as usize));
     let victims: BTreeSet<MemberId> = members.collect();
-    victims.into_iter().filter(|id| !circle.candidates.contains(id)).collect()
+    victims.into_iter().filter(|id| circle.candidates.binary_search(id).is_err()).collect()
 }
 
 #[cfg(test)]

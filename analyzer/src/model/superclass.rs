@@ -22,6 +22,9 @@ use super::incident::{Incident, MemberId};
 /// What the JVM calls the initialiser of a class.
 const INITIALISER: &str = ".<clinit>";
 
+/// Of more classes at once it is not asked who has them: no program has so many, and each asks all who wait.
+const MOST_CLASSES: usize = 16;
+
 /// Adds the owners that can be inferred: one thread alone may be the one, and the same in every dump.
 pub(super) fn infer(incident: &mut Incident) {
     let first = incident.dumps.first();
@@ -40,11 +43,13 @@ pub(super) fn infer(incident: &mut Incident) {
 }
 
 impl Incident {
-    /// The classes in whose initialisation nobody is seen and for which somebody waits, each with those who may be in it.
+    /// The classes in whose initialisation nobody is seen and for which somebody waits, each with those who may be in it,
+    /// in ascending order.
     pub fn initialised_unseen(&self, dump: usize) -> Vec<(LockId, Vec<MemberId>)> {
         let shown = &self.dumps[dump];
         let unowned = unowned(shown);
-        if unowned.is_empty() || !is_everyone_in_sight(shown) {
+        let too_many = unowned.len() > MOST_CLASSES;
+        if unowned.is_empty() || too_many || !is_everyone_in_sight(shown) {
             return Vec::new();
         }
         let initialisers = self.initialisers();
@@ -56,7 +61,8 @@ impl Incident {
         let of = |lock: LockId| {
             let may_have = |&&at: &&usize| waits_for_class(shown, &shown.threads[at]) != Some(lock);
             let members = candidates.iter().filter(may_have);
-            (lock, members.filter_map(|&at| self.member_of(dump, at)).collect())
+            let members = members.filter_map(|&at| self.member_of(dump, at));
+            (lock, members.collect::<BTreeSet<MemberId>>().into_iter().collect())
         };
         unowned.into_iter().map(of).collect()
     }
