@@ -4,8 +4,8 @@ use sigquit_dump::{Notice, OwnerSource};
 
 use super::cycle::{SeenCycle, cycles};
 use super::{
-    Detector, Evidence, Finding, Grade, Severity, async_lock, channel_circle, closed_circle,
-    forsaken, hidden_circle, phrase,
+    Detector, Evidence, Finding, Grade, Severity, async_lock, channel_circle, class_circle,
+    closed_circle, forsaken, hidden_circle, phrase,
 };
 use crate::model::{Incident, MemberId, Statement};
 
@@ -36,6 +36,9 @@ and no cause.
 - A circle with one link missing, in every dump of a series: an owner waits for a lock whose owners are unknown, such as
   readers, and of all who are in the code of the type that uses it only one does not wait for it, but waits for the first.
   Medium.
+- A circle of class initialisations of a JVM through a superclass: one in an initialiser waits for a class in whose
+  initialiser nobody is, so whoever has begun that class waits for another class, and all who do wait for the first.
+  Which one of several it is is not told. One dump is a hint.
 - The same of tasks that wait for async locks in two dumps, are not polled meanwhile, and are all the
   tasks there are, but for those that come round by a timer. A task that is not tracked may hold such a lock, so this is medium.
 - Two or more that wait for room in bounded channels, some tasks among them perhaps for async locks, in every dump, and do
@@ -64,7 +67,8 @@ and no cause.
   sleep who may own the locks, a circle is a guess at best: `py-spy dump --locals`, `spindump` or a debugger tell the
   owners. Without `--native` py-spy does not even show that a thread waits for a lock.
 - Who makes what is made once (`OnceLock`, `LazyLock`, `sync.Once`, `pthread_once`) is inferred, from several dumps in which
-  everybody's whole stack is known, and one thread alone is in an initialiser, or two are that wait for each other's.
+  everybody's whole stack is known, and one thread alone is in an initialiser, or two are that wait for each other's. Likewise
+  who runs a `FutureTask` by hand, in the function in which all wait for it.
 - A lock whose owner is unknown ends the chain. `jstack -l` names the owners of
   `java.util.concurrent` locks; an agent in the process infers those of Rust's mutexes.
 
@@ -82,6 +86,7 @@ fn detect(incident: &Incident) -> Vec<Finding> {
     let locked_out = || circles.is_empty().then(|| forsaken::locked_out(incident)).flatten();
     let without_circle = forsaken::everyone(incident).into_iter().chain(locked_out());
     let without_circle = without_circle.chain(forsaken::owns_what_its_task_needs(incident));
+    let without_circle = without_circle.chain(class_circle::findings(incident));
     let without_circle: Vec<Finding> = without_circle.collect();
     let nothing_surer = circles.is_empty() && without_circle.is_empty();
     let closed = if nothing_surer { closed_circle::findings(incident) } else { Vec::new() };

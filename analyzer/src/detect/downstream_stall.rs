@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use sigquit_dump::Nanos;
 
 use super::{Detector, Evidence, Finding, Grade, Severity, phrase};
+use crate::model::pattern::matches_any;
 use crate::model::{Activity, Incident, MemberId, Sort};
 
 pub(super) const DETECTOR: Detector =
@@ -44,6 +45,8 @@ one dump, which cannot tell a wait from a stall.
   the address at which it listens, and not where it waits on that connection itself. Names and times tie nothing.
 - Where nothing is counted, a client that asks anew in every dump at the same line looks the same; then
   three dumps are needed.
+- A server that asks itself with all of its workers looks like one whose peer is silent; where all workers of a pool that
+  answers requests wait, the finding says so.
 - Network trouble on the way looks like a peer that is silent.
 
 ## What to do
@@ -56,6 +59,14 @@ helps only where connections are half dead.
 /// Fewer are a slow call or two.
 const SOME: usize = 5;
 const MANY: usize = 10;
+/// Within these a server's worker answers a request.
+const SERVERS: &[&str] = &[
+    "com.sun.net.httpserver.Filter$Chain.doFilter",
+    "io.undertow.server.Connectors.executeRootHandler",
+    "org.apache.coyote.*.service",
+    "org.eclipse.jetty.server.*.handle",
+    "sun.net.httpserver.ServerImpl$Exchange.run",
+];
 /// So much CPU time in all shows that a member went on between the dumps. To answer a dump costs
 /// less.
 const WENT_ON: Nanos = Nanos(5_000_000);
@@ -234,6 +245,7 @@ fn finding(incident: &Incident, place: &str, members: &[MemberId]) -> Option<Fin
         (_, true) => Grade::Counter,
         (_, false) => Grade::Repeat,
     };
+    let own = own_server(incident, members, dumps - 1);
     let who = phrase::count(incident, members);
     let lasted = stayed.members.iter().filter_map(|&id| duration(incident, id)).min();
     let each = if count == members.len() { "each".into() } else { format!("{count} of them") };
@@ -248,23 +260,51 @@ fn finding(incident: &Incident, place: &str, members: &[MemberId]) -> Option<Fin
         confidence: grade.cap() - 0.1,
         headline: format!("{who} wait in {place} for a peer that does not answer{for_how_long}"),
         detail: format!(
-            "{} of the {busy} that are not idle wait there{}. Nothing in this process keeps them.",
+            "{} of the {busy} that are not idle wait there{}. {}",
             members.len(),
             if dumps > 1 {
                 format!(", {count} of them in the same call in every dump")
             } else {
                 String::new()
             },
+            match &own {
+                Some(pool) => format!(
+                    "All workers of {pool}, which answer requests, are among them: if it is this process that they \
+                     ask, they wait for themselves."
+                ),
+                None => "Nothing in this process keeps them.".to_owned(),
+            },
         ),
         next_step: format!(
             "Look at the service or database that {place} asks: it is slow or silent. Give the call \
-             a timeout below its callers' patience."
+             a timeout below its callers' patience.{}",
+            match own {
+                Some(_) =>
+                    " If it asks this process, answer such calls by a pool of their own, or without a call.",
+                None => "",
+            },
         ),
         frames: phrase::telling_frames(incident, members[0], dumps - 1),
         evidence: evidence(incident, place),
         members: members.to_vec(),
         ..Finding::default()
     })
+}
+
+/// The pool that answers requests of others, all of whose workers wait among these.
+fn own_server(incident: &Incident, members: &[MemberId], dump: usize) -> Option<String> {
+    let serves = |id: MemberId| {
+        let mut calls = incident.calls(id, dump);
+        calls.any(|call| matches_any(SERVERS, &call.function)).then_some(())
+    };
+    let serving = incident.found(dump, serves).map(|(id, ())| id);
+    let serving: Vec<MemberId> = serving.filter(|id| members.binary_search(id).is_ok()).collect();
+    let pool = incident.pool_of(*serving.first()?)?;
+    let workers = incident
+        .ids()
+        .filter(|&id| incident.thread(id, dump).is_some() && incident.pool_of(id) == Some(pool));
+    let workers: Vec<MemberId> = workers.collect();
+    (workers == serving).then(|| pool.to_owned())
 }
 
 fn stayed(incident: &Incident, place: &str, members: &[MemberId]) -> Stayed {
@@ -354,6 +394,26 @@ mod tests {
         assert_eq!(finding.members.len(), 12);
         assert!(finding.headline.contains("each for 2.0 s at least"), "{}", finding.headline);
         assert_eq!(found(CALLING, 6, 10, 2, 0)[0].severity, Severity::Medium);
+    }
+
+    #[test]
+    fn a_server_all_of_whose_workers_ask_may_ask_itself() {
+        const SERVES: &str = "org.apache.coyote.http11.Http11Processor.service";
+        let serving = [CALLING, &[SERVES]].concat();
+        let detail = |working| found(&serving, 12, working, 3, 0)[0].detail.clone();
+        assert!(detail(0).contains("All workers of request, which answer"), "{}", detail(0));
+        assert!(found(CALLING, 12, 0, 3, 0)[0].detail.contains("Nothing in this process"));
+        let mut scene = Scene::of(Runtime::Jvm);
+        for second in 0..3 {
+            scene = scene.dump(second, |dump| {
+                for number in 0..12 {
+                    let stack = if number < 11 { &serving[..] } else { &[WORKING[0], SERVES][..] };
+                    dump.thread(&format!("request-{number}"), stack).cpu = Some(Nanos(0));
+                }
+            });
+        }
+        let findings = detect(&scene.incident());
+        assert!(findings[0].detail.contains("Nothing in this process"), "one is left to answer");
     }
 
     #[test]

@@ -27,6 +27,8 @@ takes a whole CPU: readers in `get`, writers in `put`, `transfer`, `split`.
 - Looks at the registers show that it comes back to the same states. Where nobody looked (a JVM's
   or Go's dumps): the whole stack is the same to the line in every dump, and a thread stays in code
   that only rearranges chains or trees, or several threads came to the map from different functions.
+- Low: several stay in a walk through all entries by their links (`LinkedHashMap.containsValue`) over three dumps. A
+  circle does not end it; but a large map that is looked through again and again looks the same.
 
 ## Limits
 
@@ -68,6 +70,9 @@ fn finding(incident: &Incident, on_cpu: &OnCpu, map: &BrokenMap) -> Finding {
         true => on_cpu::verb(&members, "spins", "spin"),
         false => on_cpu::verb(&members, "is caught", "are caught"),
     };
+    if map.may_be_large {
+        return walk(incident, &caught, members, grade, map.confidence);
+    }
     Finding {
         detector: DETECTOR.name,
         severity: severity(members.len(), map.confidence),
@@ -92,6 +97,45 @@ fn finding(incident: &Incident, on_cpu: &OnCpu, map: &BrokenMap) -> Finding {
         ),
         frames: on_cpu::frames(incident, &caught),
         evidence: on_cpu::evidence(incident, &caught),
+        members,
+        ..Finding::default()
+    }
+}
+
+/// Several that never leave a walk through all entries.
+fn walk(
+    incident: &Incident,
+    caught: &[&Candidate],
+    members: Vec<MemberId>,
+    grade: Grade,
+    confidence: f64,
+) -> Finding {
+    let types = types(caught);
+    Finding {
+        detector: DETECTOR.name,
+        severity: Severity::Low,
+        grade,
+        confidence,
+        headline: format!(
+            "{} go through the entries of a {} in every dump: these are linked in a circle, or very many",
+            phrase::count(incident, &members),
+            types.rsplit([':', '.']).next().unwrap_or(&types)
+        ),
+        detail: format!(
+            "{}{}{} When several threads change one without a lock its entries become linked in a circle, and a walk \
+             through them never ends. In one that keeps the order of access, `get` changes it too. A large one \
+             that is looked through again and again looks the same.",
+            on_cpu::behaviour(caught),
+            entries(caught),
+            occupied(caught),
+        ),
+        next_step: format!(
+            "See by a heap dump how many entries it has. If they are few, restart this process: nothing else ends the \
+             walk. Then guard {types} by a lock that one thread has at a time, also for `get`. If they are many, keep \
+             a second map by what is looked for."
+        ),
+        frames: on_cpu::frames(incident, caught),
+        evidence: on_cpu::evidence(incident, caught),
         members,
         ..Finding::default()
     }
@@ -237,6 +281,21 @@ mod tests {
     fn many_readers_of_a_healthy_map_are_not() {
         let incident = java(&[("r-1", &[GET; 3]), ("r-2", &[GET; 3]), ("r-3", &[GET; 3])]);
         assert_eq!(found(&incident), None);
+    }
+
+    #[test]
+    fn a_walk_by_links_that_several_never_leave_is_a_hint() {
+        let linked: &[&str] = &["java.util.LinkedHashMap.containsValue:416", "shop.Recent.holds:5"];
+        let plain: &[&str] = &["java.util.HashMap.containsValue:923", "shop.Recent.holds:5"];
+        let incident = java(&[("a", &[linked; 3]), ("b", &[linked; 3])]);
+        assert_eq!(found(&incident), Some((vec!["a", "b"], Severity::Low)));
+        assert!(detect(&incident)[0].headline.contains("or very many"));
+        let one = java(&[("a", &[linked; 3])]);
+        assert_eq!(found(&one), None, "one looks through its own");
+        assert_eq!(found(&java(&[("a", &[plain; 3]), ("b", &[plain; 3])])), None);
+        let elsewhere: &[&str] = &["shop.Recent.sum:9"];
+        let moves: [&[&str]; 3] = [linked, elsewhere, linked];
+        assert_eq!(found(&java(&[("a", &moves), ("b", &moves)])), None, "it comes out");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use sigquit_dump::{Kind, Nanos, Trace, Worker};
 
-use super::{Detector, Evidence, Finding, Grade, Severity, phrase, undriven};
+use super::{Detector, Evidence, Finding, Grade, Severity, event_loop, phrase, undriven};
 use crate::model::{Activity, Incident, MemberId};
 
 pub(super) const DETECTOR: Detector =
@@ -23,6 +23,10 @@ only they could poll stands still, whatever it waits for.
   count here only when no worker is left.
 - Tasks that were woken for the dump and that nobody polled before its deadline, and the length of the
   runtime's queue.
+
+- In a JVM: threads in the event loop of a known library (Netty's, and so Vert.x's and Reactor's; XNIO's, AWT's, Android's)
+  that stand, in the same call in every dump of a series, in another wait than the loop's own. High when all loops do,
+  medium otherwise.
 
 Critical when no worker is left and tasks wait; high when no worker is left; medium when some are.
 Medium, too, when that began within the series and lasts from a later dump to the newest, half a second at
@@ -55,7 +59,8 @@ fn detect(incident: &Incident) -> Vec<Finding> {
     // It may have begun later, and then nobody polls: one worker may be in a call that ends.
     let later = || (1..newest).find_map(|first| none_polls_since(incident, first));
     let blocked = blocked_since(incident, 0).or_else(later);
-    blocked.or_else(|| undriven::finding(incident)).into_iter().collect()
+    let of_tasks = blocked.or_else(|| undriven::finding(incident));
+    of_tasks.into_iter().chain(event_loop::finding(incident)).collect()
 }
 
 fn none_polls_since(incident: &Incident, first: usize) -> Option<Finding> {

@@ -38,7 +38,9 @@ wanted for writing is `lock-upgrade`.)
   who uses that type waits too, and nothing of it moves between the dumps. One dump says nothing, unless the runtime
   counts minutes for which it has waited (Go).
 - Nor is the thread in memory that makes what is made once (Rust's `OnceLock`, `LazyLock` and `Once`, Go's `sync.Once`,
-  `pthread_once`). It is inferred when everybody's whole stack is known and one thread alone is in an initialiser.
+  `pthread_once`). It is inferred when everybody's whole stack is known and one thread alone is in an initialiser. So is who
+  runs a JVM's `FutureTask` for all who ask: the only one that runs such tasks in the function in which all wait for them,
+  when nobody is in a task who does not wait.
 
 ## What to do
 

@@ -197,7 +197,9 @@ fn blocked_pool(incident: &Incident, name: &str, workers: Vec<MemberId>, starves
     // Some that wait for others while nothing moves may be there to wait until the end of the process.
     let few_at_rest = workers.len() < MASS
         && incident.stands_still()
-        && blocked.iter().all(|&worker| incident.meets(worker, dump));
+        && blocked
+            .iter()
+            .all(|&id| incident.meets(id, dump) && !incident.waits_for_others(id, dump));
     let unexplained = blocked.iter().all(|&worker| is_unexplained(incident, worker, dump));
     let well = few_at_rest || blocked.iter().all(|&worker| may_be_well(incident, worker, dump));
     let grade = if several { Grade::Repeat } else { Grade::Pattern };
@@ -407,6 +409,35 @@ mod tests {
         let draw = |dump: &mut Moment| service(dump, &POPPING);
         let incident = Scene::of(Runtime::Rust).dump(0, draw).dump(1, draw).incident();
         assert!(detect(&incident).is_empty());
+    }
+
+    #[test]
+    fn a_librarys_own_thread_that_stays_in_one_call_was_to_empty_the_queue() {
+        let found = |worker: [&'static str; 2]| {
+            let scene = (0..3).fold(Scene::of(Runtime::Jvm), |scene, at| {
+                scene.dump(2 * at, |dump| {
+                    for number in 0..10 {
+                        let stack = [
+                            "java.util.concurrent.locks.LockSupport.park",
+                            "java.util.concurrent.ArrayBlockingQueue.put",
+                            "log.Async.append:120",
+                            "shop.Orders.place:9",
+                        ];
+                        dump.thread(&format!("web-{number}"), &stack).is(ThreadState::Waiting);
+                    }
+                    let place = if at == 1 { worker[1] } else { worker[0] };
+                    let worker = dump.thread("log", &[place, "log.Async$Worker.run:9"]);
+                    worker.cpu = Some(sigquit_dump::Nanos(0));
+                })
+            });
+            let incident = scene.incident();
+            let findings = detect(&incident);
+            findings.first().map(|one| (one.severity, incident.names(&one.holders).join(" ")))
+        };
+        let writes = "java.io.FileOutputStream.writeBytes";
+        assert_eq!(found([writes; 2]), Some((Severity::High, "log".into())));
+        let slow = found([writes, "java.io.FileOutputStream.flush"]);
+        assert_eq!(slow, Some((Severity::Low, String::new())), "it gets on");
     }
 
     fn pool(stack: [&'static str; 3], waits: bool) -> Incident {

@@ -194,7 +194,10 @@ impl Incident {
         let crews: Vec<Vec<MemberId>> = self.crews(dump).into_values().filter(busy).collect();
         let uses = |call: &Call| {
             let owner = FunctionName::of(&call.function).owner;
-            sight.users.iter().any(|user| user == owner)
+            let within = |user: &String| {
+                owner.strip_prefix(user.as_str()).is_some_and(|inner| inner.starts_with('$'))
+            };
+            sight.users.iter().any(|user| user == owner || within(user))
         };
         // What starts threads for the whole program is often one function of its own, and says
         // nothing of whose threads they are: what else is on the stack then does.
@@ -204,11 +207,34 @@ impl Incident {
         let begun_near: Vec<_> = crews.iter().filter(|crew| crew.iter().any(begun)).collect();
         let inside_near: Vec<_> = crews.iter().filter(|crew| crew.iter().any(inside)).collect();
         let nearest = if begun_near.is_empty() { inside_near } else { begun_near };
+        let alone = || self.only_taker(sight, dump, uses);
         match (&nearest[..], &crews[..]) {
             ([one], _) => (*one).clone(),
+            ([], _) if let Some(one) = alone() => vec![one],
             ([], [one]) => one.clone(),
             _ => Vec::new(),
         }
+    }
+
+    /// The one that is busy in the code that uses a queue, where no other is but those who hand work over: a library's own
+    /// thread has no crew (`AsyncAppenderBase$Worker.run`). One that is merely slow goes on from dump to dump.
+    fn only_taker(
+        &self,
+        sight: &QueueUse,
+        dump: usize,
+        uses: impl Fn(&Call) -> bool,
+    ) -> Option<MemberId> {
+        let takes = |id: MemberId| {
+            let busy = self.idle(id, dump).is_none() && self.submits(id, dump).is_none();
+            (busy && self.calls(id, dump).any(&uses)).then_some(())
+        };
+        let mut takers = self.found(dump, takes).map(|(id, ())| id);
+        let only = takers.next().filter(|_| takers.next().is_none())?;
+        let stays = self.dumps.len() > 1
+            && self.activity(only, dump) != Activity::Sleeping
+            && !self.ran(only)
+            && self.same_activation(only).is_some_and(|activation| activation.whole);
+        (stays && !sight.submitters.contains(&only)).then_some(only)
     }
 }
 

@@ -9,6 +9,8 @@
 //! name         what a name says: type, method, words
 //! native_wait  futex waits read as the locks that they are
 //! maker        who makes what is made once, inferred
+//! hand_run     who runs a task for all who ask for it, inferred
+//! superclass   who initialises a class whose initialiser is on no stack, inferred
 //! owner        other owners that no source names, inferred
 //! doubt        inferences that the other dumps do not bear out
 //! task         what async tasks wait for, and on which threads they run
@@ -49,6 +51,7 @@ mod contention;
 mod cpu;
 mod crew;
 mod doubt;
+mod hand_run;
 mod idle;
 mod incident;
 mod kin;
@@ -73,6 +76,7 @@ mod sorts;
 mod stacked;
 mod standstill;
 mod statement;
+mod superclass;
 mod task;
 mod usage;
 mod wait_for;

@@ -17,6 +17,19 @@ const CLIENTS: &[&str] = &[
     "com.mysql.*",
     "feign.*",
     "io.grpc.stub.ClientCalls.*",
+    "com.datastax.oss.driver.internal.core.util.concurrent.CompletableFutures.getUninterruptibly",
+    "com.rabbitmq.client.impl.AMQChannel*",
+    "io.lettuce.core.FutureSyncInvocationHandler.*",
+    "io.lettuce.core.LettuceFutures.await*",
+    "io.lettuce.core.internal.Futures.await*",
+    "org.apache.kafka.clients.producer.KafkaProducer.doSend",
+    "org.apache.kafka.clients.producer.KafkaProducer.flush",
+    "org.apache.kafka.clients.producer.internals.FutureRecordMetadata.get",
+    "org.eclipse.jetty.client.HttpRequest.send",
+    "org.eclipse.jetty.client.*ResponseListener.get",
+    "org.elasticsearch.client.RestClient.performRequest*",
+    "org.redisson.command.*.get*",
+    "net.spy.memcached.*.get",
     "java.net.Inet*AddressImpl.lookup*",
     "java.net.HttpURLConnection.getResponseCode",
     "jdk.internal.net.http.HttpClientImpl.send",
@@ -187,6 +200,33 @@ mod tests {
         assert_eq!(driver.as_deref(), Some("shop.Stock.of"));
         let reply = place(&[READ, "shop.Wire.readReply"]);
         assert_eq!(reply.as_deref(), Some("shop.Wire.readReply"));
+    }
+
+    #[test]
+    fn a_client_whose_answer_another_thread_reads_waits_in_the_process() {
+        const PARK: &str = "java.util.concurrent.locks.LockSupport.park";
+        let waits = |function: &str| {
+            let stack =
+                [PARK, "java.util.concurrent.CountDownLatch.await", function, "shop.Stock.of"];
+            let scene = Scene::of(Runtime::Jvm).dump(0, |dump| {
+                dump.thread("t", &stack).state = sigquit_dump::ThreadState::Waiting;
+            });
+            let incident = scene.incident();
+            incident.asks_peer(incident.named("t"), 0).is_some()
+        };
+        for client in [
+            "io.lettuce.core.FutureSyncInvocationHandler.handleInvocation",
+            "com.rabbitmq.client.impl.AMQChannel.privateRpc",
+            "org.apache.kafka.clients.producer.internals.FutureRecordMetadata.get",
+            "org.eclipse.jetty.client.util.InputStreamResponseListener.get",
+        ] {
+            assert!(waits(client), "{client}");
+        }
+        assert!(
+            !waits("org.apache.kafka.clients.consumer.KafkaConsumer.poll"),
+            "it waits for work"
+        );
+        assert!(!waits("io.lettuce.core.resource.DefaultEventLoopGroupProvider.shutdown"));
     }
 
     #[test]

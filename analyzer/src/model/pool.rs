@@ -24,6 +24,7 @@ const KNOWN_BORROWS: &[&str] = &[
     "org.apache.http.impl.conn.PoolingHttpClientConnectionManager.leaseConnection",
     "org.apache.*.pool.*ConnPool.lease*",
     "redis.clients.*Pool.getResource",
+    "io.agroal.pool.ConnectionPool.getConnection",
     "io.r2dbc.pool.*acquire*",
     "database/sql.(*DB).conn",
     "net/http.(*Transport).getConn",
@@ -108,6 +109,11 @@ const LENDS: &[&str] = &["borrow", "checkout", "lease", "lend", "loan", "obtain"
 const LENDS_BY_NAME: &[&str] = &["acquire", "check", "get", "take"];
 const LENT: &[&str] = &["out", "connection", "conn", "session", "client", "socket"];
 const LENT_THINGS: &[&str] = &["connection", "conn", "session", "client", "socket", "channel"];
+/// Methods that lend what their type keeps, by their first word; and types that keep things to lend, by a word of their
+/// names: several of them, or one with a word for keeping.
+const LENDS_KEPT: &[&str] = &["acquire", "borrow", "current", "lease", "lend", "loan", "obtain"];
+const KEPT: &[&str] = &["connections", "conns", "sessions", "clients", "sockets", "channels"];
+const KEEPS: &[&str] = &["factory", "holder", "manager", "provider", "source", "store"];
 
 /// Queues that everyone knows, by the functions that wait for room.
 const KNOWN_SUBMITS: &[&str] = &[
@@ -120,6 +126,7 @@ const KNOWN_SUBMITS: &[&str] = &[
     "crossbeam_channel::*Sender::send*",
     "flume::*Sender::send*",
     "tokio::sync::mpsc::*blocking_send",
+    "com.lmax.disruptor.*Sequencer.next",
 ];
 
 /// What handing over is called, in a method's first word.
@@ -143,6 +150,10 @@ const RESULTS: &[&str] = &[
     "java.util.concurrent.ForkJoinTask.*waitDone",
     "java.util.concurrent.ForkJoinPool.awaitJoin",
     "scala.concurrent.Await*.result",
+    "io.netty.util.concurrent.DefaultPromise.await*",
+    "io.reactivex.*.Blocking*.blocking*",
+    "kotlinx.coroutines.BlockingCoroutine.joinBlocking",
+    "reactor.core.publisher.Blocking*.blocking*",
 ];
 
 /// A pool's worker runs a task inside of these.
@@ -227,11 +238,21 @@ pub(super) fn opener(borrow: &str) -> Option<&'static str> {
     OPENS.iter().find(|(name, _)| *name == borrow).map(|&(_, opener)| opener)
 }
 
-/// Whether a normalized function's name says what it lends: `DataSource.getConnection`, `Db.takeSession`. A method
-/// that makes one does not wait to be told of it.
+/// Whether a normalized function's name says what it lends: `DataSource.getConnection`, `Db.takeSession`,
+/// `Sessions.current`. A method that makes one does not wait to be told of it.
 pub(crate) fn lends_by_name(name: FunctionName) -> bool {
     let lends = |verbs| begins_with_word(name.method, verbs);
     (lends(LENDS) || lends(LENDS_BY_NAME)) && is_about(name, LENT_THINGS)
+        || lends(LENDS_KEPT) && keeps_to_lend(name)
+}
+
+/// Whether a type's name says that it keeps things to lend. Who takes the next of several to serve it is no borrower:
+/// what the method is called tells.
+fn keeps_to_lend(name: FunctionName) -> bool {
+    let inner = name.type_name.rsplit('$').next().unwrap_or(name.type_name);
+    let of_type = words(inner);
+    let has = |list: &[&str]| of_type.iter().any(|word| list.contains(&word.as_str()));
+    has(KEPT) || has(LENT_THINGS) && has(KEEPS)
 }
 
 /// Whether the words behind a method's first say one of these.
@@ -271,14 +292,26 @@ mod tests {
 
     #[test]
     fn what_is_lent_may_be_named() {
-        for function in
-            ["shop.DataSource.getConnection", "main.(*store).takeConn", "shop::Db::borrow_session"]
-        {
+        for function in [
+            "shop.DataSource.getConnection",
+            "main.(*store).takeConn",
+            "shop::Db::borrow_session",
+            "shop.Web$Sessions.current",
+            "shop.ClientProvider.obtain",
+            "main.(*Connections).Acquire",
+        ] {
             assert!(lends_by_name(FunctionName::of(function)), "{function}");
         }
-        for function in
-            ["shop.Cart.checkout", "shop.Inbox.take", "shop.Connection.get", "shop.Db.connection"]
-        {
+        for function in [
+            "shop.Cart.checkout",
+            "shop.Inbox.take",
+            "shop.Connection.get",
+            "shop.Db.connection",
+            "shop.Sessions.next",
+            "shop.Connections.take",
+            "shop.Clock.current",
+            "shop.Session.current",
+        ] {
             assert!(!lends_by_name(FunctionName::of(function)), "{function}");
         }
     }

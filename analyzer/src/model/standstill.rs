@@ -74,6 +74,11 @@ impl Incident {
             None => self.joins(id, dump),
         };
         let timer = || shown().all(|dump| is(dump, Idle::Timer));
+        // A library's timer sleeps until what is due next; whether something is, `awaits_time` says.
+        let of_library = |dump| self.marks(id, dump).any(Marks::is_timer);
+        if timer() && shown().all(of_library) {
+            return true;
+        }
         self.in_all_dumps(id) && shown().all(idle) && (timer() || !self.ran(id))
             || self.waits_throughout(id)
     }
@@ -313,6 +318,20 @@ mod tests {
             let task = "java.util.concurrent.FutureTask.run";
             dump.thread("steps", &[LATCH[0], LATCH[1], line, task]).is(ThreadState::Waiting);
         }));
+    }
+
+    #[test]
+    fn what_a_library_sleeps_for_is_no_work_of_the_programs() {
+        let sleeps = |function: &str| {
+            still(Runtime::Jvm, |dump, second| {
+                waits(dump);
+                let thread = dump.thread("sleeper", &["java.lang.Thread.sleep", function]);
+                thread.is(ThreadState::TimedWaiting).cpu = Some(Nanos(5_000_000 * second));
+            })
+        };
+        assert!(sleeps("org.apache.catalina.core.StandardServer.await"));
+        assert!(sleeps("io.netty.util.HashedWheelTimer$Worker.run"));
+        assert!(!sleeps("shop.Refresh.run"), "it will do something");
     }
 
     #[test]

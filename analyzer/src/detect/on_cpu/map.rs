@@ -5,7 +5,8 @@
 //! does nothing but look up shows the same frames in every dump. So a look at the registers
 //! decides, where there is one. Where there is none, as in a JVM's dumps, it takes
 //! - a thread that stays in code which only rearranges chains or trees, or
-//! - several threads that stay in the map and came to it from different functions,
+//! - several threads that stay in the map and came to it from different functions, or
+//! - several that stay in a walk through all entries by their links: a hint, as a large map is walked likewise,
 //!
 //! each with its whole stack the same to the line. In machine code, where a thread is met at any
 //! instruction and not only where its runtime stops it, many sights of several threads that are
@@ -39,6 +40,8 @@ pub(in crate::detect) struct InMap {
 enum Part {
     /// Looks up, adds, removes, grows: what any user of the map is seen in.
     Use,
+    /// Goes through all entries by their links, which a circle among them never ends.
+    Walk,
     /// Walks a bucket that became a tree: rare in a healthy map.
     Tree,
     /// Rearranges chains or trees: soon over in a healthy map.
@@ -122,8 +125,12 @@ const SAFE: &[&str] = &[
 const USES: &[&str] = &[
     "get", "find", "lookup", "look", "search", "probe", "contains", "has", "insert", "put", "add",
     "set", "store", "upsert", "entry", "remove", "delete", "erase", "resize", "grow", "expand",
-    "reserve", "rehash", "transfer", "split", "walk", "retrieve",
+    "reserve", "rehash", "transfer", "split", "walk", "retrieve", "seek", "repack",
 ];
+/// Functions that go through all entries.
+const WALKS: &[&str] = &["containsValue"];
+/// Maps that go through their entries by links, and not through a table.
+const LINKED: &[&str] = &["LinkedHashMap", "LinkedHashSet", "TreeMap"];
 /// Functions that rearrange chains or trees.
 const REARRANGES: &[&str] = &[
     "transfer",
@@ -165,6 +172,8 @@ fn function(function: &str) -> Option<(String, Part)> {
         Part::Rearrange
     } else if name.type_name.ends_with("$TreeNode") {
         Part::Tree
+    } else if LINKED.contains(&name.outer_type()) && WALKS.contains(&name.method) {
+        Part::Walk
     } else {
         Part::Use
     };
@@ -191,6 +200,8 @@ pub(in crate::detect) struct BrokenMap {
     pub members: Vec<usize>,
     /// How sure that is, from 0 to 1.
     pub confidence: f64,
+    /// They may as well go through a large map again and again.
+    pub may_be_large: bool,
 }
 
 /// The maps that are broken, as far as those who use a CPU show it.
@@ -219,8 +230,13 @@ fn broken_map(candidates: &[Candidate], of_family: &[usize]) -> Option<BrokenMap
         true => belief.confidence,
         false => by_stacks(&caught, caught.len() == of_family.len())?,
     };
-    Some(BrokenMap { members, confidence })
+    let may_be_large = !belief.is_seen && confidence <= OR_LARGE;
+    Some(BrokenMap { members, confidence, may_be_large })
 }
+
+/// That several never leave a walk through all entries is what a circle looks like, and a large map to whoever looks
+/// through it again and again.
+const OR_LARGE: f64 = 0.45;
 
 /// How sure it is, by the stacks alone, that these are caught in a broken map; `all` says that
 /// nobody else moves in a map of that type.
@@ -231,6 +247,7 @@ fn by_stacks(caught: &[&Candidate], all: bool) -> Option<f64> {
     let several = caught.len() > 1;
     let in_tree = maps.iter().any(|map| map.part >= Part::Tree);
     let rearranging = maps.iter().any(|map| map.part == Part::Rearrange);
+    let walking = maps.iter().all(|map| map.part == Part::Walk);
     let differ = entries.len() > 1;
     let in_leaf = |activation: &Activation| activation.by_address && activation.most_above() == 0;
     let in_leaf = caught.iter().all(|one| one.activation.as_ref().is_some_and(in_leaf));
@@ -240,6 +257,7 @@ fn by_stacks(caught: &[&Candidate], all: bool) -> Option<f64> {
         true if several && in_tree => Some(0.75),
         true if several && in_leaf && dumps * caught.len() >= MANY_SIGHTS => Some(0.75),
         true if rearranging => Some(0.7),
+        true if several && walking => Some(OR_LARGE),
         false if several && in_tree && (rearranging || differ) => Some(0.65),
         false if caught.len() >= MANY && differ && all => Some(0.6),
         _ => None,
@@ -260,6 +278,8 @@ mod tests {
             ("java.util.HashMap.getNode", Part::Use),
             ("java.util.HashMap.resize", Part::Use),
             ("java.util.HashMap.transfer", Part::Rearrange),
+            ("java.util.LinkedHashMap.containsValue", Part::Walk),
+            ("java.util.HashMap.containsValue", Part::Use),
             ("java.util.HashMap$TreeNode.find", Part::Tree),
             ("java.util.HashMap$TreeNode.split", Part::Rearrange),
             ("java.util.TreeMap.fixAfterInsertion", Part::Rearrange),
@@ -270,6 +290,9 @@ mod tests {
             ("order::prices::ChainedMap::get", Part::Use),
             ("order::prices::chained_map::transfer", Part::Rearrange),
             ("main.(*SymbolTable).Lookup", Part::Use),
+            ("it.unimi.dsi.fastutil.ints.Int2ObjectOpenHashMap.rehash", Part::Use),
+            ("scala.collection.mutable.LongMap.seekEntry", Part::Use),
+            ("org.apache.commons.collections4.map.AbstractHashedMap.getEntry", Part::Use),
             ("shop.PriceTable.findPrice", Part::Use),
         ] {
             assert_eq!(part_of(function), Some(expected), "{function}");

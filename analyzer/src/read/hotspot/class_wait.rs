@@ -29,11 +29,13 @@ pub(super) fn resolve(dump: &mut Dump, locks: &mut Locks, waiting: &[u32]) {
     }
     let initialised = initialised(dump);
     let mut any_of_them: Option<LockId> = None;
+    let mut unseen: Option<LockId> = None;
     for &waiter in waiting {
         let own: Vec<&str> = of(&initialised, |thread| thread == waiter);
         let mut others: Vec<&str> = of(&initialised, |thread| thread != waiter);
         others.retain(|class| !own.contains(class));
         let lock = match (&others[..], own.is_empty()) {
+            ([], false) if waiting.len() > 1 => *unseen.get_or_insert_with(|| nobodys_class(dump)),
             ([], _) | ([_, _, ..], false) => continue,
             ([class], _) => locks.of_class(dump, class),
             (_, true) => *any_of_them.get_or_insert_with(|| any_class(dump, &initialised)),
@@ -75,6 +77,12 @@ fn any_class(dump: &mut Dump, initialised: &[(u32, String)]) -> LockId {
     threads.dedup();
     threads.into_iter().for_each(|thread| own_class(dump, lock, thread, None));
     lock
+}
+
+/// What one in the only initialiser in sight waits for: another class, and whoever has begun it is not in its
+/// initialiser.
+fn nobodys_class(dump: &mut Dump) -> LockId {
+    dump.add_lock(Lock { kind: LockKind::ClassInitialisation, ..Lock::default() })
 }
 
 #[cfg(test)]
@@ -123,6 +131,15 @@ mod tests {
     fn without_an_initialiser_in_sight_nothing_is_inferred() {
         let dump = dump(&[&["a.Main.run"], &["a.Main.run"]]);
         assert!(dump.locks.is_empty());
+    }
+
+    #[test]
+    fn the_only_one_in_an_initialiser_waits_for_what_nobody_is_seen_to_initialise() {
+        let dump = dump(&[&["a.A.<clinit>", "a.Main.run"], &["a.Main.late"]]);
+        let lock = |thread: usize| dump.threads[thread].wait.as_ref().map(|wait| wait.lock);
+        let owners = |thread| lock(thread).map(|lock| dump.lock(lock).owners.len());
+        assert_eq!((owners(0), owners(1)), (Some(0), Some(1)));
+        assert_ne!(lock(0), lock(1));
     }
 
     #[test]

@@ -199,6 +199,9 @@ fn synchronizer(class: &str) -> LockKind {
     }
 }
 
+/// Synchronizers that are waited for as a lock is and that nobody owns: they tell of what has come back to a pool.
+const SIGNALS: &[&str] = &["io.agroal.pool.util.AgroalSynchronizer"];
+
 /// What a parked thread waits for. The object's class tells locks from conditions; for the
 /// read-write locks and for a program's own synchronizers the calls that lead to `park` tell.
 fn parked(class: &str, calls: &[&str]) -> (LockKind, WaitFor) {
@@ -217,6 +220,9 @@ fn parked(class: &str, calls: &[&str]) -> (LockKind, WaitFor) {
     }
     if is_lock {
         return (kind, WaitFor::Exclusive);
+    }
+    if SIGNALS.iter().any(|name| class.ends_with(name)) {
+        return (LockKind::Parker, WaitFor::Notification);
     }
     if leads(EXCLUSIVE) && !leads(SHARED) {
         return (kind, WaitFor::Exclusive);
