@@ -51,6 +51,21 @@ const SPRING: [&str; 15] = [
     "h-family-trees",
     "h-scores",
 ];
+const AUTUMN: [&str; 13] = [
+    "granary",
+    "orchard",
+    "weighbridge",
+    "mill",
+    "lanterns",
+    "barges",
+    "gauges",
+    "beehive",
+    "h-lockkeepers",
+    "h-sieves",
+    "h-market",
+    "h-grammar",
+    "h-atlas",
+];
 /// Growth is not claimed on fewer dumps.
 const GROWTH: (&str, &str) = ("SIGQUIT_DUMPS", "5");
 
@@ -70,6 +85,12 @@ fn winter_is_recorded() {
 #[ignore = "makes fixtures again"]
 fn spring_is_recorded() {
     record_all(env!("CARGO_BIN_EXE_spring"), &SPRING);
+}
+
+#[test]
+#[ignore = "makes fixtures again"]
+fn autumn_is_recorded() {
+    record_all(env!("CARGO_BIN_EXE_autumn"), &AUTUMN);
 }
 
 fn record_all(program: &str, behaviours: &[&str]) {
