@@ -1,6 +1,6 @@
 //! A circle of which one link is missing: one who owns a lock waits for another lock whose owners nobody knows, as a
 //! JVM's readers are never known. Of all who are in the code of the type that uses that lock only one does not
-//! wait for it; and that one waits behind the first.
+//! wait for it, or some; and all of these wait behind the first. Whichever of them it is, neither goes on.
 //!
 //! ```text
 //! checkout    owns the basket, and waits to write:  ReentrantReadWriteLock < Catalogue.reserve
@@ -19,12 +19,12 @@ use crate::model::{FunctionName, Incident, MemberId};
 /// Another type may use the lock as well.
 const LIKELY: f64 = 0.6;
 
-/// Two of whom one waits for a lock of the other, which waits for what the first seems to hold.
+/// One that owns what others wait for, and waits for what one of these seems to hold.
 struct Circle {
     /// Waits for the lock of unknown owners, and owns another.
     closes: MemberId,
-    /// Seems to have it.
-    inside: MemberId,
+    /// One of these seems to have it.
+    inside: Vec<MemberId>,
     lock: LockId,
 }
 
@@ -60,17 +60,21 @@ fn circle(incident: &Incident, closes: MemberId, dump: usize) -> Option<Circle> 
             .any(|call| FunctionName::of(&call.function).owner == user)
     };
     let waits_too = |id| unowned(incident, id, dump) == Some(lock);
-    let mut others = incident.shown(dump).filter(|&id| of_user(id) && !waits_too(id));
-    let inside = others.next().filter(|_| others.next().is_none())?;
-    let at = incident.member(inside).seen.get(dump).copied().flatten()?;
-    let behind = || graph.blocked_by(thread as u32).contains(&(at as u32));
-    let closed = behind() && incident.waits_throughout(inside);
+    let inside: Vec<MemberId> =
+        incident.shown(dump).filter(|&id| of_user(id) && !waits_too(id)).collect();
+    let behind: BTreeSet<u32> = graph.blocked_by(thread as u32).into_iter().collect();
+    let is_lost = |&id: &MemberId| {
+        let at = incident.member(id).seen.get(dump).copied().flatten();
+        at.is_some_and(|at| behind.contains(&(at as u32))) && incident.waits_throughout(id)
+    };
+    let closed = !inside.is_empty() && inside.iter().all(is_lost);
     closed.then_some(Circle { closes, inside, lock })
 }
 
 fn finding(incident: &Incident, circle: &Circle, dump: usize) -> Finding {
-    let &Circle { closes, inside, lock } = circle;
-    let members = vec![inside, closes];
+    let Circle { closes, inside, lock } = circle;
+    let (closes, lock, first) = (*closes, *lock, inside[0]);
+    let members: Vec<MemberId> = inside.iter().copied().chain([closes]).collect();
     let victims = victims(incident, circle, dump);
     let lock = incident.dumps[dump].lock(lock);
     let place = |id| phrase::place(incident, id, dump).unwrap_or_else(|| "its code".into());
@@ -78,7 +82,12 @@ fn finding(incident: &Incident, circle: &Circle, dump: usize) -> Finding {
         0 => String::new(),
         _ => format!("; {} behind them can never go on then", phrase::count(incident, &victims)),
     };
-    let (one, other) = (phrase::who(incident, inside), phrase::who(incident, closes));
+    let several = inside.len() > 1;
+    let one = match several {
+        true => format!("one of {}", phrase::those(incident, inside)),
+        false => phrase::who(incident, first),
+    };
+    let other = phrase::who(incident, closes);
     let fact = |text: String, member| Evidence {
         text,
         dump: Some(dump),
@@ -92,28 +101,47 @@ fn finding(incident: &Incident, circle: &Circle, dump: usize) -> Finding {
         confidence: LIKELY,
         headline: format!("{one} and {other} seem to wait for each other{behind}"),
         detail: format!(
-            "{other} waits for {} in {}, and owns what {one} waits for. Who owns {} is not told; of all who are in \
-             that type's code only {one} does not wait for it, so it is likely the one.",
+            "{other} waits for {} in {}, and owns what {} for. Who owns {} is not told; of all who are in that type's \
+             code only {} not wait for it, so it is likely {}.",
             phrase::the_lock(lock),
             place(closes),
+            if several { "all of these wait".to_owned() } else { format!("{one} waits") },
             phrase::the_lock(lock),
+            if several { "these do".to_owned() } else { format!("{one} does") },
+            if several { "one of them" } else { "the one" },
         ),
         next_step: format!(
             "Restart the process: if they wait for each other, neither goes on. In the code, take both locks in one \
              order everywhere: look whether {} is called with the first lock in hand, and do not call unknown code \
              under a lock.",
-            place(inside)
+            place(first)
         ),
-        frames: phrase::telling_frames(incident, inside, dump),
+        frames: phrase::telling_frames(incident, first, dump),
         evidence: vec![
-            fact(format!("{one} waits behind {other}, in one call in every dump"), inside),
+            fact(
+                match several {
+                    true => format!(
+                        "{} wait behind {other}, each in one call in every dump",
+                        phrase::those(incident, inside)
+                    ),
+                    false => format!("{one} waits behind {other}, in one call in every dump"),
+                },
+                first,
+            ),
             fact(
                 format!("{other} waits for {}, whose owners are unknown", phrase::the_lock(lock)),
                 closes,
             ),
             fact(
-                format!("{one} alone is in the code that uses it and does not wait for it"),
-                inside,
+                match several {
+                    true => {
+                        "nobody else is in the code that uses it and does not wait for it".into()
+                    }
+                    false => {
+                        format!("{one} alone is in the code that uses it and does not wait for it")
+                    }
+                },
+                first,
             ),
         ],
         members,
@@ -127,13 +155,13 @@ fn finding(incident: &Incident, circle: &Circle, dump: usize) -> Finding {
 fn victims(incident: &Incident, circle: &Circle, dump: usize) -> Vec<MemberId> {
     let graph = incident.wait_for(dump);
     let of_inside = graph.waiters(circle.lock).iter().copied();
-    let both = [circle.closes, circle.inside];
-    let both = both.iter().filter_map(|&id| Some(incident.member(id).seen[dump]? as u32));
+    let both = circle.inside.iter().chain([&circle.closes]);
+    let both = both.filter_map(|&id| Some(incident.member(id).seen[dump]? as u32));
     let mut threads: Vec<u32> = both.chain(of_inside).collect();
     threads.extend(graph.blocked_by_all(&threads));
     let members = threads.iter().filter_map(|&at| incident.member_of(dump, at as usize));
     let victims: BTreeSet<MemberId> = members.collect();
-    victims.into_iter().filter(|&id| id != circle.closes && id != circle.inside).collect()
+    victims.into_iter().filter(|&id| id != circle.closes && !circle.inside.contains(&id)).collect()
 }
 
 #[cfg(test)]
@@ -168,6 +196,15 @@ mod tests {
         assert_eq!(found(2, |_, _| ()), 1);
         assert_eq!(found(1, |_, _| ()), 0, "a moment");
         assert_eq!(found(2, |dump, _| _ = dump.thread("other", &["shop.Mail.send:3"])), 1);
+    }
+
+    #[test]
+    fn whichever_of_several_has_it_waits_as_well() {
+        let another = |dump: &mut Moment, _: u64| {
+            let basket = LockId(1);
+            dump.thread("hints", VISITS).waits(basket, WaitFor::Exclusive);
+        };
+        assert_eq!(found(2, another), 1);
     }
 
     #[test]

@@ -2,7 +2,10 @@
 
 use sigquit_dump::{Lock, OwnerSource};
 
-use super::{Detector, Evidence, Finding, async_lock, forsaken, phrase, queue_length};
+use super::{
+    Detector, Evidence, Finding, Severity, async_lock, forsaken, phrase, queue_length,
+    stuck_lock_owner,
+};
 use crate::model::{Activity, Contention, Incident, MemberId};
 
 pub(super) const DETECTOR: Detector =
@@ -25,7 +28,7 @@ lock, a sleep, computation, or another lock.
 - How many owners were seen: one that stays in the same call is `stuck-lock-owner`.
 
 High when ten or more wait in every dump, or more than a quarter of all that are not idle; medium
-when three or more wait in every dump; low otherwise. One or two waiters now and then are normal
+when three or more wait in every dump; low otherwise, and where what is made once is being made by one who computes. One or two waiters now and then are normal
 and not reported.
 
 ## Limits
@@ -59,7 +62,10 @@ fn detect(incident: &Incident) -> Vec<Finding> {
 
 fn finding(incident: &Incident, contention: &Contention) -> Option<Finding> {
     let waiters = contention.queued_per_dump(incident);
-    let severity = queue_length::severity(incident, &waiters)?;
+    let severity = match stuck_lock_owner::is_at_work(incident, contention) {
+        true => Severity::Low,
+        false => queue_length::severity(incident, &waiters)?,
+    };
     if contention.is_turn_taking(incident) {
         return None;
     }

@@ -35,6 +35,8 @@ something under the lock and has not come out between the first dump and the las
   used CPU time, as one does that is woken. Then it is said who else is in the code that uses the lock, and nobody is
   accused. One dump of Go is enough for that; there an owner that is inferred is named as such.
 
+Low where what is made once is being made by one who computes: that may take its time, as when a process begins.
+
 ## Limits
 
 - Without frame addresses and CPU times, an owner that left and came back to the same line looks
@@ -66,7 +68,10 @@ fn finding(incident: &Incident, contention: &Contention) -> Option<Finding> {
     let (grade, confidence) = sureness(incident, &activation, source);
     Some(Finding {
         detector: DETECTOR.name,
-        severity: severity(incident, dump, &victims),
+        severity: match is_at_work(incident, contention) {
+            true => Severity::Low,
+            false => severity(incident, dump, &victims),
+        },
         grade,
         confidence,
         headline: headline(incident, contention, &activation, &victims),
@@ -320,6 +325,13 @@ fn detail(
         });
     }
     detail.join(" ")
+}
+
+/// Whether what is waited for is being made, by one who computes: it may take its time, as when a process begins.
+pub(super) fn is_at_work(incident: &Incident, contention: &Contention) -> bool {
+    let computes = |dump: usize, owner| incident.activity(owner, dump) == Activity::Computing;
+    let owner = contention.newest_owner();
+    is_once(incident, contention) && owner.is_some_and(|(dump, owner, _)| computes(dump, owner))
 }
 
 /// Whether it is not a lock but something that is made once.

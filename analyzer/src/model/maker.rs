@@ -33,10 +33,10 @@ const RUNS: &[&str] = &[
     "*pthread_once*",
 ];
 
-/// Who makes what, by its address.
+/// Who makes what, by its place. One whose place no source tells is known by being the only such one.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Made {
-    address: u64,
+    address: Option<u64>,
     maker: MemberId,
 }
 
@@ -70,11 +70,11 @@ pub(super) fn infer(incident: &mut Incident) {
 
 /// Whether one who waited for it in the first dump was woken since, more often than the dumps are to blame for: then it
 /// was made, and what lies there now is another.
-fn was_woken(incident: &Incident, address: u64) -> bool {
+fn was_woken(incident: &Incident, address: Option<u64>) -> bool {
     let (first, last) = (&incident.dumps[0], incident.dumps.len() - 1);
     let waits = |&thread: &usize| {
         let lock = waits_for(first, &first.threads[thread]);
-        lock.is_some_and(|lock| first.lock(lock).address == Some(address))
+        lock.is_some_and(|lock| first.lock(lock).address == address)
     };
     let mut waiters = (0..first.threads.len()).filter(waits);
     waiters.any(|thread| {
@@ -84,8 +84,8 @@ fn was_woken(incident: &Incident, address: u64) -> bool {
     })
 }
 
-fn own(dump: &mut Dump, address: u64, maker: usize, frame: Option<u32>) {
-    let is_it = |id: &LockId| dump.lock(*id).address == Some(address);
+fn own(dump: &mut Dump, address: Option<u64>, maker: usize, frame: Option<u32>) {
+    let is_it = |id: &LockId| dump.lock(*id).address == address;
     let Some(lock) = wanted(dump).into_iter().find(is_it) else { return };
     let source = OwnerSource::Inferred;
     dump.threads[maker].holds.push(Hold::new(lock, frame, source));
@@ -122,7 +122,7 @@ fn made(incident: &Incident, at: usize, runs: &[bool]) -> BTreeSet<Made> {
         _ => Vec::new(),
     };
     let made = |(lock, thread): (LockId, usize)| {
-        let address = dump.lock(lock).address?;
+        let address = dump.lock(lock).address;
         Some(Made { address, maker: incident.member_of(at, thread)? })
     };
     owned.into_iter().filter_map(made).collect()
@@ -133,6 +133,9 @@ fn wanted(dump: &Dump) -> BTreeSet<LockId> {
     let waits = dump.threads.iter().filter_map(|thread| waits_for(dump, thread));
     let mut wanted: BTreeSet<LockId> = waits.collect();
     wanted.retain(|lock| dump.lock(*lock).owners.is_empty());
+    if wanted.iter().filter(|lock| dump.lock(**lock).address.is_none()).count() > 1 {
+        wanted.retain(|lock| dump.lock(*lock).address.is_some());
+    }
     if !wanted.is_empty() {
         let holds = dump.threads.iter().flat_map(|thread| &thread.holds);
         holds.for_each(|hold| _ = wanted.remove(&hold.lock));
@@ -140,11 +143,11 @@ fn wanted(dump: &Dump) -> BTreeSet<LockId> {
     wanted
 }
 
-/// The initialisation, known by its place, for which a thread waits.
+/// The initialisation for which a thread waits.
 fn waits_for(dump: &Dump, thread: &Thread) -> Option<LockId> {
     let id = thread.wait.as_ref()?.lock;
     let lock = dump.locks.get(id.0 as usize)?;
-    (lock.kind == LockKind::Once && lock.address.is_some()).then_some(id)
+    (lock.kind == LockKind::Once).then_some(id)
 }
 
 /// Whether the whole stack of everyone is known that may be in an initialiser: an async task is in none while
