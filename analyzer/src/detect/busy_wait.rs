@@ -21,7 +21,7 @@ try-lock, a yield in a loop. While it waits it takes a CPU from those who could 
   take a lock or a word (`try_lock`, `compare_exchange`), or are named for it (`SpinLock.lock`,
   `wait_until`); or three dumps meet it at one line that looks at an atomic word; or looks at the
   registers show that nothing changes but the place in the code, as in a loop that reads a flag. A
-  link that leads to itself, followed for ever, looks the same.
+  link that leads to itself, followed for ever, looks the same, and so does a computation that comes to the same each time.
 - Or several in one function are met in three dumps at nothing but questions: in the loop itself, at a lock that they
   take or give back, at a yield or a look. Two that give way to each other for ever (a livelock) look like this. Work
   that takes a lock or yields at every step and calls nothing else does as well, so this is a hint, and low.
@@ -123,7 +123,13 @@ fn finding(incident: &Incident, waiting: &[&Candidate]) -> Finding {
         ),
         next_step: format!(
             "Find who was to end the wait in {place}, by setting the flag or releasing the lock, and \
-             where that thread is; then let the wait sleep (condition variable, channel, park)."
+             where that thread is; then let the wait sleep (condition variable, channel, park).{}",
+            match waiting.iter().any(|candidate| candidate.wait.is_some()) {
+                true => "",
+                false =>
+                    " If nobody is waited for there, see what the loop computes: it comes to the same each time, as \
+                     when numbers have no such precision.",
+            }
         ),
         frames: on_cpu::frames(incident, waiting),
         evidence: on_cpu::evidence(incident, waiting),

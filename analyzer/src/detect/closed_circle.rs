@@ -99,7 +99,10 @@ fn finding(incident: &Incident, circle: &Circle, dump: usize) -> Finding {
         severity: Severity::Medium,
         grade: Grade::Repeat,
         confidence: LIKELY,
-        headline: format!("{one} and {other} seem to wait for each other{behind}"),
+        headline: match several {
+            true => format!("{other} and {one} seem to wait for each other{behind}"),
+            false => format!("{one} and {other} seem to wait for each other{behind}"),
+        },
         detail: format!(
             "{other} waits for {} in {}, and owns what {} for. Who owns {} is not told; of all who are in that type's \
              code only {} not wait for it, so it is likely {}.",

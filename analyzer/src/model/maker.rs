@@ -49,6 +49,7 @@ struct Maker {
 
 /// Adds the owners that can be inferred, and are the same in every dump. Who waits for them waits for them to leave.
 pub(super) fn infer(incident: &mut Incident) {
+    incident.dumps.iter_mut().for_each(wait_for_known_makers);
     if incident.dumps.len() < 2 || wanted(&incident.dumps[0]).is_empty() {
         return;
     }
@@ -82,6 +83,22 @@ fn was_woken(incident: &Incident, address: Option<u64>) -> bool {
         let slept = member.and_then(|member| incident.slept(member, 0, last));
         slept.is_some_and(|times| times > ASKED * last as u64)
     })
+}
+
+/// Where the source itself tells who makes something, that is whom the others wait for.
+fn wait_for_known_makers(dump: &mut Dump) {
+    let is_known = |lock: LockId| {
+        let lock = dump.locks.get(lock.0 as usize);
+        lock.is_some_and(|lock| lock.kind == LockKind::Once && !lock.owners.is_empty())
+    };
+    let of_known: Vec<usize> = (0..dump.threads.len())
+        .filter(|&at| dump.threads[at].wait.as_ref().is_some_and(|wait| is_known(wait.lock)))
+        .collect();
+    for at in of_known {
+        let waiter = &mut dump.threads[at];
+        waiter.state = ThreadState::Blocked;
+        waiter.wait.iter_mut().for_each(|wait| wait.wait_for = WaitFor::Exclusive);
+    }
 }
 
 fn own(dump: &mut Dump, address: Option<u64>, maker: usize, frame: Option<u32>) {

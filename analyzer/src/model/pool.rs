@@ -106,6 +106,8 @@ const WAITS_FOR_RETURN: &[&str] = &[
 
 /// Methods that lend, by their first word; and those that do when they name what they lend.
 const LENDS: &[&str] = &["borrow", "checkout", "lease", "lend", "loan", "obtain"];
+/// Those that mean nothing else.
+const ONLY_LENDS: &[&str] = &["borrow", "lease", "lend", "loan"];
 const LENDS_BY_NAME: &[&str] = &["acquire", "check", "get", "take"];
 const LENT: &[&str] = &["out", "connection", "conn", "session", "client", "socket"];
 const LENT_THINGS: &[&str] = &["connection", "conn", "session", "client", "socket", "channel"];
@@ -142,6 +144,7 @@ const TAKE_VERBS: &[&str] = &["dequeue", "next", "poll", "pop", "receive", "recv
 /// Waiting for the result of work that was handed to others.
 const RESULTS: &[&str] = &[
     "java.util.concurrent.FutureTask.get",
+    "java.util.concurrent.ExecutorCompletionService.take",
     "java.util.concurrent.CompletableFuture.get",
     "java.util.concurrent.CompletableFuture.join",
     "java.util.concurrent.AbstractExecutorService.invoke*",
@@ -173,6 +176,7 @@ const RUNS_TASKS: &[&str] = &[
 /// Those of them that nothing but a worker brings, by running the task.
 const RESULTS_OF_TASKS: &[&str] = &[
     "java.util.concurrent.FutureTask.get",
+    "java.util.concurrent.ExecutorCompletionService.take",
     "java.util.concurrent.AbstractExecutorService.invoke*",
     "com.google.common.util.concurrent.TrustedListenableFutureTask.get",
     "java.util.concurrent.ForkJoinTask.*waitDone",
@@ -242,7 +246,8 @@ pub(super) fn opener(borrow: &str) -> Option<&'static str> {
 /// `Sessions.current`. A method that makes one does not wait to be told of it.
 pub(crate) fn lends_by_name(name: FunctionName) -> bool {
     let lends = |verbs| begins_with_word(name.method, verbs);
-    (lends(LENDS) || lends(LENDS_BY_NAME)) && is_about(name, LENT_THINGS)
+    lends(ONLY_LENDS)
+        || (lends(LENDS) || lends(LENDS_BY_NAME)) && is_about(name, LENT_THINGS)
         || lends(LENDS_KEPT) && keeps_to_lend(name)
 }
 

@@ -92,15 +92,69 @@ impl Incident {
             }
         }
         let only = pools.len() == 1;
-        for (pool, sights) in &mut pools {
+        self.find_holders(&mut pools, &gates, only.then_some(&roles[..]));
+        pools.extend(self.limits(&roles));
+        pools.into_iter().map(|(pool, sights)| (pool.to_owned(), sights)).collect()
+    }
+
+    /// Finds who has borrowed from pools with these gates, by the lines at which others ask, and where there is one pool
+    /// by what its resources do.
+    fn find_holders(
+        &self,
+        pools: &mut BTreeMap<&str, Vec<PoolUse>>,
+        gates: &HashMap<&str, Vec<Gate>>,
+        uses: Option<&[Role]>,
+    ) {
+        for (pool, sights) in pools {
             let gates = self.gates(gates.get(pool).map_or(&[], Vec::as_slice));
             for (dump, sight) in sights.iter_mut().enumerate() {
-                sight.holders = self.holders(dump, &roles, &gates, only, &sight.borrowers);
+                sight.holders = self.holders(dump, uses, &gates, &sight.borrowers);
                 let again = |id: &MemberId| self.is_past(*id, dump, &gates);
                 sight.again = sight.borrowers.iter().copied().filter(again).collect();
             }
         }
-        pools.into_iter().map(|(pool, sights)| (pool.to_owned(), sights)).collect()
+    }
+
+    /// Semaphores that let a few at a time go on in a function: whoever is behind the line at which the others wait for
+    /// a permit has one. Where nobody is, a permit may be the signal that there is work.
+    fn limits(&self, roles: &[Role]) -> BTreeMap<&str, Vec<PoolUse>> {
+        let dumps = self.dumps.len();
+        let mut limits: BTreeMap<&str, Vec<PoolUse>> = BTreeMap::new();
+        let mut gates: HashMap<&str, Vec<Gate>> = HashMap::new();
+        for dump in 0..dumps {
+            let waits = |member| self.wants_permit(member, dump, roles);
+            for (member, gate) in self.found(dump, waits) {
+                let name = FunctionName::of(&gate.caller.function).owner;
+                let sights = limits.entry(name).or_insert_with(|| vec![PoolUse::default(); dumps]);
+                sights[dump].borrowers.push(member);
+                gates.entry(name).or_default().push(gate);
+            }
+        }
+        self.find_holders(&mut limits, &gates, None);
+        let is_limit = |sight: &PoolUse| !sight.holders.is_empty() || !sight.again.is_empty();
+        limits.retain(|_, sights| {
+            let mut awaited = sights.iter().filter(|sight| !sight.is_empty());
+            awaited.all(is_limit)
+        });
+        limits
+    }
+
+    /// Where a member asks for a permit that its function needs, and waits for it as long as it takes.
+    fn wants_permit<'a>(
+        &'a self,
+        member: MemberId,
+        dump: usize,
+        roles: &[Role],
+    ) -> Option<Gate<'a>> {
+        let mut marks = self.marks(member, dump);
+        let ids = self.call_ids(member, dump);
+        let own = ids.iter().position(|&(call, _)| roles[call.0 as usize].application)?;
+        let at = marks.by_ref().take(own).position(|marks| marks.waits_for_permit)?;
+        let waits = self.activity(member, dump).is_wait_for_event();
+        (waits && self.borrow(member, dump).is_none()).then(|| Gate {
+            caller: self.call(ids[own].0),
+            through: &self.call(ids[at].0).function,
+        })
     }
 
     /// Place of the call with which a member waits to borrow. Not where what it wants is being opened: then it waits for
@@ -168,18 +222,18 @@ impl Incident {
     }
 
     /// Who has borrowed. A resource's own functions tell that, and not from which pool it is:
-    /// they count when there is only one.
+    /// they count when there is only one, of which the roles are given then.
     fn holders(
         &self,
         dump: usize,
-        roles: &[Role],
+        only_pool: Option<&[Role]>,
         gates: &HashMap<CallId, Gate>,
-        only_pool: bool,
         borrowers: &[MemberId],
     ) -> Vec<MemberId> {
         let holds = |&member: &MemberId| {
-            let ids = self.call_ids(member, dump);
-            let uses = only_pool && ids.iter().any(|&(call, _)| roles[call.0 as usize].uses);
+            let mut ids = self.call_ids(member, dump).iter();
+            let uses =
+                only_pool.is_some_and(|roles| ids.any(|&(call, _)| roles[call.0 as usize].uses));
             (uses || self.is_past(member, dump, gates)) && borrowers.binary_search(&member).is_err()
         };
         self.shown(dump).filter(holds).collect()
