@@ -148,12 +148,13 @@ pub(crate) fn idle(
         return None;
     }
     let borrows = borrows(calls.clone()).is_some();
+    let awaits_work_of_others = plumbing(calls.clone()).any(|marks| marks.awaits_result);
     let by_calls = || {
         // The outermost of them says the most: a pool's worker waits in a queue's `take`.
         let known = within_own(calls.clone()).filter_map(|marks| marks.ruled.idle).last();
         known.or_else(|| quiet_wait(by_words, thread, calls.clone()))
     };
-    by_calls().filter(|_| !borrows)
+    by_calls().filter(|_| !borrows && !awaits_work_of_others)
 }
 
 /// Place of the innermost call that takes a resource out of a pool: one that is known or named so,
