@@ -156,7 +156,9 @@ fn waits_for_an_event(incident: &Incident, id: MemberId, dump: usize) -> bool {
 fn waits_outside(incident: &Incident, id: MemberId, dump: usize) -> bool {
     match incident.idle(id, dump) {
         Some(idle) => idle == Idle::Listener,
-        None => incident.activity(id, dump) == Activity::Network,
+        None => {
+            matches!(incident.activity(id, dump), Activity::Network | Activity::ChildProcess)
+        }
     }
 }
 

@@ -89,6 +89,7 @@ pub(crate) fn activity<'a>(
 
 /// Whoever waits in one of these waits for a child process, in whatever way.
 const FOR_A_CHILD: &[&str] = &[
+    "java.lang.ProcessHandleImpl.waitForProcessExit*",
     "java.lang.ProcessImpl.waitFor*",
     "java.lang.UNIXProcess.waitFor*",
     "os.(*Process).*ait*",
