@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use sigquit_dump::{Lock, LockId, OwnerSource};
 
-use super::{Detector, Evidence, Finding, Severity, async_permits, phrase, queue_length};
+use super::{
+    Detector, Evidence, Finding, Severity, async_permits, own_permit, phrase, queue_length,
+};
 use crate::model::{Activity, Incident, MemberId, PoolUse};
 
 pub(super) const DETECTOR: Detector =
@@ -27,6 +29,7 @@ in sight the pool leaks: something was borrowed and not given back.
   borrow, checkout, get or take, or by waiting for a semaphore's permit in a method that says that
   it lends: borrow, lease, getConnection; or by waiting at a condition or a queue in one that says what: getConnection,
   takeSession, or Sessions.current of a type that keeps them.
+- Members that wait for a semaphore's permit in a function in which others are behind that line: these have one each.
 - Async tasks that wait for permits of a semaphore in every dump and are not polled meanwhile, where no task of the same
   work goes on: medium for ten or more when no other task goes on either, low for four.
 - What a pool says of itself (`sigquit::pool`): how many it has, who waits, who has borrowed, and where.
@@ -56,7 +59,10 @@ for a while.
 
 fn detect(incident: &Incident) -> Vec<Finding> {
     let pools = incident.pools();
-    let found = pools.iter().filter_map(|(pool, sights)| finding(incident, pool, sights));
+    // Who waits for the permit that it has itself is told as such.
+    let own = |sights: &Sights| own_permit::whose(incident, sights).is_some();
+    let pools = pools.iter().filter(|(_, sights)| !own(sights));
+    let found = pools.filter_map(|(pool, sights)| finding(incident, pool, sights));
     found.chain(async_permits::queue(incident)).collect()
 }
 

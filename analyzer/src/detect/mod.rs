@@ -35,6 +35,7 @@ mod map_corruption;
 mod memory_pressure;
 mod not_given_back;
 mod on_cpu;
+mod own_permit;
 mod panic;
 mod phrase;
 mod queue_length;

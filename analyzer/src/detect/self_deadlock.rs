@@ -3,7 +3,7 @@
 use sigquit_dump::{LockKind, Nanos, OwnerSource, WaitFor};
 
 use super::cycle::{SeenCycle, cycles};
-use super::{Detector, Finding, Grade, phrase};
+use super::{Detector, Finding, Grade, own_permit, phrase};
 use crate::model::{Incident, MemberId};
 
 pub(super) const DETECTOR: Detector =
@@ -29,6 +29,8 @@ wanted for writing is `lock-upgrade`.)
 
 - A thread that waits for a lock whose owner it is, by the runtime or the lock's own memory: proof.
 - The same with an inferred owner, in every dump.
+- Of a semaphore that serves as a lock: the only one behind the line at which all others wait for a permit waits for one
+  itself, in every dump.
 
 ## Limits
 
@@ -81,7 +83,8 @@ writing only to store.
 ";
 
 fn self_deadlocks(incident: &Incident) -> Vec<Finding> {
-    of_one(incident, false)
+    let of_locks = of_one(incident, false);
+    of_locks.into_iter().chain(own_permit::findings(incident)).collect()
 }
 
 fn lock_upgrades(incident: &Incident) -> Vec<Finding> {

@@ -22,6 +22,8 @@ pub struct PoolUse {
     /// Which of those who wait seem to have borrowed already, by the line at which they wait or from which they were
     /// called.
     pub again: Vec<MemberId>,
+    /// It is a semaphore that lets a few at a time go on in a function, by the lines at which they stand.
+    pub limit: bool,
     /// The pool, where it says itself who waits and who has borrowed: then nothing is inferred.
     pub pool: Option<LockId>,
 }
@@ -69,6 +71,7 @@ impl Incident {
             borrowers: sorted(lock.waiters.iter().filter_map(|&thread| member(thread)).collect()),
             holders: sorted(lock.owners.iter().filter_map(|owner| member(owner.thread)).collect()),
             again: Vec::new(),
+            limit: false,
             pool: Some(id),
         }
     }
@@ -125,7 +128,8 @@ impl Incident {
             let waits = |member| self.wants_permit(member, dump, roles);
             for (member, gate) in self.found(dump, waits) {
                 let name = FunctionName::of(&gate.caller.function).owner;
-                let sights = limits.entry(name).or_insert_with(|| vec![PoolUse::default(); dumps]);
+                let none = || vec![PoolUse { limit: true, ..PoolUse::default() }; dumps];
+                let sights = limits.entry(name).or_insert_with(none);
                 sights[dump].borrowers.push(member);
                 gates.entry(name).or_default().push(gate);
             }
