@@ -4,9 +4,11 @@
 //!
 //! - *recorded*: the fixtures, dumps of real programs. What each did is known from its source and
 //!   stands in `fixtures/labels.txt`.
-//! - *midnight*, *winter*, *spring*: fixtures as well, labelled in the same file, and recorded before
+//! - *midnight*, *winter*, *spring*, *autumn*: fixtures as well, labelled in the same file, and recorded before
 //!   anybody looked at what is said of them. Some of what they showed was mended since: what programs that
-//!   nobody here has seen give is less.
+//!   nobody here has seen give is less. At first sight the faults of *winter*, *spring* and *autumn* were named in 61.8 %,
+//!   54.8 % and 66.7 %.
+//! - *all recorded*: these together.
 //! - *generated*: one fault, or something healthy that looks like one, among the idle and busy
 //!   threads of a service; with and without load, one dump and a series, three runtimes. The label
 //!   is what was put in. Easier than life: it shows that detectors and ranking work together, and
@@ -73,17 +75,30 @@ impl Truth {
 }
 
 fn main() {
-    for (name, cases) in recorded::sets().into_iter().chain([("generated".into(), fault::cases())])
-    {
-        let mut scores = Scores::default();
-        for mut case in cases {
-            let report = analyze(std::mem::take(&mut case.inputs));
-            scores.add(outcome(&report, &case));
+    let mut of_all = Scores::default();
+    for (name, cases) in recorded::sets() {
+        let mut of_set = Scores::default();
+        for case in cases {
+            let outcome = judge(case);
+            of_all.add(outcome.clone());
+            of_set.add(outcome);
         }
         println!("{name}");
-        scores.print();
+        of_set.print();
     }
+    println!("all recorded");
+    of_all.print_counts();
+    println!();
+    let mut generated = Scores::default();
+    fault::cases().into_iter().for_each(|case| generated.add(judge(case)));
+    println!("generated");
+    generated.print();
     agreement::print();
+}
+
+fn judge(mut case: Case) -> Outcome {
+    let report = analyze(std::mem::take(&mut case.inputs));
+    outcome(&report, &case)
 }
 
 fn outcome(report: &Report, case: &Case) -> Outcome {

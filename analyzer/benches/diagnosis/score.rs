@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use sigquit_analyzer::detect::Severity;
 
 /// What was found of one case, beside what is true of it.
+#[derive(Clone)]
 pub struct Outcome {
     pub name: String,
     pub kind: String,
@@ -22,6 +23,7 @@ pub struct Outcome {
 }
 
 /// A finding.
+#[derive(Clone)]
 pub struct Found {
     pub detector: &'static str,
     pub severity: Severity,
@@ -135,6 +137,13 @@ impl Scores {
     }
 
     pub fn print(&mut self) {
+        self.print_counts();
+        self.mistakes.iter().for_each(|mistake| println!("  - {mistake}"));
+        println!();
+    }
+
+    /// The same without what was mistaken.
+    pub fn print_counts(&mut self) {
         println!("  {:28} {:>9} {:>7} {:>9} {:>7}", "", "precision", "of", "recall", "of");
         for (name, counts) in &self.detectors {
             counts.print(name);
@@ -148,8 +157,6 @@ impl Scores {
         self.parts.sort_by_key(|&(name, _)| name);
         self.parts.iter().for_each(|(name, part)| part.print(name));
         println!("  {kinds} kinds of faults");
-        self.mistakes.iter().for_each(|mistake| println!("  - {mistake}"));
-        println!();
     }
 }
 
