@@ -24,6 +24,7 @@ const LIKELY: f64 = 0.7;
 /// The functions that have begun everyone who could make room in them.
 pub(super) fn findings(incident: &Incident) -> Vec<Finding> {
     let newest = incident.dumps.len() - 1;
+    // Found in ascending order.
     let mut waiting: BTreeMap<&str, Vec<MemberId>> = BTreeMap::new();
     for (id, function) in incident.found(newest, |id| waits_for_room(incident, id, newest)) {
         waiting.entry(function).or_default().push(id);
@@ -41,7 +42,8 @@ pub(super) fn findings(incident: &Incident) -> Vec<Finding> {
     }
     let found = |(function, begun): (&str, BTreeSet<MemberId>)| {
         let waiting = &waiting[function];
-        let none_works = begun.iter().all(|id| waiting.contains(id) && stands(incident, *id));
+        let none_works =
+            begun.iter().all(|id| waiting.binary_search(id).is_ok() && stands(incident, *id));
         none_works.then(|| finding(incident, function, begun, waiting))
     };
     begun.into_iter().filter_map(found).collect()
@@ -97,7 +99,7 @@ fn finding(
             member: None,
             value: Some(members.len() as f64),
         }],
-        victims: waiting.iter().copied().filter(|id| !members.contains(id)).collect(),
+        victims: waiting.iter().copied().filter(|id| members.binary_search(id).is_err()).collect(),
         holders: members.clone(),
         members,
         ..Finding::default()

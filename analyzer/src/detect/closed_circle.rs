@@ -164,7 +164,10 @@ fn victims(incident: &Incident, circle: &Circle, dump: usize) -> Vec<MemberId> {
     threads.extend(graph.blocked_by_all(&threads));
     let members = threads.iter().filter_map(|&at| incident.member_of(dump, at as usize));
     let victims: BTreeSet<MemberId> = members.collect();
-    victims.into_iter().filter(|&id| id != circle.closes && !circle.inside.contains(&id)).collect()
+    victims
+        .into_iter()
+        .filter(|&id| id != circle.closes && circle.inside.binary_search(&id).is_err())
+        .collect()
 }
 
 #[cfg(test)]
