@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::on_cpu::{self, Candidate};
-use super::{Detector, Finding, Grade, Severity, async_asking, phrase};
+use super::{Detector, Evidence, Finding, Grade, Severity, async_asking, phrase};
 use crate::model::{Incident, MemberId};
 
 pub(super) const DETECTOR: Detector = Detector {
@@ -49,12 +49,49 @@ wait with something that sleeps: a condition variable, a channel, `park`.
 
 /// That they do not work between the questions is concluded from a few sights.
 const ASKING: f64 = 0.5;
+/// That it fails is concluded from where they are met.
+const REFUSED: f64 = 0.6;
 
 fn detect(incident: &Incident) -> Vec<Finding> {
     let on_cpu = on_cpu::classify(incident);
     let waits = on_cpu.waits.iter().map(|wait| finding(incident, &on_cpu.these(wait)));
     let hints = on_cpu.asks.iter().map(|asking| hint(incident, &on_cpu.these(asking)));
-    waits.chain(hints).chain(async_asking::finding(incident)).collect()
+    let refused = on_cpu::refused(incident).into_iter();
+    let refused = refused.map(|(place, members)| refusal(incident, place, members));
+    waits.chain(hints).chain(refused).chain(async_asking::finding(incident)).collect()
+}
+
+/// Those who ask a listener that fails.
+fn refusal(incident: &Incident, place: &str, members: Vec<MemberId>) -> Finding {
+    let newest = incident.dumps.len() - 1;
+    let (who, dumps) = (phrase::count(incident, &members), phrase::number(newest + 1, "dump"));
+    let seem = if members.len() == 1 { "seems" } else { "seem" };
+    let are = if members.len() == 1 { "is" } else { "are" };
+    Finding {
+        detector: DETECTOR.name,
+        severity: Severity::Medium,
+        grade: Grade::Repeat,
+        confidence: REFUSED,
+        headline: format!(
+            "{who} {seem} to ask a listener that fails for the next connection, again and again, in {place}"
+        ),
+        detail: format!(
+            "Ready to run at one line of Accept in all of {dumps}, and in none where Accept waits. CPU time is not \
+             counted: a listener to which connections come all the time may be met so by chance."
+        ),
+        next_step: format!(
+            "Look at the error that Accept returns in {place}: end the loop where the listener is closed \
+             (`net.ErrClosed`), and wait a little after any other one."
+        ),
+        frames: phrase::telling_frames(incident, members[0], newest),
+        evidence: vec![Evidence {
+            dump: Some(newest),
+            value: Some(members.len() as f64),
+            ..Evidence::text(format!("{who} {are} ready to run in Accept itself in all of {dumps}"))
+        }],
+        members,
+        ..Finding::default()
+    }
 }
 
 /// Several that are met at nothing but questions.
@@ -227,6 +264,26 @@ mod tests {
         assert_eq!(found(&[], 2), [], "a loop that computes");
         assert_eq!(found(&["shop.Till.count:7"], 2), [], "it works");
         assert_eq!(found(&["java.util.HashMap.get:552"], 2), [], "it works");
+    }
+
+    #[test]
+    fn who_is_met_in_accept_itself_is_refused_and_who_waits_there_is_not() {
+        let accept = "net.(*TCPListener).Accept:389";
+        let polls = ["internal/poll.runtime_pollWait:351", accept, "main.open:9"];
+        let severity = |stack: &[&str], last: &[&str], state: ThreadState| {
+            let incident = three(Runtime::Go, |dump, second| {
+                let stack = if second == 2 { last } else { stack };
+                dump.thread("opens", stack).is(state);
+            });
+            detect(&incident).first().map(|finding| finding.severity)
+        };
+        let (asks, ready) = (&[accept, "main.open:9"][..], ThreadState::Runnable);
+        assert_eq!(severity(asks, asks, ready), Some(Severity::Medium));
+        assert_eq!(severity(&polls, &polls, ThreadState::Waiting), None, "it waits");
+        assert_eq!(severity(&polls, &polls, ready), None, "it was woken");
+        assert_eq!(severity(asks, &polls, ready), None, "it comes to wait");
+        let other = ["net.(*TCPListener).Accept:384", "main.open:9"];
+        assert_eq!(severity(asks, &other, ready), None, "on the way in");
     }
 
     #[test]

@@ -7,6 +7,7 @@
 //! map         ... inside a map that several threads broke
 //! wait_loop   ... in a loop that waits
 //! asking      ... where several are met at nothing but questions
+//! refused     who asks for connections and is refused at once
 //! belief      how sure that is
 //! thresholds  the figures, with their reasons
 //! telling     the sentences
@@ -17,6 +18,7 @@ mod belief;
 mod hot;
 mod map;
 mod progress;
+mod refused;
 mod telling;
 mod thresholds;
 mod wait_loop;
@@ -32,6 +34,7 @@ pub(super) use belief::{Belief, belief};
 pub(super) use hot::Hot;
 pub(super) use map::{BrokenMap, InMap};
 pub(super) use progress::Progress;
+pub(super) use refused::refused;
 pub(super) use telling::{behaviour, cpu_used, evidence, frames, places, short, verb};
 pub(super) use wait_loop::WaitSign;
 
