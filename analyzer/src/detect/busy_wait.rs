@@ -274,6 +274,8 @@ mod tests {
             let incident = three(Runtime::Go, |dump, second| {
                 let stack = if second == 2 { last } else { stack };
                 dump.thread("opens", stack).is(state);
+                let web = [polls[0], "net.(*TCPListener).Accept:387", "main.web:7"];
+                dump.thread("web", &web).is(ThreadState::Waiting);
             });
             detect(&incident).first().map(|finding| finding.severity)
         };
@@ -282,8 +284,9 @@ mod tests {
         assert_eq!(severity(&polls, &polls, ThreadState::Waiting), None, "it waits");
         assert_eq!(severity(&polls, &polls, ready), None, "it was woken");
         assert_eq!(severity(asks, &polls, ready), None, "it comes to wait");
-        let other = ["net.(*TCPListener).Accept:384", "main.open:9"];
-        assert_eq!(severity(asks, &other, ready), None, "on the way in");
+        let enters = ["net.(*TCPListener).Accept:384", "main.open:9"];
+        assert_eq!(severity(asks, &enters, ready), None);
+        assert_eq!(severity(&enters, &enters, ready), None, "it takes who asks for the dumps");
     }
 
     #[test]
