@@ -44,7 +44,9 @@ pub(super) fn findings(incident: &Incident) -> Vec<Finding> {
         let waiting = &waiting[function];
         let none_works =
             begun.iter().all(|id| waiting.binary_search(id).is_ok() && stands(incident, *id));
-        none_works.then(|| finding(incident, function, begun, waiting))
+        // What they send may be results, and who takes these be slow.
+        let at_work = || incident.shown(newest).any(|id| is_at_work(incident, id, newest));
+        none_works.then(|| finding(incident, function, begun, waiting, at_work()))
     };
     begun.into_iter().filter_map(found).collect()
 }
@@ -54,6 +56,13 @@ fn waits_for_room(incident: &Incident, id: MemberId, dump: usize) -> Option<&str
     let thread = incident.thread(id, dump)?;
     let inner = || incident.calls(id, dump).find(|call| call.origin != Origin::Runtime);
     thread.state_text.starts_with("chan send").then(inner)?.map(|call| call.function.as_str())
+}
+
+/// Whether somebody does something in the program's own code.
+fn is_at_work(incident: &Incident, id: MemberId, dump: usize) -> bool {
+    incident.idle(id, dump).is_none()
+        && !incident.waits_throughout(id)
+        && incident.application_calls(id, dump).next().is_some()
 }
 
 /// Whether it has not gone on, by the runtime's count or by what it shows in several dumps.
@@ -69,6 +78,7 @@ fn finding(
     function: &str,
     begun: BTreeSet<MemberId>,
     waiting: &[MemberId],
+    others_work: bool,
 ) -> Finding {
     let newest = incident.dumps.len() - 1;
     let members: Vec<MemberId> = begun.into_iter().collect();
@@ -77,7 +87,10 @@ fn finding(
     let all = if members.len() == 1 { "it waits" } else { "all wait" };
     Finding {
         detector: thread_pool_exhaustion::DETECTOR.name,
-        severity: if counted || newest + 1 >= DUMPS { Severity::Medium } else { Severity::Low },
+        severity: match counted || newest + 1 >= DUMPS {
+            true if counted || !others_work => Severity::Medium,
+            _ => Severity::Low,
+        },
         grade: if counted { Grade::Counter } else { Grade::Repeat },
         confidence: LIKELY,
         headline: format!(
@@ -116,6 +129,15 @@ mod tests {
 
     /// A group of two within which others are begun, and one whom it has begun and who does something else.
     fn found(dumps: u64, minutes: u64, other: Option<&[&str]>) -> Vec<Finding> {
+        beside(dumps, minutes, other, None)
+    }
+
+    fn beside(
+        dumps: u64,
+        minutes: u64,
+        other: Option<&[&str]>,
+        works: Option<&[&str]>,
+    ) -> Vec<Finding> {
         let begun = |dump: &mut Moment, name: &str, stack: &[&str]| {
             let maker = dump.thread("maker", &[GO]).stack;
             dump.dump.threads.pop();
@@ -132,6 +154,9 @@ mod tests {
                     &[GO, "tree.(*Folder).upload:9", "tree.(*Folder).upload.func1:9"],
                 );
             }
+            if let Some(stack) = works {
+                dump.thread("works", stack);
+            }
             if let Some(stack) = other {
                 begun(dump, "15", stack);
             }
@@ -146,6 +171,17 @@ mod tests {
         assert_eq!(found(2, 0, None)[0].severity, Severity::Low);
         assert_eq!(found(1, 3, None)[0].grade, Grade::Counter);
         assert!(found(1, 0, None).is_empty(), "a moment");
+    }
+
+    #[test]
+    fn where_another_works_it_may_be_slow_to_take_what_they_send() {
+        let works = &["tree.sum:4", "tree.collect:7"][..];
+        assert_eq!(beside(3, 0, None, Some(works))[0].severity, Severity::Low);
+        assert_eq!(
+            beside(3, 2, None, Some(works))[0].severity,
+            Severity::Medium,
+            "not for minutes"
+        );
     }
 
     #[test]

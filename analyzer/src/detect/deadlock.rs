@@ -5,7 +5,7 @@ use sigquit_dump::{Notice, OwnerSource};
 use super::cycle::{SeenCycle, cycles};
 use super::{
     Detector, Evidence, Finding, Grade, Severity, async_lock, channel_circle, class_circle,
-    closed_circle, forsaken, hidden_circle, phrase,
+    closed_circle, forsaken, hidden_circle, phrase, wrong_one_woken,
 };
 use crate::model::{Incident, MemberId, Statement};
 
@@ -51,6 +51,9 @@ and no cause.
   medium, and low where CPU times do not say that they stand. Low as well where somebody listens, and one who waits is
   in a pool's task.
 
+- Some wait to be notified in a method that gives, others at the same monitor or condition in one that takes (by their
+  first words: put, add, send; get, take, next), of one type in whose code nobody else is, in the same calls in three
+  dumps: one of them could go on and was not woken. Medium, as names tell which is which.
 - One waits for a task's result and owns a lock, or is in a class's initialiser, for which all wait who are in tasks,
   in the same calls in all dumps, two at least. One dump is a hint.
 
@@ -87,7 +90,10 @@ fn detect(incident: &Incident) -> Vec<Finding> {
     let without_circle = forsaken::everyone(incident).into_iter().chain(locked_out());
     let without_circle = without_circle.chain(forsaken::owns_what_its_task_needs(incident));
     let without_circle = without_circle.chain(class_circle::findings(incident));
-    let without_circle: Vec<Finding> = without_circle.collect();
+    let mut without_circle: Vec<Finding> = without_circle.collect();
+    if without_circle.is_empty() {
+        without_circle = wrong_one_woken::findings(incident);
+    }
     let nothing_surer = circles.is_empty() && without_circle.is_empty();
     let closed = if nothing_surer { closed_circle::findings(incident) } else { Vec::new() };
     let nothing_surer = nothing_surer && closed.is_empty();

@@ -37,6 +37,7 @@ mod not_given_back;
 mod on_cpu;
 mod own_permit;
 mod panic;
+mod passed_by;
 mod phrase;
 mod queue_length;
 mod runaway_recursion;
@@ -49,6 +50,7 @@ mod task_leak;
 mod thread_leak;
 mod thread_pool_exhaustion;
 mod undriven;
+mod wrong_one_woken;
 
 pub use baseline::Baseline;
 pub use finding::{Evidence, Finding, Grade, LockOf, Severity};

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use sigquit_dump::{Kind, Nanos};
 
-use super::{Detector, Evidence, Finding, Grade, Severity, forsaken, phrase};
+use super::{Detector, Evidence, Finding, Grade, Severity, forsaken, passed_by, phrase};
 use crate::model::{Activity, Idle, Incident, MemberId, Sort};
 
 pub(super) const DETECTOR: Detector =
@@ -31,6 +31,8 @@ message that nobody sends, for a receiver that is gone, for work that does not c
   nothing in the process moves: nobody comes, goes or uses CPU time. Something from outside may still wake them, so
   medium; low where a timer is pending and CPU times do not say that they stand, or where a goroutine in a channel
   may be the one who receives.
+- Five that wait for one wait group in three dumps, in a function in which others wait for other ones and go on: whoever
+  was to be done with it may have failed. Low, as it may be at it still.
 - One that waits for others to be done, in a function that its main function calls, in two dumps in which nothing
   moves, while no other is in the program's own code. Low: a request or a signal may end the wait. Where somebody
   listens to what is outside, only of a wait group, as a latch may stand for the end of the process.
@@ -84,7 +86,8 @@ fn detect(incident: &Incident) -> Vec<Finding> {
     let masses = forsaken::masses(incident).into_iter().filter(|found| !told(found));
     let masses: Vec<Finding> = masses.collect();
     let alone = forsaken::left_alone(incident);
-    leaks.into_iter().chain(masses).chain(alone).collect()
+    let passed = if masses.is_empty() { passed_by::findings(incident) } else { Vec::new() };
+    leaks.into_iter().chain(masses).chain(alone).chain(passed).collect()
 }
 
 /// What makes members of one kind: how they were made, and where they wait.

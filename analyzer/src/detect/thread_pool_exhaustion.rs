@@ -40,7 +40,8 @@ have (a lock, a pooled connection, the result of another task).
   tasks together: some of that work has not begun. Medium.
 
 - Goroutines that wait to send in a function which has begun them and everyone else of their kind in sight: a group with a
-  limit (`errgroup`), of which nobody is left to make room. Medium over three dumps, or by the runtime's count of minutes.
+  limit (`errgroup`), of which nobody is left to make room. Medium over three dumps in which nobody else is at work, or by
+  the runtime's count of minutes; low otherwise, as what they send may be taken slowly.
 
 ## Limits
 

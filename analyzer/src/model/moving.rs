@@ -60,8 +60,10 @@ impl Incident {
         let values = |dump| self.thread(id, dump).map_or(0, |thread| thread.values);
         let (before, after) = (values(dump - 1), values(dump));
         let differs = before != 0 && after != 0 && before != after;
+        // What was moved to another stack differs too: not who has waited for a minute by the runtime's count.
+        let stood = self.thread(id, dump).and_then(|thread| thread.waiting_since) > Some(Nanos(0));
         let slept = || self.slept(id, dump - 1, dump).is_some_and(|times| times > ASKED);
-        self.is_soon(id, dump) && (differs || slept())
+        self.is_soon(id, dump) && (differs && !stood || slept())
     }
 
     fn is_soon(&self, id: MemberId, dump: usize) -> bool {

@@ -141,6 +141,11 @@ const TAKE_WORK: &[&str] = &["queue", "channel", "mailbox", "inbox", "backlog"];
 /// What taking the work out again is called.
 const TAKE_VERBS: &[&str] = &["dequeue", "next", "poll", "pop", "receive", "recv", "take"];
 
+/// What waiting for room is called where one thing or a few have a place, in a method's first word; and what waiting
+/// for such a thing is.
+const GIVES: &[&str] = &["give", "insert", "produce"];
+const TAKES: &[&str] = &["consume", "get", "remove"];
+
 /// Waiting for the result of work that was handed to others.
 const RESULTS: &[&str] = &[
     "java.util.concurrent.FutureTask.get",
@@ -207,6 +212,16 @@ pub(crate) fn is_result(function: &str) -> bool {
 /// Whether a normalized function runs the tasks of a pool.
 pub(crate) fn runs_tasks(function: &str) -> bool {
     matches_any(RUNS_TASKS, function)
+}
+
+/// Whether a function's name says that it gives something to an object of which others take it.
+pub(crate) fn gives(name: FunctionName) -> bool {
+    begins_with_word(name.method, SUBMIT_VERBS) || begins_with_word(name.method, GIVES)
+}
+
+/// Whether a function's name says that it takes what others give.
+pub(crate) fn takes(name: FunctionName) -> bool {
+    begins_with_word(name.method, TAKE_VERBS) || begins_with_word(name.method, TAKES)
 }
 
 fn is_of_queue(name: FunctionName, verbs: &[&str]) -> bool {
