@@ -1,6 +1,6 @@
 //! Many wait for the same peer outside of the process.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use sigquit_dump::Nanos;
 
@@ -30,8 +30,8 @@ database or another service, is slow or silent. The cause lies outside of this p
 - Low, as slow or asked much: ten and half of all that are not idle wait there in every one of three dumps, and go on in
   between.
 - Low, and said to be unknown: five that wait for child processes, that write to connections, or that read from
-  connections for tasks of a pool in functions whose names say neither that they ask nor that they are asked, each in
-  one call over three dumps.
+  connections for tasks of a pool, or as goroutines that were not made where connections are taken, in functions whose
+  names say neither that they ask nor that they are asked, each in one call over three dumps.
 
 High when there are ten and half of all that are not idle, over three dumps; medium otherwise; low in
 one dump, which cannot tell a wait from a stall.
@@ -95,9 +95,10 @@ fn unexplained(incident: &Incident) -> Vec<Finding> {
     }
     let mut places: BTreeMap<(Awaited, &str), Vec<MemberId>> = BTreeMap::new();
     let mut known: HashMap<Sort, Option<(Awaited, &str)>> = HashMap::new();
+    let takers = incident.takers_of_connections(newest);
     for id in incident.shown(newest) {
         let Some(sort) = incident.sort(id, newest) else { continue };
-        let awaited = known.entry(sort).or_insert_with(|| awaits(incident, id, newest));
+        let awaited = known.entry(sort).or_insert_with(|| awaits(incident, id, newest, &takers));
         if let Some(place) = awaited.filter(|_| incident.waits_throughout(id)) {
             places.entry(place).or_default().push(id);
         }
@@ -116,7 +117,12 @@ enum Awaited {
     Connection,
 }
 
-fn awaits(incident: &Incident, id: MemberId, dump: usize) -> Option<(Awaited, &str)> {
+fn awaits<'a>(
+    incident: &'a Incident,
+    id: MemberId,
+    dump: usize,
+    takers: &HashSet<&str>,
+) -> Option<(Awaited, &'a str)> {
     if incident.asks_peer(id, dump).is_some() {
         return None;
     }
@@ -127,7 +133,9 @@ fn awaits(incident: &Incident, id: MemberId, dump: usize) -> Option<(Awaited, &s
     if let Some(own) = incident.writes_to_peer(id, dump) {
         return Some((Awaited::Reader, &own.function));
     }
-    incident.reads_for_task(id, dump).map(|own| (Awaited::Connection, own.function.as_str()))
+    let reads = incident.reads_for_task(id, dump);
+    let reads = reads.or_else(|| incident.reads_on_its_own(id, dump, takers));
+    reads.map(|own| (Awaited::Connection, own.function.as_str()))
 }
 
 fn not_told(incident: &Incident, what: Awaited, place: &str, members: Vec<MemberId>) -> Finding {
@@ -436,6 +444,35 @@ mod tests {
         assert_eq!(severity(&[write, "shop.Feed.push:4"], 2), None);
         let served = found(&[write, "shop.Feed.push:4"], 6, 0, 3, 40);
         assert_eq!(served, [], "it is taken");
+    }
+
+    #[test]
+    fn goroutines_that_nobody_made_for_a_connection_may_have_asked() {
+        let severity_of = |by: &str, place: &str, maker: &str, takes: &str| {
+            let mut scene = Scene::of(Runtime::Go);
+            for second in 0..3 {
+                scene = scene.dump(second, |dump| {
+                    let made = dump.thread("", &[maker]).stack;
+                    dump.dump.threads.pop();
+                    for number in 0..6 {
+                        let poll = "internal/poll.runtime_pollWait";
+                        let stack = [poll, "net.(*conn).Read", by, place];
+                        let thread = dump.thread(&number.to_string(), &stack);
+                        (thread.state, thread.created_by) = (ThreadState::Waiting, made);
+                    }
+                    let stack = ["internal/poll.(*FD).Accept", takes];
+                    dump.thread("takes", &stack).state = ThreadState::Waiting;
+                });
+            }
+            detect(&scene.incident()).first().map(|finding| finding.severity)
+        };
+        let severity = |place, maker, takes| severity_of("io.ReadFull", place, maker, takes);
+        let events = severity_of("bufio.(*Scanner).Scan", "main.follow:9", "main.start:4", "");
+        assert_eq!(events, None, "lines come when there are any");
+        assert_eq!(severity("main.quote:9", "main.start:4", "main.web:7"), Some(Severity::Low));
+        assert_eq!(severity("main.session:9", "main.web:4", "main.web:7"), None, "made for one");
+        assert_eq!(severity("main.session:9", "main.handle:4", "main.web:7"), None, "it is asked");
+        assert_eq!(severity("main.readLoop:9", "main.start:4", "main.web:7"), None, "it is told");
     }
 
     #[test]

@@ -4,6 +4,8 @@
 //! counts only where a client library is on its stack, or where the program's own function that
 //! reads says by its name that it asks.
 
+use std::collections::HashSet;
+
 use super::activity::Activity;
 use super::call::{Call, Origin};
 use super::incident::{Incident, MemberId};
@@ -86,6 +88,12 @@ const WRITES: &[&str] = &[
 /// The same where what takes it is a pipe or a terminal.
 const WRITES_A_FILE: &[&str] = &["os.(*File).*"];
 
+/// How a goroutine reads from a connection, and how it waits for the next one.
+const READS: &str = "net.(*conn).Read";
+const TAKES: &str = "internal/poll.(*FD).Accept";
+/// Reading what comes piece by piece, for as long as it likes: the body of an answer that has begun, lines.
+const STREAMS: &[&str] = &["net/http.*", "bufio.(*Scanner).*"];
+
 /// What asking is called, in a method's words.
 const ASKS: &[&str] = &[
     "ask",
@@ -145,6 +153,34 @@ impl Incident {
             && self.idle(id, dump).is_none()
             && self.runs_task(id, dump);
         (reads && !serves(FunctionName::of(&own.function))).then_some(own)
+    }
+
+    /// The same of a goroutine that was made in another function than in those given, in which connections are taken.
+    /// What comes piece by piece may be late by design.
+    pub fn reads_on_its_own(
+        &self,
+        id: MemberId,
+        dump: usize,
+        takers: &HashSet<&str>,
+    ) -> Option<&Call> {
+        let own = self.application_calls(id, dump).next()?;
+        let maker = self.creator(id, dump)?;
+        let is_asked = |call: &Call| serves(FunctionName::of(&call.function));
+        let mut inner = self.calls(id, dump).take_while(|call| call.origin != Origin::Application);
+        let reads = self.activity(id, dump) == Activity::Network
+            && self.idle(id, dump).is_none()
+            && inner.clone().any(|call| call.function == READS)
+            && !inner.any(|call| matches_any(STREAMS, &call.function));
+        let asked = is_asked(own) || is_asked(maker) || takers.contains(maker.function.as_str());
+        (reads && !asked).then_some(own)
+    }
+
+    /// The functions of the program's own in which goroutines wait for connections in a dump.
+    pub fn takers_of_connections(&self, dump: usize) -> HashSet<&str> {
+        let takes = |id| self.calls(id, dump).any(|call| call.function == TAKES);
+        let takers = self.found(dump, |id| takes(id).then_some(()));
+        let own = takers.flat_map(|(id, ())| self.application_calls(id, dump));
+        own.map(|call| call.function.as_str()).collect()
     }
 
     /// The function of the program's own in which a member writes to a connection.
