@@ -367,7 +367,7 @@ fn evidence(incident: &Incident, place: &str) -> Vec<Evidence> {
 
 #[cfg(test)]
 mod tests {
-    use sigquit_dump::Runtime;
+    use sigquit_dump::{Runtime, ThreadState};
 
     use super::*;
     use crate::model::scene::Scene;

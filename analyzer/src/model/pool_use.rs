@@ -291,3 +291,32 @@ impl Gate<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use sigquit_dump::{Runtime, ThreadState};
+
+    use crate::model::scene::{Draw, Scene};
+
+    const ASKS: &[&str] =
+        &["net/http.(*Transport).getConn", "net/http.(*Transport).roundTrip", "main.ask:8"];
+
+    /// How many pools there are for which somebody waits, and whether a peer is asked.
+    fn beside(other: &[&str]) -> (usize, bool) {
+        let scene = Scene::of(Runtime::Go).dump(0, |dump| {
+            dump.thread("asks", ASKS).is(ThreadState::Waiting);
+            dump.thread("other", other).is(ThreadState::Waiting);
+        });
+        let incident = scene.incident();
+        (incident.pools().len(), incident.asks_peer(incident.named("asks"), 0).is_some())
+    }
+
+    #[test]
+    fn who_waits_for_a_connection_borrows_unless_one_is_opened() {
+        let has_one = ["net/http.(*persistConn).roundTrip", ASKS[1], "main.ask:8"];
+        assert_eq!(beside(&has_one), (1, false));
+        assert_eq!(beside(&["main.idle:4"]), (1, false));
+        let opens = ["net.(*Dialer).DialContext", "net/http.(*Transport).dialConn"];
+        assert_eq!(beside(&opens), (0, true), "the peer does not take it");
+    }
+}
