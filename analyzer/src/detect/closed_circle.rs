@@ -54,11 +54,7 @@ fn circle(incident: &Incident, closes: MemberId, dump: usize) -> Option<Circle> 
         return None;
     }
     let user = FunctionName::of(&incident.application_calls(closes, dump).next()?.function).owner;
-    let of_user = |id: MemberId| {
-        incident
-            .application_calls(id, dump)
-            .any(|call| FunctionName::of(&call.function).owner == user)
-    };
+    let of_user = |id: MemberId| incident.is_in_code_of(id, dump, |owner| owner == user);
     let waits_too = |id| unowned(incident, id, dump) == Some(lock);
     let inside: Vec<MemberId> =
         incident.shown(dump).filter(|&id| of_user(id) && !waits_too(id)).collect();

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use sigquit_dump::Nanos;
 
-use super::{Detector, Evidence, Finding, Grade, Severity, phrase};
+use super::{Detector, Evidence, Finding, Grade, Severity, forsaken, phrase};
 use crate::model::pattern::matches_any;
 use crate::model::{Activity, Incident, MemberId, Sort};
 
@@ -180,11 +180,7 @@ fn not_told(incident: &Incident, what: Awaited, place: &str, members: Vec<Member
         detail: format!("Each is in the same call in all of {dumps}."),
         next_step,
         frames: phrase::telling_frames(incident, members[0], newest),
-        evidence: vec![Evidence {
-            dump: Some(newest),
-            value: Some(members.len() as f64),
-            ..Evidence::text(format!("{who} in one and the same call in all of {dumps}"))
-        }],
+        evidence: vec![forsaken::standstill(incident, &members)],
         members,
         ..Finding::default()
     }

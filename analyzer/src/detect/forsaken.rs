@@ -312,7 +312,8 @@ fn all_who_wait(incident: &Incident, dump: usize, workers: bool) -> Option<Vec<M
     (members.len() > 1 && some_meet && members.iter().all(waits)).then_some(members)
 }
 
-fn standstill(incident: &Incident, members: &[MemberId]) -> Evidence {
+/// That these wait, throughout where there are several dumps.
+pub(super) fn standstill(incident: &Incident, members: &[MemberId]) -> Evidence {
     let newest = incident.dumps.len() - 1;
     let who = phrase::count(incident, members);
     let text = match newest {

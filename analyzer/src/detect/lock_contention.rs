@@ -198,7 +198,11 @@ fn frames(incident: &Incident, contention: &Contention) -> Vec<String> {
 }
 
 /// Everyone who waits behind the waiters, in the newest dump.
-fn behind(incident: &Incident, contention: &Contention, members: &[MemberId]) -> Vec<MemberId> {
+pub(super) fn behind(
+    incident: &Incident,
+    contention: &Contention,
+    members: &[MemberId],
+) -> Vec<MemberId> {
     let dump = contention.last().dump;
     let thread = |&id: &MemberId| incident.member(id).seen.get(dump).copied().flatten();
     let threads: Vec<u32> = members.iter().filter_map(thread).map(|at| at as u32).collect();

@@ -9,15 +9,15 @@ use std::collections::BTreeSet;
 
 use sigquit_dump::{LockKind, Nanos};
 
-use super::{Evidence, Finding, Grade, Severity, deadlock, phrase, stuck_lock_owner};
+use super::{
+    Evidence, Finding, Grade, Severity, deadlock, lock_contention, phrase, stuck_lock_owner,
+};
 use crate::model::{Activity, Contention, FunctionName, Idle, Incident, MemberId};
 
 /// A turn that takes longer than this is no turn: the oldest wait, divided by those who wait.
 const A_TURN: Nanos = Nanos(10_000_000_000);
 /// One who waits for as long is enough; shorter ones happen to the healthiest.
 const LONG: Nanos = Nanos(30_000_000_000);
-/// So many behind one lock are bad whatever else goes on.
-const MANY: usize = 10;
 /// That it is one lock, and one owner, is read from where they wait.
 const CONFIDENCE: f64 = 0.75;
 
@@ -85,6 +85,7 @@ fn finding(incident: &Incident, contention: &Contention, time: Nanos) -> Finding
         }
         _ => phrase::count(incident, waiters),
     };
+    let behind = lock_contention::behind(incident, contention, waiters);
     let owner = contention.only_owner();
     let inside = match owner {
         Some((owner, _)) => vec![owner],
@@ -92,7 +93,7 @@ fn finding(incident: &Incident, contention: &Contention, time: Nanos) -> Finding
     };
     let finding = Finding {
         detector: stuck_lock_owner::DETECTOR.name,
-        severity: severity(incident, waiters.len(), last.dump, time),
+        severity: stuck_lock_owner::severity(incident, last.dump, waiters.len(), time >= LONG),
         grade: Grade::Counter,
         confidence: CONFIDENCE,
         headline: format!(
@@ -111,7 +112,7 @@ fn finding(incident: &Incident, contention: &Contention, time: Nanos) -> Finding
     match owner {
         Some((owner, source)) => Finding {
             members: vec![owner],
-            victims: waiters.iter().copied().chain(behind(incident, contention)).collect(),
+            victims: waiters.iter().copied().chain(behind).collect(),
             owner: Some(owner),
             owner_source: Some(source),
             frames: phrase::telling_frames(incident, owner, last.dump),
@@ -119,7 +120,7 @@ fn finding(incident: &Incident, contention: &Contention, time: Nanos) -> Finding
         },
         None => Finding {
             members: waiters.clone(),
-            victims: behind(incident, contention),
+            victims: behind,
             frames: phrase::telling_frames(incident, waiters[0], last.dump),
             ..finding
         },
@@ -141,27 +142,6 @@ fn whose(incident: &Incident, is_owner: bool, inside: &[MemberId]) -> String {
     }
 }
 
-fn severity(incident: &Incident, waiters: usize, dump: usize, time: Nanos) -> Severity {
-    let busy = incident.busy(dump).max(1);
-    match waiters {
-        MANY.. if waiters * 2 > busy => Severity::Critical,
-        MANY.. => Severity::High,
-        3.. if waiters * 4 > busy => Severity::High,
-        2.. => Severity::Medium,
-        _ if time >= LONG => Severity::Medium,
-        _ => Severity::Low,
-    }
-}
-
-/// Everyone who waits for those who wait.
-fn behind(incident: &Incident, contention: &Contention) -> Vec<MemberId> {
-    let last = contention.last();
-    let graph = incident.wait_for(last.dump);
-    let threads: Vec<u32> = graph.waiters(last.lock).to_vec();
-    let behind = graph.blocked_by_all(&threads);
-    behind.iter().filter_map(|&thread| incident.member_of(last.dump, thread as usize)).collect()
-}
-
 /// Who else is in the code of the type, or the module, that the lock's users are in.
 fn inside(incident: &Incident, contention: &Contention) -> Vec<MemberId> {
     let last = contention.last();
@@ -170,8 +150,7 @@ fn inside(incident: &Incident, contention: &Contention) -> Vec<MemberId> {
     let users: BTreeSet<&str> = last.waiters.iter().filter_map(user).collect();
     let waiters: BTreeSet<MemberId> = last.waiters.iter().copied().collect();
     let uses = |id: MemberId| {
-        let mut own = incident.application_calls(id, last.dump);
-        let uses = own.any(|call| users.contains(FunctionName::of(&call.function).owner));
+        let uses = incident.is_in_code_of(id, last.dump, |owner| users.contains(owner));
         let idle = incident.idle(id, last.dump);
         // Who waits for the next entry may do so with the lock in hand; of all others idleness says that they do not.
         let may_own = matches!(idle, None | Some(Idle::Consumer));

@@ -16,8 +16,8 @@ const MANY: usize = 10;
 
 /// Each who is in its own way, where that lasts.
 pub(super) fn findings(incident: &Incident) -> Vec<Finding> {
-    let pools = incident.pools();
-    pools
+    let limits = incident.limits();
+    limits
         .iter()
         .filter_map(|(_, sights)| Some(finding(incident, whose(incident, sights)?, sights)))
         .collect()

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use sigquit_dump::WaitFor;
 
-use super::{Evidence, Finding, Grade, Severity, phrase, thread_leak};
+use super::{Finding, Grade, Severity, forsaken, phrase, thread_leak};
 use crate::model::{Incident, MemberId};
 
 /// In fewer dumps it may be a short wait.
@@ -88,11 +88,7 @@ fn finding(incident: &Incident, place: &str, members: Vec<MemberId>) -> Finding 
              called on every way out (`defer`)."
         ),
         frames: phrase::telling_frames(incident, members[0], newest),
-        evidence: vec![Evidence {
-            dump: Some(newest),
-            value: Some(members.len() as f64),
-            ..Evidence::text(format!("{who} in one and the same call in all of {dumps}"))
-        }],
+        evidence: vec![forsaken::standstill(incident, &members)],
         members,
         ..Finding::default()
     }

@@ -70,7 +70,7 @@ fn finding(incident: &Incident, contention: &Contention) -> Option<Finding> {
         detector: DETECTOR.name,
         severity: match is_at_work(incident, contention) {
             true => Severity::Low,
-            false => severity(incident, dump, &victims),
+            false => severity(incident, dump, victims.len(), incident.dumps.len() > 2),
         },
         grade,
         confidence,
@@ -246,13 +246,14 @@ fn victims(incident: &Incident, dump: usize, owner: MemberId) -> Vec<MemberId> {
 /// So many behind one owner are bad whatever else goes on.
 const MANY: usize = 10;
 
-fn severity(incident: &Incident, dump: usize, victims: &[MemberId]) -> Severity {
+/// How bad it is that so many cannot go on, by how long that was seen to last.
+pub(super) fn severity(incident: &Incident, dump: usize, victims: usize, lasts: bool) -> Severity {
     let busy = incident.busy(dump).max(1);
-    if victims.len() >= MANY && victims.len() * 2 > busy {
+    if victims >= MANY && victims * 2 > busy {
         Severity::Critical
-    } else if victims.len() >= MANY || victims.len() >= 3 && victims.len() * 4 > busy {
+    } else if victims >= MANY || victims >= 3 && victims * 4 > busy {
         Severity::High
-    } else if victims.len() > 1 || incident.dumps.len() > 2 {
+    } else if victims > 1 || lasts {
         Severity::Medium
     } else {
         // One waiter behind one I/O, caught twice, happens to the healthiest.

@@ -10,9 +10,9 @@
 
 use std::collections::BTreeMap;
 
-use sigquit_dump::{LockId, ThreadState, WaitFor};
+use sigquit_dump::LockId;
 
-use super::{Evidence, Finding, Grade, Severity, deadlock, phrase};
+use super::{Finding, Grade, Severity, deadlock, forsaken, phrase};
 use crate::model::{FunctionName, Incident, MemberId, gives, takes};
 
 /// In fewer dumps they may have been told at that moment.
@@ -43,12 +43,10 @@ fn waits_for_notice(
     id: MemberId,
     dump: usize,
 ) -> Option<(LockId, FunctionName<'_>)> {
-    let thread = incident.thread(id, dump)?;
-    let wait = thread.wait.as_ref()?;
-    let told = wait.wait_for == WaitFor::Notification && thread.state != ThreadState::TimedWaiting;
-    let known = incident.dumps[dump].lock(wait.lock).address.is_some();
+    let lock = incident.awaits_notice(id, dump)?;
+    let known = incident.dumps[dump].lock(lock).address.is_some();
     let own = incident.application_calls(id, dump).next()?;
-    (told && known).then(|| (wait.lock, FunctionName::of(&own.function)))
+    known.then(|| (lock, FunctionName::of(&own.function)))
 }
 
 /// Whether of one type's methods one gives and one takes, and each who waits does so throughout.
@@ -63,10 +61,7 @@ fn is_crosswise(incident: &Incident, queue: &[(MemberId, FunctionName)]) -> bool
 /// Whether nobody else is in a method of their type, who may be about to tell them.
 fn is_alone(incident: &Incident, queue: &[(MemberId, FunctionName)], dump: usize) -> bool {
     let Some(&(_, place)) = queue.first() else { return false };
-    let inside = |id| {
-        let own = incident.application_calls(id, dump);
-        own.map(|call| FunctionName::of(&call.function)).any(|at| at.owner == place.owner)
-    };
+    let inside = |id| incident.is_in_code_of(id, dump, |owner| owner == place.owner);
     let all = incident.found(dump, |id| inside(id).then_some(()));
     all.count() == queue.len()
 }
@@ -96,11 +91,7 @@ fn finding(incident: &Incident, queue: &[(MemberId, FunctionName)]) -> Finding {
              conditions."
         ),
         frames: phrase::telling_frames(incident, members[0], newest),
-        evidence: vec![Evidence {
-            dump: Some(newest),
-            value: Some(members.len() as f64),
-            ..Evidence::text(format!("{who} in one and the same call in all of {dumps}"))
-        }],
+        evidence: vec![forsaken::standstill(incident, &members)],
         members,
         ..Finding::default()
     }
@@ -108,7 +99,7 @@ fn finding(incident: &Incident, queue: &[(MemberId, FunctionName)]) -> Finding {
 
 #[cfg(test)]
 mod tests {
-    use sigquit_dump::{LockKind, Runtime};
+    use sigquit_dump::{LockKind, Runtime, ThreadState, WaitFor};
 
     use super::*;
     use crate::model::scene::{Draw, Moment, Scene};

@@ -15,12 +15,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use sigquit_dump::{
-    Dump, Hold, LockId, LockKind, Owner, OwnerSource, Runtime, Thread, ThreadState, WaitFor,
-};
+use sigquit_dump::{Dump, LockId, LockKind, Runtime, Thread, ThreadState};
 
 use super::call::{Call, CallId, Origin};
 use super::incident::{Incident, MemberId};
+use super::maker;
+use super::owner;
 use super::pattern::matches_any;
 
 /// The type of such a task, and its functions that run it and wait for it.
@@ -63,17 +63,9 @@ pub(super) fn infer(incident: &mut Incident) {
 }
 
 fn own(dump: &mut Dump, task: LockId, maker: usize) {
-    let source = OwnerSource::Inferred;
-    dump.threads[maker].holds.push(Hold::new(task, None, source));
-    let lock = &mut dump.locks[task.0 as usize];
-    lock.kind = LockKind::Once;
-    lock.owners.push(Owner { thread: maker as u32, source });
-    for waiter in &mut dump.threads {
-        if let Some(wait) = waiter.wait.as_mut().filter(|wait| wait.lock == task) {
-            wait.wait_for = WaitFor::Exclusive;
-            waiter.state = ThreadState::Blocked;
-        }
-    }
+    dump.locks[task.0 as usize].kind = LockKind::Once;
+    owner::own(dump, task, maker, None);
+    maker::wait_for_maker(dump, |lock| lock == task);
 }
 
 /// Who runs what others wait for in one dump.
@@ -160,6 +152,8 @@ fn ids<'a>(incident: &'a Incident, at: usize, thread: &Thread) -> &'a [(CallId, 
 
 #[cfg(test)]
 mod tests {
+    use sigquit_dump::WaitFor;
+
     use super::*;
     use crate::model::scene::{Draw, Moment, Scene};
 

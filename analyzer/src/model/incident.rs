@@ -20,6 +20,7 @@ use super::idle::{self, Idle, Marks};
 use super::kin::are_kin;
 use super::known::find_members;
 use super::maker;
+use super::name::FunctionName;
 use super::native_wait;
 use super::normalize::normalize;
 use super::origin::origin;
@@ -247,6 +248,12 @@ impl Incident {
     /// A member's calls in one dump that are the program's own code, innermost first.
     pub fn application_calls(&self, id: MemberId, dump: usize) -> impl Iterator<Item = &Call> {
         self.calls(id, dump).filter(|call| call.origin == Origin::Application)
+    }
+
+    /// Whether a member is in the program's own code of a type, or of a module, that is asked for.
+    pub fn is_in_code_of(&self, id: MemberId, dump: usize, is_it: impl Fn(&str) -> bool) -> bool {
+        let mut own = self.application_calls(id, dump);
+        own.any(|call| is_it(FunctionName::of(&call.function).owner))
     }
 
     /// The call with that number.

@@ -16,13 +16,12 @@
 
 use std::collections::BTreeSet;
 
-use sigquit_dump::{
-    Dump, Hold, Kind, LockId, LockKind, Owner, OwnerSource, Thread, ThreadState, WaitFor,
-};
+use sigquit_dump::{Dump, Kind, LockId, LockKind, Thread, ThreadState, WaitFor};
 
 use super::call::CallId;
 use super::contention::ASKED;
 use super::incident::{Incident, MemberId};
+use super::owner;
 use super::pattern::matches_any;
 
 /// Functions that run an initialiser, or wait for the one who does.
@@ -91,28 +90,28 @@ fn wait_for_known_makers(dump: &mut Dump) {
         let lock = dump.locks.get(lock.0 as usize);
         lock.is_some_and(|lock| lock.kind == LockKind::Once && !lock.owners.is_empty())
     };
-    let of_known: Vec<usize> = (0..dump.threads.len())
-        .filter(|&at| dump.threads[at].wait.as_ref().is_some_and(|wait| is_known(wait.lock)))
-        .collect();
-    for at in of_known {
-        let waiter = &mut dump.threads[at];
-        waiter.state = ThreadState::Blocked;
-        waiter.wait.iter_mut().for_each(|wait| wait.wait_for = WaitFor::Exclusive);
+    let known: BTreeSet<LockId> =
+        (0..dump.locks.len() as u32).map(LockId).filter(|&lock| is_known(lock)).collect();
+    if !known.is_empty() {
+        wait_for_maker(dump, |lock| known.contains(&lock));
+    }
+}
+
+/// Who waits for what is made once waits for its maker to leave.
+pub(super) fn wait_for_maker(dump: &mut Dump, is_made: impl Fn(LockId) -> bool) {
+    for waiter in &mut dump.threads {
+        if let Some(wait) = waiter.wait.as_mut().filter(|wait| is_made(wait.lock)) {
+            wait.wait_for = WaitFor::Exclusive;
+            waiter.state = ThreadState::Blocked;
+        }
     }
 }
 
 fn own(dump: &mut Dump, address: Option<u64>, maker: usize, frame: Option<u32>) {
     let is_it = |id: &LockId| dump.lock(*id).address == address;
     let Some(lock) = wanted(dump).into_iter().find(is_it) else { return };
-    let source = OwnerSource::Inferred;
-    dump.threads[maker].holds.push(Hold::new(lock, frame, source));
-    dump.locks[lock.0 as usize].owners.push(Owner { thread: maker as u32, source });
-    for waiter in &mut dump.threads {
-        if let Some(wait) = waiter.wait.as_mut().filter(|wait| wait.lock == lock) {
-            wait.wait_for = WaitFor::Exclusive;
-            waiter.state = ThreadState::Blocked;
-        }
-    }
+    owner::own(dump, lock, maker, frame);
+    wait_for_maker(dump, |waited| waited == lock);
 }
 
 /// Who makes what others wait for in one dump, as far as everyone in sight tells.
@@ -202,7 +201,7 @@ fn frames(incident: &Incident, at: usize, thread: usize, runs: &[bool]) -> Vec<u
 
 #[cfg(test)]
 mod tests {
-    use sigquit_dump::{Runtime, Truncation};
+    use sigquit_dump::{OwnerSource, Runtime, Truncation};
 
     use super::super::Incident;
     use super::super::scene::{Draw, Moment, Scene};

@@ -105,14 +105,15 @@ pub(crate) fn infer(dump: &mut Dump, stacks: Stacks) {
         owners.entry(queue.lock).or_insert_with(|| in_its_own_way(dump, stacks, queue, &crowd));
     }
     for (lock, threads) in owners {
-        threads.into_iter().for_each(|thread| own(dump, lock, thread));
+        threads.into_iter().for_each(|thread| own(dump, lock, thread, None));
     }
 }
 
-fn own(dump: &mut Dump, lock: LockId, thread: usize) {
+/// Enters that a thread seems to own a lock, which it took in that frame.
+pub(super) fn own(dump: &mut Dump, lock: LockId, thread: usize, frame: Option<u32>) {
     let source = OwnerSource::Inferred;
     dump.locks[lock.0 as usize].owners.push(Owner { thread: thread as u32, source });
-    dump.threads[thread].holds.push(Hold::new(lock, None, source));
+    dump.threads[thread].holds.push(Hold::new(lock, frame, source));
 }
 
 /// Those who wait for one lock without a known owner.

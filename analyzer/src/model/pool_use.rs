@@ -96,8 +96,8 @@ impl Incident {
         }
         let only = pools.len() == 1;
         self.find_holders(&mut pools, &gates, only.then_some(&roles[..]));
-        pools.extend(self.limits(&roles));
-        pools.into_iter().map(|(pool, sights)| (pool.to_owned(), sights)).collect()
+        let pools = pools.into_iter().map(|(pool, sights)| (pool.to_owned(), sights));
+        pools.chain(self.limits()).collect()
     }
 
     /// Finds who has borrowed from pools with these gates, by the lines at which others ask, and where there is one pool
@@ -120,12 +120,12 @@ impl Incident {
 
     /// Semaphores that let a few at a time go on in a function: whoever is behind the line at which the others wait for
     /// a permit has one. Where nobody is, a permit may be the signal that there is work.
-    fn limits(&self, roles: &[Role]) -> BTreeMap<&str, Vec<PoolUse>> {
+    pub fn limits(&self) -> Vec<(String, Vec<PoolUse>)> {
         let dumps = self.dumps.len();
         let mut limits: BTreeMap<&str, Vec<PoolUse>> = BTreeMap::new();
         let mut gates: HashMap<&str, Vec<Gate>> = HashMap::new();
         for dump in 0..dumps {
-            let waits = |member| self.wants_permit(member, dump, roles);
+            let waits = |member| self.wants_permit(member, dump);
             for (member, gate) in self.found(dump, waits) {
                 let name = FunctionName::of(&gate.caller.function).owner;
                 let none = || vec![PoolUse { limit: true, ..PoolUse::default() }; dumps];
@@ -140,19 +140,15 @@ impl Incident {
             let mut awaited = sights.iter().filter(|sight| !sight.is_empty());
             awaited.all(is_limit)
         });
-        limits
+        limits.into_iter().map(|(name, sights)| (name.to_owned(), sights)).collect()
     }
 
     /// Where a member asks for a permit that its function needs, and waits for it as long as it takes.
-    fn wants_permit<'a>(
-        &'a self,
-        member: MemberId,
-        dump: usize,
-        roles: &[Role],
-    ) -> Option<Gate<'a>> {
+    fn wants_permit(&self, member: MemberId, dump: usize) -> Option<Gate<'_>> {
         let mut marks = self.marks(member, dump);
         let ids = self.call_ids(member, dump);
-        let own = ids.iter().position(|&(call, _)| roles[call.0 as usize].application)?;
+        let own =
+            ids.iter().position(|&(call, _)| self.call(call).origin == Origin::Application)?;
         let at = marks.by_ref().take(own).position(|marks| marks.waits_for_permit)?;
         let waits = self.activity(member, dump).is_wait_for_event();
         (waits && self.borrow(member, dump).is_none()).then(|| Gate {

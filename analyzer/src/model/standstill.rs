@@ -186,19 +186,23 @@ impl Incident {
         (inner && waits && (counts || !self.listens(dump))).then_some(only)
     }
 
+    /// At which lock a member waits, for as long as it takes, to be notified.
+    pub fn awaits_notice(&self, id: MemberId, dump: usize) -> Option<LockId> {
+        let thread = self.thread(id, dump)?;
+        let wait = thread.wait.as_ref()?;
+        let untimed = thread.state != ThreadState::TimedWaiting;
+        (untimed && wait.wait_for == WaitFor::Notification).then_some(wait.lock)
+    }
+
     /// Those who wait, for as long as it takes, to be notified at a monitor or a condition at which others wait in
     /// another function: each for what the other was to bring about. Alone, one of them would be a worker without work.
     pub fn wait_for_each_others_notice(&self, dump: usize) -> BTreeSet<MemberId> {
         let mut places: BTreeMap<LockId, BTreeMap<&str, Vec<MemberId>>> = BTreeMap::new();
         let may_wait = |&id: &MemberId| matches!(self.idle(id, dump), None | Some(Idle::Consumer));
         for id in self.shown(dump).filter(may_wait) {
-            let thread = self.thread(id, dump);
-            let untimed = thread.filter(|thread| thread.state != ThreadState::TimedWaiting);
-            let wait = untimed.and_then(|thread| thread.wait.as_ref());
-            let notified = wait.filter(|wait| wait.wait_for == WaitFor::Notification);
             let place = self.application_calls(id, dump).next();
-            if let Some((wait, place)) = notified.zip(place) {
-                let at = places.entry(wait.lock).or_default();
+            if let Some((lock, place)) = self.awaits_notice(id, dump).zip(place) {
+                let at = places.entry(lock).or_default();
                 at.entry(&place.function).or_default().push(id);
             }
         }

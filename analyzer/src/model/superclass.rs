@@ -14,10 +14,11 @@
 
 use std::collections::BTreeSet;
 
-use sigquit_dump::{Dump, Hold, LockId, LockKind, Owner, OwnerSource, Runtime, Thread};
+use sigquit_dump::{Dump, LockId, LockKind, Runtime, Thread};
 
 use super::call::CallId;
 use super::incident::{Incident, MemberId};
+use super::owner;
 
 /// What the JVM calls the initialiser of a class.
 const INITIALISER: &str = ".<clinit>";
@@ -92,9 +93,7 @@ fn only_ones(incident: &Incident, dump: usize) -> BTreeSet<(String, MemberId)> {
 fn own(dump: &mut Dump, class: &str, thread: usize) {
     let is_it = |lock: &LockId| dump.lock(*lock).type_name.as_deref().unwrap_or_default() == class;
     let Some(lock) = unowned(dump).into_iter().find(is_it) else { return };
-    let source = OwnerSource::Inferred;
-    dump.threads[thread].holds.push(Hold::new(lock, None, source));
-    dump.locks[lock.0 as usize].owners.push(Owner { thread: thread as u32, source });
+    owner::own(dump, lock, thread, None);
 }
 
 /// The classes for which somebody waits, and in whose initialiser nobody is.
@@ -122,7 +121,7 @@ fn is_everyone_in_sight(dump: &Dump) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use sigquit_dump::WaitFor;
+    use sigquit_dump::{Owner, OwnerSource, WaitFor};
 
     use super::*;
     use crate::model::scene::{Draw, Moment, Scene};
