@@ -149,6 +149,8 @@ mod presence;
 mod sample;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod schedule;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod slice;
 #[cfg(all(feature = "tracing", target_os = "linux", target_arch = "x86_64"))]
 pub mod spans;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]

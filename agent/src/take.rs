@@ -13,6 +13,7 @@ use crate::options::Options;
 use crate::owner::Answers;
 use crate::panic;
 use crate::sample::samplers;
+use crate::slice;
 use crate::sync;
 use crate::task::{self, TaskDump, Tracer};
 use crate::unwind::{Unwinder, Unwound};
@@ -150,10 +151,8 @@ impl Taker {
         }
         let samples = self.capturer.sample_registers(&busy, SAMPLES, budget);
         let maps = Maps::read();
-        let condense = |one: capture::Samples| {
-            let seen = capture::recurrence(&one.samples, |address| maps.is_mapped(address));
-            (one.tid, RegisterSamples { over: one.over, ..seen })
-        };
+        let condense =
+            |one: capture::Samples| (one.tid, slice::condense(&one.samples, one.over, &maps));
         samples.unwrap_or_default().into_iter().map(condense).collect()
     }
 }

@@ -67,7 +67,7 @@ pub use socket::Socket;
 pub use symbol::{Location, Reason, Symbol};
 pub use task::{Spawn, SpawnId, Task, TaskCapture, Trace};
 pub use thread::{
-    Kind, RegisterSamples, Syscall, Thread, ThreadState, Unanswered, UnansweredReason,
+    Kind, LoopControl, RegisterSamples, Syscall, Thread, ThreadState, Unanswered, UnansweredReason,
 };
 pub use time::Nanos;
 pub use write::{write, write_names, write_with};

@@ -185,8 +185,9 @@ pub struct RegisterSamples {
     pub samples: u32,
     /// How many different program counters were seen.
     pub distinct_pcs: u32,
-    /// How many different states: program counter, all general registers, and the words at the
-    /// top of the stack, where a loop keeps what does not fit into registers.
+    /// How many different states: program counter, all general registers, the vector registers
+    /// where the sampler sees them, and the words at the top of the stack, where a loop keeps what does
+    /// not fit into registers.
     pub distinct_states: u32,
     /// How many samples show a state that another sample shows too.
     pub recurring: u32,
@@ -198,6 +199,45 @@ pub struct RegisterSamples {
     pub at_modal_pc: u32,
     /// The wall time over which the samples were spread.
     pub over: Nanos,
+    /// How the loop that all samples lie in decides whether to go on; absent when they lie in no
+    /// loop, or in one whose machine code is not understood.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub control: Option<LoopControl>,
+}
+
+/// How a loop decides whether to go on, by its machine code: on what the conditions of its jumps
+/// depend, and whether that changes. What else changes in it does not matter to that.
+///
+/// Method: a backward slice (Weiser, ICSE 1981).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LoopControl {
+    /// How many instructions the loop has.
+    pub instructions: u32,
+    /// It calls functions. Then all that it and they read is counted in `loads`, and nothing else is
+    /// said.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub calls: bool,
+    /// How many of its instructions read memory that may change, outside of its frame, on which it
+    /// depends whether the loop goes on. A loop with none waits for nobody.
+    pub loads: u32,
+    /// Something on which it depends is computed from what it was a round before, as a counter is.
+    /// Then that states come back can also mean that the loop is begun again and again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub steps: bool,
+    /// Where it reads depends on what it read a round before, as when it follows links or indices. A
+    /// loop that waits reads the same place each time.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub follows: bool,
+    /// How many samples could be compared: at one place, at which all on which it depends is in
+    /// general registers. Zero where there is no such place, or the loop may write what it reads.
+    pub samples: u32,
+    /// How many different states these have, of what it depends on alone.
+    pub distinct_states: u32,
+    /// How many of them have such a state that another has too.
+    pub recurring: u32,
+    /// How many other registers grow, or shrink, from each of them to the next. A loop that is begun
+    /// again sets its counters anew.
+    pub advancing: u32,
 }
 
 /// A thread that did not answer the capture.

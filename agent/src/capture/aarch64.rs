@@ -71,3 +71,11 @@ pub(super) unsafe fn registers(context: *const c_void) -> *const u64 {
     // SAFETY: the caller's; `sp` and `pc` follow the general registers.
     unsafe { (&raw const (*context).uc_mcontext.regs).cast() }
 }
+
+/// The interrupted vector registers, condensed to a number: not looked at on this machine.
+///
+/// # Safety
+/// `context` is the third argument of a signal handler.
+pub(crate) unsafe fn vectors(_context: *const c_void) -> u64 {
+    0
+}

@@ -65,6 +65,10 @@ pub(super) unsafe extern "C" fn answer(_: c_int, info: *mut libc::siginfo_t, con
 const RED_ZONE: u64 = 128;
 /// What a sample looks at of the stack: the locals of the loop that runs, in all likelihood.
 const STACK_TOP: usize = 1024;
+/// What follows it in a sample: the vector registers, condensed.
+const VECTORS: usize = size_of::<u64>();
+
+const _: () = assert!(STACK_TOP + VECTORS <= STACK_CAP);
 
 /// Copies registers and stack into a claimed slot, and gives it back.
 ///
@@ -86,7 +90,12 @@ unsafe fn fill(slot: &Slot, context: *const c_void, begun: u64) {
     } else {
         // SAFETY: the same; a leaf function may keep its locals below the stack pointer.
         let copied = unsafe { safe_read::read_raw(sp.wrapping_sub(RED_ZONE), place, STACK_TOP) };
-        slot.finish(copied, cpu_time(), begun);
+        // SAFETY: the context is the kernel's; the place is longer than the top of a stack.
+        unsafe {
+            let vectors = machine::vectors(context).to_ne_bytes();
+            machine::copy(vectors.as_ptr(), place.wrapping_add(copied), VECTORS);
+        }
+        slot.finish(copied.wrapping_add(VECTORS), cpu_time(), begun);
     }
 }
 

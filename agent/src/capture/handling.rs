@@ -3,7 +3,7 @@
 use core::ffi::c_void;
 
 use super::machine;
-pub(crate) use super::machine::{WORDS, copy, thread_pointer};
+pub(crate) use super::machine::{WORDS, copy, thread_pointer, vectors};
 
 /// The interrupted registers, [`WORDS`] words in the kernel's order, and the stack pointer.
 ///

@@ -76,7 +76,7 @@ mod tests {
         let sample = |n| {
             let mut registers = Registers::default();
             state(n).into_iter().for_each(|(number, value)| registers.set(number, value));
-            Sample { registers, stack_top: 0 }
+            Sample { registers, rest: 0 }
         };
         (0..64).map(sample).collect()
     }
@@ -144,7 +144,7 @@ mod tests {
     #[test]
     fn a_counter_on_the_stack_is_part_of_the_state() {
         let mut spin = samples(|_| [(Registers::PC, 0x40_1000), (0, 0x5000_0000), (3, 9)]);
-        (0..).zip(&mut spin).for_each(|(n, sample)| sample.stack_top = n);
+        (0..).zip(&mut spin).for_each(|(n, sample)| sample.rest = n);
         assert_eq!(recurrence(&spin, in_heap).recurring, 0);
     }
 

@@ -356,7 +356,7 @@ impl<'a> Rendezvous<'a> {
         for request in std::mem::take(&mut self.done) {
             if let Some(left) = TABLE.left(request.slot) {
                 let registers = Registers::from_context(left.registers);
-                let sample = Sample { registers, stack_top: digest(left.stack) };
+                let sample = Sample { registers, rest: digest(left.stack) };
                 answers.push((request.tid, sample, left.cpu));
             }
             self.vacate(&request);

@@ -21,8 +21,8 @@ const PAUSE: Duration = Duration::from_micros(100);
 pub(crate) struct Sample {
     /// Its registers.
     pub registers: Registers,
-    /// Equal for equal words at the top of the stack.
-    pub stack_top: u64,
+    /// Equal for equal words at the top of the stack and in the vector registers.
+    pub rest: u64,
 }
 
 pub(crate) fn digest(bytes: &[u8]) -> u64 {

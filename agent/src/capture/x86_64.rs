@@ -77,3 +77,28 @@ pub(super) unsafe fn registers(context: *const c_void) -> *const u64 {
     // SAFETY: the caller's.
     unsafe { (&raw const (*context).uc_mcontext.gregs).cast() }
 }
+
+/// The interrupted vector registers, condensed to a number that is the same for the same values: their
+/// lower 128 bits each. Zero where the kernel gave none.
+///
+/// # Safety
+/// `context` is the third argument of a signal handler.
+pub(crate) unsafe fn vectors(context: *const c_void) -> u64 {
+    const WORDS: usize = 2 * 16;
+    let context = context.cast::<libc::ucontext_t>();
+    // SAFETY: the caller's.
+    let state = unsafe { (*context).uc_mcontext.fpregs };
+    if state.is_null() {
+        return 0;
+    }
+    // SAFETY: what the kernel points to is a whole `fxsave` area in the signal's frame.
+    let vectors = unsafe { (&raw const (*state)._xmm).cast::<u64>() };
+    let (mut condensed, mut at) = (0_u64, 0_usize);
+    while at < WORDS {
+        // SAFETY: sixteen registers of sixteen bytes, at a multiple of sixteen.
+        let word = unsafe { *vectors.wrapping_add(at) };
+        condensed = (condensed ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29);
+        at = at.wrapping_add(1);
+    }
+    condensed
+}

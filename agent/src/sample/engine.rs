@@ -12,6 +12,8 @@ pub(crate) struct Taken<'a> {
     pub time: u64,
     /// For how many samples it stands.
     pub weight: u64,
+    /// Its vector registers, condensed; zero from an engine that does not see them.
+    pub vectors: u64,
     /// Where the thread was.
     pub seen: Seen<'a>,
 }

@@ -69,11 +69,12 @@ pub(super) unsafe extern "C" fn sample(_: c_int, info: *mut libc::siginfo_t, con
     let length = reach(from, handling::thread_pointer());
     let Some(place) = RING.reserve(length) else { return };
     // SAFETY: the place is ours until it is committed, and as long as was asked for; registers
-    // are WORDS words in the kernel's frame.
+    // are WORDS words in the kernel's frame, whose context is the third argument.
     unsafe {
         handling::copy(registers.cast(), place.registers.cast(), handling::WORDS * 8);
         let copied = read_raw(from, place.stack, length);
-        place.commit(handling::thread(), handling::monotonic(), weight, copied);
+        let vectors = handling::vectors(context);
+        place.commit(handling::thread(), handling::monotonic(), weight, copied, vectors);
     }
 }
 

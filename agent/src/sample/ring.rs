@@ -38,10 +38,13 @@ struct Head {
     time: u64,
     weight: u64,
     copied: u64,
+    vectors: u64,
     registers: [u64; WORDS],
 }
 
 const HEAD: u64 = size_of::<Head>() as u64;
+/// Words before the registers.
+const REGISTERS: usize = std::mem::offset_of!(Head, registers) / 8;
 const PAD: u64 = 1;
 
 const _: () = assert!(HEAD.is_multiple_of(8) && SIZE.is_multiple_of(8));
@@ -112,7 +115,7 @@ impl Ring {
         Place {
             head,
             length,
-            registers: head.cast::<u64>().wrapping_add(5),
+            registers: head.cast::<u64>().wrapping_add(REGISTERS),
             stack: head.wrapping_add(1).cast(),
         }
     }
@@ -130,13 +133,14 @@ impl Place {
     ///
     /// # Safety
     /// The place was reserved by the caller, who has filled in the registers.
-    pub unsafe fn commit(self, tid: i32, time: u64, weight: u64, copied: usize) {
+    pub unsafe fn commit(self, tid: i32, time: u64, weight: u64, copied: usize, vectors: u64) {
         // SAFETY: the caller's; nobody else reads before the word is stored.
         unsafe {
             (*self.head).tid = tid as u64;
             (*self.head).time = time;
             (*self.head).weight = weight;
             (*self.head).copied = copied as u64;
+            (*self.head).vectors = vectors;
             (*self.head).word.store(self.length, Release);
         }
     }
@@ -222,6 +226,7 @@ fn taken(place: &Place) -> Taken<'_> {
         tid: head.tid as i32,
         time: head.time,
         weight: head.weight,
+        vectors: head.vectors,
         seen: Seen::Here(registers, StackCopy { start, bytes }),
     }
 }
@@ -247,7 +252,7 @@ mod tests {
         // SAFETY: the place was reserved for that much.
         unsafe {
             place.stack.write_bytes(tid as u8, length);
-            place.commit(tid, 1, 1, length);
+            place.commit(tid, 1, 1, length, 0);
         }
         true
     }
@@ -290,7 +295,7 @@ mod tests {
         // SAFETY: reserved above.
         unsafe {
             place.stack.write_bytes(1, 8);
-            place.commit(1, 1, 1, 8);
+            place.commit(1, 1, 1, 8, 0);
         }
         assert_eq!(drained(&ring), [1, 2]);
     }

@@ -12,8 +12,9 @@ use super::choose;
 use super::engine::{Engine, Seen, Taken};
 use super::session::Settings;
 use super::threads::{self, Threads};
-use crate::capture::{self, Maps, digest, recurrence};
+use crate::capture::{self, Maps, digest};
 use crate::facts::{self, Tasks};
+use crate::slice;
 use crate::task;
 use crate::unwind::{Registers, StackCopy, Unwinder};
 
@@ -305,7 +306,7 @@ impl Keep {
                 states.first = taken.time;
             }
             states.last = taken.time;
-            states.kept.push(capture::Sample { registers, stack_top: top(stack) });
+            states.kept.push(capture::Sample { registers, rest: rest(stack, taken.vectors) });
         }
     }
 
@@ -346,12 +347,11 @@ impl Keep {
 
 fn condense(states: &States, maps: &Maps) -> Option<RegisterSamples> {
     let over = Nanos(states.last.saturating_sub(states.first));
-    let seen = || recurrence(&states.kept, |address| maps.is_mapped(address));
-    (!states.kept.is_empty()).then(|| RegisterSamples { over, ..seen() })
+    (!states.kept.is_empty()).then(|| slice::condense(&states.kept, over, maps))
 }
 
-fn top(stack: &StackCopy<'_>) -> u64 {
-    digest(&stack.bytes[..stack.bytes.len().min(STACK_TOP)])
+fn rest(stack: &StackCopy<'_>, vectors: u64) -> u64 {
+    digest(&stack.bytes[..stack.bytes.len().min(STACK_TOP)]) ^ vectors
 }
 
 /// Which thread polls which task: known only of a poll that goes on from one look to the next, so

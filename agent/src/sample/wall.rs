@@ -92,7 +92,9 @@ impl Wall {
             let (state, turn) = thread.state.next(slept, runs);
             (thread.state, thread.cpu) = (state, cpu);
             match turn {
-                Turn::IsWhereItWas => take(Taken { tid, time: now, weight, seen: Seen::Again }),
+                Turn::IsWhereItWas => {
+                    take(Taken { tid, time: now, weight, vectors: 0, seen: Seen::Again })
+                }
                 Turn::Ask => {
                     thread.weight = weight;
                     thread.is_pending = ask(tid, self.signal);

@@ -17,6 +17,10 @@ impl RegisterFile<17> {
     /// Those in which a program keeps its values: all but the stack and instruction pointers.
     pub const GENERAL: [u16; 15] = [0, 1, 2, 3, 4, 5, 6, 8, 9, 10, 11, 12, 13, 14, 15];
 
+    /// Those with the numbers by which instructions name them: rax, rcx, rdx, rbx, rsp, rbp, rsi,
+    /// rdi, r8 to r15.
+    pub const BY_CODE: [u16; 16] = [0, 2, 1, 3, 7, 6, 4, 5, 8, 9, 10, 11, 12, 13, 14, 15];
+
     /// From the words of a signal's context, in the kernel's order.
     pub fn from_context(words: &[u64; 17]) -> Registers {
         /// R8 to R15, then RDI, RSI, RBP, RBX, RDX, RAX, RCX, RSP, RIP.

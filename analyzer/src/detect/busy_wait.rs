@@ -21,7 +21,9 @@ try-lock, a yield in a loop. While it waits it takes a CPU from those who could 
   take a lock or a word (`try_lock`, `compare_exchange`), or are named for it (`SpinLock.lock`,
   `wait_until`); or three dumps meet it at one line that looks at an atomic word; or looks at the
   registers show that nothing changes but the place in the code, as in a loop that reads a flag. A
-  link that leads to itself, followed for ever, looks the same, and so does a computation that comes to the same each time.
+  link that leads to itself, followed for ever, looks the same, and so does a computation that comes to the same each time,
+  unless the loop's machine code was understood: then one that reads no memory that changes, or that reads where
+  what it read leads, is a `spin-loop`; and one that counts how often it asked is a wait all the same.
 - Or several in one function are met in three dumps at nothing but questions: in the loop itself, at a lock that they
   take or give back, at a yield or a look. Two that give way to each other for ever (a livelock) look like this. Work
   that takes a lock or yields at every step and calls nothing else does as well, so this is a hint, and low.

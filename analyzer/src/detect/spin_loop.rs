@@ -21,6 +21,10 @@ a loop without an end, such as a walk over links that lead in a circle.
 - Looks at its registers, some hundred within a moment, show states that come back, or pointers
   that go round in a tight loop. After Jolt (Carbin et al., ECOOP 2011): what comes back to a state
   that it was in does not end.
+- Or what decides whether the loop goes on comes back to the same, while something else that it counts
+  was never set anew. The agent finds out what decides from the loop's machine code (a backward slice: Weiser,
+  ICSE 1981), where all samples lie in one loop, of at most a few thousand instructions, that calls nothing and does not
+  write the memory that it reads.
 - Where a profile was taken beside the dumps, its samples of the thread are in that call too. With
   more than a tenth of them elsewhere it is no spin: the thread comes and goes. Nor is it
   one when the thread goes to sleep again and again.
@@ -30,8 +34,8 @@ a loop without an end, such as a walk over links that lead in a circle.
 
 ## Limits
 
-Needs two dumps, better three. A loop that counts its rounds and follows no pointers never comes
-back to a state: it is reported as `cpu-hot`. So is everything that cannot be told from work that
+Needs two dumps, better three. A loop that counts its rounds, follows no pointers and calls functions
+never comes back to a state: it is reported as `cpu-hot`. So is everything that cannot be told from work that
 progresses. A loop that waits is a `busy-wait`, one inside a map a `map-corruption`.
 
 ## What to do
@@ -93,7 +97,7 @@ fn severity(incident: &Incident, spinning: usize, belief: Belief) -> Severity {
 
 #[cfg(test)]
 mod tests {
-    use sigquit_dump::{Nanos, RegisterSamples, Runtime};
+    use sigquit_dump::{LoopControl, Nanos, RegisterSamples, Runtime};
 
     use super::*;
     use crate::detect::Grade;
@@ -165,6 +169,63 @@ mod tests {
         assert!(finding.confidence < 0.9);
         let large = RegisterSamples { distinct_pcs: 90, ..counting_in_a_large_loop() };
         assert_eq!(detect(&walking(980, &[Some(large)])), []);
+    }
+
+    /// What the code of a loop says that reads where an index leads, and counts its rounds.
+    fn follows() -> LoopControl {
+        LoopControl {
+            instructions: 6,
+            loads: 1,
+            follows: true,
+            samples: 200,
+            distinct_states: 9,
+            recurring: 200,
+            advancing: 1,
+            ..LoopControl::default()
+        }
+    }
+
+    fn of_code(said: LoopControl) -> Option<RegisterSamples> {
+        Some(RegisterSamples { control: Some(said), distinct_pcs: 2, ..progressing() })
+    }
+
+    #[test]
+    fn indices_that_lead_in_a_circle_are_a_loop_without_an_end_whatever_it_counts() {
+        let findings = detect(&walking(980, &[of_code(follows())]));
+        assert_eq!(findings.len(), 1);
+        assert_eq!((findings[0].severity, findings[0].grade), (Severity::High, Grade::Counter));
+        let told =
+            "decides whether its loop goes on came back in 600 of 600 looks, while it counts";
+        assert!(findings[0].evidence[0].text.contains(told), "{:?}", findings[0].evidence);
+        assert!(findings[0].detail.contains("decides whether the loop goes on comes back"));
+    }
+
+    #[test]
+    fn a_loop_that_steps_to_its_end_or_may_be_begun_anew_is_none() {
+        let steps = LoopControl { steps: true, ..follows() };
+        let begun_anew = LoopControl { advancing: 0, ..follows() };
+        let ever_new = LoopControl { distinct_states: 200, recurring: 0, ..follows() };
+        for said in [steps, begun_anew, ever_new] {
+            assert_eq!(detect(&walking(980, &[of_code(said)])), []);
+        }
+    }
+
+    #[test]
+    fn a_loop_in_which_nothing_changes_and_that_reads_nothing_waits_for_nobody() {
+        let said = LoopControl { instructions: 20, ..LoopControl::default() };
+        let looks = RegisterSamples { control: Some(said), ..recurring(0) };
+        let incident = walking(980, &[Some(looks)]);
+        let findings = detect(&incident);
+        assert_eq!(findings.len(), 1);
+        assert!(findings[0].evidence[0].text.contains("reads no memory that changes"));
+        assert_eq!((crate::detect::busy_wait::DETECTOR.detect)(&incident), []);
+    }
+
+    #[test]
+    fn a_link_that_leads_to_itself_is_no_wait() {
+        let said = LoopControl { distinct_states: 1, advancing: 0, ..follows() };
+        let looks = RegisterSamples { control: Some(said), ..recurring(0) };
+        assert_eq!(detect(&walking(980, &[Some(looks)])).len(), 1);
     }
 
     fn counting_in_a_large_loop() -> RegisterSamples {

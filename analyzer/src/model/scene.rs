@@ -195,6 +195,7 @@ pub(crate) fn recurring(cycling_pointers: u32) -> RegisterSamples {
         cycling_pointers,
         at_modal_pc: 200,
         over: Nanos::from_millis(400),
+        control: None,
     }
 }
 
@@ -208,6 +209,7 @@ pub(crate) fn progressing() -> RegisterSamples {
         cycling_pointers: 0,
         at_modal_pc: 30,
         over: Nanos::from_millis(400),
+        control: None,
     }
 }
 

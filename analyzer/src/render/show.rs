@@ -257,7 +257,14 @@ fn facts(dump: &Dump, threads: &[&Thread]) -> Vec<String> {
 
 fn registers(looks: &RegisterSamples) -> String {
     let (recurring, samples) = (looks.recurring, looks.samples);
-    format!("- {recurring} of {samples} looks at its registers show a state seen twice")
+    let decides = looks.control.as_ref().filter(|control| control.samples > 0).map(|control| {
+        let (recurring, samples) = (control.recurring, control.samples);
+        format!("; what decides whether its loop goes on came back in {recurring} of {samples}")
+    });
+    format!(
+        "- {recurring} of {samples} looks at its registers show a state seen twice{}",
+        decides.unwrap_or_default()
+    )
 }
 
 fn unanswered(unanswered: &Unanswered) -> String {

@@ -3,6 +3,7 @@
 use iced_x86::{Code, Decoder, DecoderOptions, FlowControl, Mnemonic, OpKind, Register};
 
 use super::super::state::State;
+use crate::unwind::Registers;
 
 /// How an instruction ends or does not end a piece of straight code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -201,9 +202,8 @@ fn address(whole: &iced_x86::Instruction) -> Option<Address> {
 
 /// The DWARF number of a general register.
 pub(super) fn number(register: Register) -> Option<u16> {
-    const NUMBERS: [u16; 16] = [0, 2, 1, 3, 7, 6, 4, 5, 8, 9, 10, 11, 12, 13, 14, 15];
     let full = register.is_gpr().then(|| register.full_register().number())?;
-    NUMBERS.get(full).copied()
+    Registers::BY_CODE.get(full).copied()
 }
 
 fn is_high_byte(register: Register) -> bool {

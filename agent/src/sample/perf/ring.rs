@@ -131,7 +131,7 @@ fn sample(record: &[u8]) -> Option<(Taken<'_>, u64)> {
     let filled = if room == 0 { 0 } else { u64_at(record, at + 8 + room)? as usize };
     let start = registers.get(Registers::SP)?;
     let stack = StackCopy { start, bytes: &stack[..filled.min(room)] };
-    Some((Taken { tid, time, weight: 1, seen: Seen::Here(registers, stack) }, counted))
+    Some((Taken { tid, time, weight: 1, vectors: 0, seen: Seen::Here(registers, stack) }, counted))
 }
 
 fn u32_at(bytes: &[u8], at: usize) -> u32 {

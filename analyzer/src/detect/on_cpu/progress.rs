@@ -1,6 +1,6 @@
 //! Whether what a member does advances, as far as looks at its registers tell.
 
-use sigquit_dump::RegisterSamples;
+use sigquit_dump::{LoopControl, RegisterSamples};
 
 use crate::model::{Incident, MemberId};
 
@@ -11,7 +11,8 @@ use super::thresholds::{
 /// What the looks at a member's registers showed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::detect) enum Progress {
-    /// It comes back to the same states, or its pointers go round.
+    /// It comes back to the same states, or its pointers go round, or what decides whether its loop goes
+    /// on comes back to the same.
     Recurs(Looks),
     /// It comes by in ever new states.
     Moves(Looks),
@@ -34,6 +35,51 @@ pub(in crate::detect) struct Looks {
     pub constant: u32,
     /// The most places in the code that it was met at beside one dump.
     pub most_places: u32,
+    /// What its loop's machine code says, beside the dumps at which that was understood.
+    pub code: CodeSaid,
+}
+
+/// What the machine code of a loop says, over the dumps.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in crate::detect) struct CodeSaid {
+    /// Dumps beside which it was understood.
+    pub dumps: u32,
+    /// How many samples could be compared by what decides whether the loop goes on.
+    pub samples: u32,
+    /// How many of these came back to the same.
+    pub recurring: u32,
+    /// In so many dumps that comes back, while something else was never begun anew.
+    goes_on: u32,
+    /// In so many it is one word of memory, or a few, that others can change.
+    asks: u32,
+    /// In so many it is nothing that others can change.
+    asks_nobody: u32,
+    /// In so many it follows links or indices.
+    follows: u32,
+}
+
+impl CodeSaid {
+    fn add(&mut self, said: &LoopControl) {
+        let decided = said.samples >= LEAST_SAMPLES_EACH && !said.steps;
+        let recurs = decided && f64::from(said.recurring) >= RECURS * f64::from(said.samples);
+        let stays = decided && said.distinct_states == 1 && !said.follows;
+        self.dumps += 1;
+        self.samples = self.samples.saturating_add(said.samples);
+        self.recurring = self.recurring.saturating_add(said.recurring);
+        self.goes_on += u32::from(recurs && said.advancing > 0);
+        self.asks += u32::from(stays && said.loads > 0);
+        self.asks_nobody += u32::from(said.loads == 0);
+        self.follows += u32::from(said.follows);
+    }
+
+    fn is_mostly(&self, dumps: u32) -> bool {
+        dumps * 2 > self.dumps
+    }
+
+    /// The loop reads no memory that changes, in most dumps: it waits for nobody.
+    pub fn asks_nobody(&self) -> bool {
+        self.is_mostly(self.asks_nobody)
+    }
 }
 
 impl Looks {
@@ -47,9 +93,18 @@ impl Looks {
         self.going_round * 2 > self.dumps
     }
 
-    /// Nothing but the place in the code changes: what a wait for a word in memory looks like.
+    /// What decides whether its loop goes on comes back to the same, in most dumps, while it counts
+    /// something that was never set anew.
+    pub fn goes_on(&self) -> bool {
+        self.code.goes_on * 2 > self.dumps
+    }
+
+    /// Nothing but the place in the code changes, or nothing on which it depends whether the loop goes
+    /// on: what a wait for a word in memory looks like. A loop that reads none, or that goes where what
+    /// it reads leads, is no wait.
     pub fn is_constant(&self) -> bool {
-        self.constant * 2 > self.dumps
+        let is_no_wait = self.code.asks_nobody() || self.code.is_mostly(self.code.follows);
+        !is_no_wait && (self.constant * 2 > self.dumps || self.code.asks * 2 > self.dumps)
     }
 
     fn add(&mut self, seen: &RegisterSamples) {
@@ -61,6 +116,7 @@ impl Looks {
         self.going_round += u32::from(pointer);
         let one_state_each = seen.distinct_states <= seen.distinct_pcs;
         self.constant += u32::from(seen.cycling_pointers == 0 && one_state_each);
+        seen.control.iter().for_each(|said| self.code.add(said));
     }
 }
 
@@ -78,7 +134,10 @@ pub(super) fn progress(incident: &Incident, member: MemberId) -> Progress {
     let recurrence = looks.recurrence();
     if looks.samples < LEAST_SAMPLES {
         Progress::Unknown
-    } else if recurrence >= RECURS && !is_in_system_calls(incident, member) || looks.goes_round() {
+    } else if recurrence >= RECURS && !is_in_system_calls(incident, member)
+        || looks.goes_round()
+        || looks.goes_on()
+    {
         Progress::Recurs(looks)
     } else if recurrence < MOVES && looks.going_round == 0 && looks.samples >= LEAST_TO_MOVE {
         Progress::Moves(looks)

@@ -6,6 +6,7 @@ use crate::detect::Evidence;
 use crate::detect::phrase::{duration, list, number, who};
 use crate::model::{FunctionName, Incident, MemberId};
 
+use super::thresholds::RECURS;
 use super::{Candidate, Hot, Progress, loop_call};
 
 /// Members that a finding tells of one by one.
@@ -84,8 +85,21 @@ fn looked_at(progress: Progress) -> Option<String> {
     match progress {
         Progress::Recurs(looks) => {
             let round = if looks.goes_round() { ", pointers go round" } else { "" };
-            let (back, all) = (looks.recurring, looks.samples);
-            Some(format!("{back} of {all} register states came back{round}"))
+            let code = looks.code;
+            let seen = match looks.recurrence() < RECURS && looks.goes_on() {
+                true => format!(
+                    "what decides whether its loop goes on came back in {} of {} looks, while it counts",
+                    code.recurring, code.samples
+                ),
+                false => {
+                    format!("{} of {} register states came back", looks.recurring, looks.samples)
+                }
+            };
+            let alone = match code.asks_nobody() {
+                true => ", and its loop reads no memory that changes",
+                false => "",
+            };
+            Some(format!("{seen}{round}{alone}"))
         }
         Progress::Moves(looks) => {
             Some(format!("{} register states, hardly one came back", looks.samples))
@@ -165,12 +179,25 @@ pub(in crate::detect) fn behaviour(members: &[&Candidate]) -> String {
     let dumps = members.iter().filter_map(|one| Some(one.activation.as_ref()?.above.len())).min();
     let dumps = dumps.unwrap_or(0);
     match looked {
-        true => "Looks at the registers show that they come back to the same states.".into(),
+        true if members.iter().any(|one| comes_back(one.progress)) => {
+            "Looks at the registers show that they come back to the same states.".into()
+        }
+        true => "Looks at the registers show that what decides whether the loop goes on comes back to the \
+                 same."
+            .into(),
         false => format!(
             "Nobody looked at the registers; they were there in {}, so {}.",
             in_all(dumps),
             of_the_time(dumps)
         ),
+    }
+}
+
+/// Whether whole states came back, or pointers went round.
+fn comes_back(progress: Progress) -> bool {
+    match progress {
+        Progress::Recurs(looks) => looks.recurrence() >= RECURS || looks.goes_round(),
+        _ => false,
     }
 }
 
