@@ -66,6 +66,25 @@ const AUTUMN: [&str; 13] = [
     "h-grammar",
     "h-atlas",
 ];
+const SUMMER: [&str; 15] = [
+    "sluices",
+    "buoys",
+    "uplinks",
+    "postcards",
+    "recipes",
+    "hotels",
+    "marinas",
+    "censuses",
+    "apothecary",
+    "h-kilns",
+    "h-quarries",
+    "h-tugboats",
+    "h-observatories",
+    "h-photo-lab",
+    "h-aqueducts",
+];
+/// Those that leave more and more behind.
+const GROWING: [&str; 2] = ["letters", "postcards"];
 /// Growth is not claimed on fewer dumps.
 const GROWTH: (&str, &str) = ("SIGQUIT_DUMPS", "5");
 
@@ -93,11 +112,17 @@ fn autumn_is_recorded() {
     record_all(env!("CARGO_BIN_EXE_autumn"), &AUTUMN);
 }
 
+#[test]
+#[ignore = "makes fixtures again"]
+fn summer_is_recorded() {
+    record_all(env!("CARGO_BIN_EXE_summer"), &SUMMER);
+}
+
 fn record_all(program: &str, behaviours: &[&str]) {
     for behaviour in behaviours {
         let folder = tempfile::tempdir().unwrap();
-        let grows: &[_] =
-            if behaviour.contains("-each-") || *behaviour == "letters" { &[GROWTH] } else { &[] };
+        let grows = behaviour.contains("-each-") || GROWING.contains(behaviour);
+        let grows: &[_] = if grows { &[GROWTH] } else { &[] };
         let environment = [&SERIES[..], grows].concat();
         let mut running = Running::start(program, behaviour, folder.path(), &environment).unwrap();
         running.wait_for("ready").unwrap();
