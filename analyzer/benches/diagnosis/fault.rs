@@ -315,6 +315,7 @@ fn recurs(cycling_pointers: u32) -> RegisterSamples {
         cycling_pointers,
         at_modal_pc: 200,
         over: Nanos::from_millis(400),
+        control: None,
     }
 }
 
@@ -327,6 +328,7 @@ fn moves() -> RegisterSamples {
         cycling_pointers: 0,
         at_modal_pc: 20,
         over: Nanos::from_millis(400),
+        control: None,
     }
 }
 
