@@ -192,7 +192,7 @@ pub struct RegisterSamples {
     /// How many samples show a state that another sample shows too.
     pub recurring: u32,
     /// At the most frequent program counter: registers that hold addresses of mapped memory and
-    /// go through few values, each of them again and again. None is counted when two or more
+    /// go through few values, each of them again and again, and differ from look to look. None is counted when two or more
     /// other registers never show the same value twice there: then something advances.
     pub cycling_pointers: u32,
     /// How many samples were taken at that program counter.

@@ -33,6 +33,10 @@ fn pc(sample: &Sample) -> Option<u64> {
     sample.registers.get(Registers::PC)
 }
 
+/// One look in so many, at least, finds a pointer elsewhere than the one before: in a circle it goes
+/// on all the time. One that stays for many looks is the begin of a buffer, of which there are a few.
+const GOES_ON: usize = 4;
+
 /// Registers that go round among a few addresses, unless two others advance: then it is a loop
 /// with a place of its own to return to.
 fn cycling_pointers(samples: &[&Registers], is_mapped: impl Fn(u64) -> bool) -> u32 {
@@ -45,7 +49,9 @@ fn cycling_pointers(samples: &[&Registers], is_mapped: impl Fn(u64) -> bool) -> 
         }
         let few = values.len() > 1 && values.len() <= samples.len() / 4;
         let again = values.values().all(|&times| times > 1);
-        if few && again && values.keys().all(|&value| is_mapped(value)) {
+        let moves = samples.windows(2).filter(|pair| pair[0].get(number) != pair[1].get(number));
+        let goes_on = moves.count() >= samples.len() / GOES_ON;
+        if few && again && goes_on && values.keys().all(|&value| is_mapped(value)) {
             cycling += 1;
         } else if values.len() as u32 == seen {
             advancing += 1;
@@ -132,6 +138,15 @@ mod tests {
         });
         (0..).zip(&mut rows).for_each(|(n, sample)| sample.registers.set(2, turn(n) * 8));
         assert_eq!(recurrence(&rows, in_heap).cycling_pointers, 0);
+    }
+
+    #[test]
+    fn a_pointer_that_stays_for_long_is_a_buffer_that_comes_again() {
+        let scan = samples(|n| {
+            let buffer = 0x5000_0000 + n / 16 % 2 * 0x1000;
+            [(Registers::PC, 0x40_1000), (0, buffer), (1, turn(n))]
+        });
+        assert_eq!(recurrence(&scan, in_heap).cycling_pointers, 0);
     }
 
     #[test]

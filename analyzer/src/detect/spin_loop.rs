@@ -194,8 +194,7 @@ mod tests {
         let findings = detect(&walking(980, &[of_code(follows())]));
         assert_eq!(findings.len(), 1);
         assert_eq!((findings[0].severity, findings[0].grade), (Severity::High, Grade::Counter));
-        let told =
-            "decides whether its loop goes on came back in 600 of 600 looks, while it counts";
+        let told = "its loop's conditions came back in 600 of 600 looks, while it counts";
         assert!(findings[0].evidence[0].text.contains(told), "{:?}", findings[0].evidence);
         assert!(findings[0].detail.contains("decides whether the loop goes on comes back"));
     }
@@ -219,6 +218,13 @@ mod tests {
         assert_eq!(findings.len(), 1);
         assert!(findings[0].evidence[0].text.contains("reads no memory that changes"));
         assert_eq!((crate::detect::busy_wait::DETECTOR.detect)(&incident), []);
+    }
+
+    #[test]
+    fn pointers_that_come_again_are_no_circle_when_the_loop_follows_none() {
+        let steps = LoopControl { loads: 2, steps: true, ..LoopControl::default() };
+        let looks = RegisterSamples { control: Some(steps), recurring: 0, ..recurring(1) };
+        assert_eq!(detect(&walking(980, &[Some(looks)])), []);
     }
 
     #[test]

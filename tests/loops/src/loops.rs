@@ -9,6 +9,9 @@ use crate::Program;
 pub const ALL: &[Program] = &[
     ("cyclic-list", cyclic_list),
     ("cyclic-list-counted", cyclic_list_counted),
+    ("indices-counted", indices_counted),
+    ("flag-counted", flag_counted),
+    ("halving", halving),
     ("bucket-chain", bucket_chain),
     ("flag", flag),
     ("flag-yielding", flag_yielding),
@@ -63,6 +66,39 @@ fn cyclic_list_counted() {
     }
 }
 
+/// Twelve places, the last of which leads to the fourth.
+fn indices_counted() {
+    let next: Vec<usize> = (1..12).chain([3]).collect();
+    let (mut at, mut length) = (0, 0_u64);
+    while let Some(&after) = next.get(at) {
+        at = after;
+        length += 1;
+    }
+    black_box(length);
+}
+
+/// Nobody sets the flag.
+fn flag_counted() {
+    static IS_READY: AtomicBool = AtomicBool::new(false);
+    let mut turns = 0_u64;
+    let is_ready = black_box(&IS_READY);
+    while !is_ready.load(Ordering::Relaxed) {
+        turns += 1;
+    }
+    black_box(turns);
+}
+
+/// Numbers of this size are further apart than that.
+fn halving() {
+    let wanted = black_box(3e12_f64);
+    let (mut low, mut high) = (0.0, 2.0 * wanted);
+    while high - low > 1e-6 {
+        let middle = f64::midpoint(low, high);
+        if middle < wanted { low = middle } else { high = middle }
+    }
+    black_box(low);
+}
+
 /// Three colliding keys by index; a lost update has closed their chain.
 fn bucket_chain() {
     struct Entry {
@@ -82,7 +118,8 @@ fn bucket_chain() {
 
 fn flag() {
     static DONE: AtomicBool = AtomicBool::new(false);
-    while !DONE.load(Ordering::Acquire) {
+    let done = black_box(&DONE);
+    while !done.load(Ordering::Acquire) {
         spin_loop();
     }
 }

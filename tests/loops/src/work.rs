@@ -24,6 +24,10 @@ pub const ALL: &[Program] = &[
     ("copy", copy),
     ("life", life),
     ("fibonacci", fibonacci),
+    ("buffers", buffers),
+    ("lines", lines),
+    ("chains", chains),
+    ("integral", integral),
 ];
 
 /// A number that was not there before, and follows no pattern.
@@ -207,4 +211,66 @@ fn fibonacci() {
         if n < 2 { u64::from(n) } else { of(black_box(n - 1)) + of(n - 2) }
     }
     black_box(of(42));
+}
+
+/// Buffers that the allocator gives out again and again, each gone through many times.
+fn buffers() {
+    let picture = fresh();
+    let mut points: Vec<u64> = (0..60_000).map(|at| at * (picture % 9) % 255).collect();
+    for _ in 0..60 {
+        for at in 1..points.len() {
+            points[at] = (points[at - 1] * 3 + points[at]) / 4 + picture % 2;
+        }
+    }
+    black_box(points);
+}
+
+/// One buffer, filled with something else each time, and one count over all of it.
+fn lines() {
+    let mut buffer = [0_u8; 128];
+    let mut lines = 0;
+    for _ in 0..200_000 {
+        buffer.iter_mut().zip(0..).for_each(|(byte, at)| *byte = (fresh() >> (at % 8)) as u8);
+        lines = newlines(&buffer, lines);
+    }
+    black_box(lines);
+}
+
+#[inline(never)]
+fn newlines(text: &[u8], mut lines: u64) -> u64 {
+    for &byte in text {
+        if byte == black_box(b'\n') {
+            lines += 1;
+        }
+    }
+    lines
+}
+
+/// One chain after the other, always the same few, and one count over all of them.
+fn chains() {
+    let next: Vec<usize> = (1..=64).collect();
+    let mut steps = 0;
+    for _ in 0..3_000_000 {
+        steps = black_box(length(&next, fresh() as usize % 4, steps));
+    }
+    black_box(steps);
+}
+
+#[inline(never)]
+fn length(next: &[usize], mut at: usize, mut steps: u64) -> u64 {
+    while let Some(&after) = next.get(at) {
+        at = after;
+        steps += 1;
+    }
+    steps
+}
+
+/// All of it is in registers for numbers with a point.
+fn integral() {
+    let (mut time, mut sum) = (0.0_f64, 0.0_f64);
+    while time < black_box(1.0) {
+        sum += (time * time + 1.0).sqrt();
+        time += 1e-9;
+    }
+    black_box(sum);
 }

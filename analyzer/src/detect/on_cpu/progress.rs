@@ -50,6 +50,8 @@ pub(in crate::detect) struct CodeSaid {
     pub recurring: u32,
     /// In so many dumps that comes back, while something else was never begun anew.
     goes_on: u32,
+    /// In so many there were too few samples to see that.
+    too_few: u32,
     /// In so many it is one word of memory, or a few, that others can change.
     asks: u32,
     /// In so many it is nothing that others can change.
@@ -66,7 +68,9 @@ impl CodeSaid {
         self.dumps += 1;
         self.samples = self.samples.saturating_add(said.samples);
         self.recurring = self.recurring.saturating_add(said.recurring);
-        self.goes_on += u32::from(recurs && said.advancing > 0);
+        let goes_on = recurs && said.advancing > 0;
+        self.goes_on += u32::from(goes_on);
+        self.too_few += u32::from(decided && !goes_on && said.samples < LEAST_TO_MOVE);
         self.asks += u32::from(stays && said.loads > 0);
         self.asks_nobody += u32::from(said.loads == 0);
         self.follows += u32::from(said.follows);
@@ -93,10 +97,13 @@ impl Looks {
         self.going_round * 2 > self.dumps
     }
 
-    /// What decides whether its loop goes on comes back to the same, in most dumps, while it counts
-    /// something that was never set anew.
+    /// What decides whether its loop goes on comes back to the same, in every dump with samples enough,
+    /// while it counts something that was never set anew.
     pub fn goes_on(&self) -> bool {
-        self.code.goes_on * 2 > self.dumps
+        let code = self.code;
+        code.goes_on > 0
+            && code.goes_on + code.too_few == self.dumps
+            && code.samples >= LEAST_TO_MOVE
     }
 
     /// Nothing but the place in the code changes, or nothing on which it depends whether the loop goes
@@ -112,7 +119,11 @@ impl Looks {
         self.recurring = self.recurring.saturating_add(seen.recurring);
         self.dumps += 1;
         self.most_places = self.most_places.max(seen.distinct_pcs);
-        let pointer = seen.cycling_pointers > 0 && seen.distinct_pcs <= TIGHT_LOOP;
+        // A loop that steps through one buffer after the other has the same few pointers in turn.
+        let leads_on = |said: &LoopControl| said.calls || said.follows;
+        let pointer = seen.cycling_pointers > 0
+            && seen.distinct_pcs <= TIGHT_LOOP
+            && seen.control.as_ref().is_none_or(leads_on);
         self.going_round += u32::from(pointer);
         let one_state_each = seen.distinct_states <= seen.distinct_pcs;
         self.constant += u32::from(seen.cycling_pointers == 0 && one_state_each);

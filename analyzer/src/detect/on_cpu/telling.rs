@@ -88,7 +88,7 @@ fn looked_at(progress: Progress) -> Option<String> {
             let code = looks.code;
             let seen = match looks.recurrence() < RECURS && looks.goes_on() {
                 true => format!(
-                    "what decides whether its loop goes on came back in {} of {} looks, while it counts",
+                    "its loop's conditions came back in {} of {} looks, while it counts",
                     code.recurring, code.samples
                 ),
                 false => {
