@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use sigquit_dump::Nanos;
+use sigquit_dump::{Nanos, Thread};
 
 use super::{Detector, Evidence, Finding, Grade, Severity, forsaken, phrase};
 use crate::model::pattern::matches_any;
@@ -19,7 +19,8 @@ database or another service, is slow or silent. The cause lies outside of this p
 
 ## Evidence
 
-- Five members at least, and a quarter of all that are not idle, that wait in one function for an
+- Five members at least, and a quarter of all that are not idle (not counting those who wait throughout to hand
+  something on, perhaps to these), that wait in one function for an
   answer: in a client library's functions, or in a function of the program's own that reads from a
   connection and says by its name that it asks.
 - Five of them in that same call in every dump, and, where CPU time is counted, without having used
@@ -238,7 +239,7 @@ fn finding(incident: &Incident, place: &str, members: &[MemberId]) -> Option<Fin
     let severity = match dumps {
         1 if count >= MANY && half => Severity::Low,
         1 => return None,
-        _ if count < SOME || answers || members.len() * 4 < busy => return None,
+        _ if count < SOME || answers || members.len() * 4 < others(incident, busy) => return None,
         _ if !stayed.counted && dumps < UNCOUNTED => Severity::Low,
         2 => Severity::Medium,
         _ if count >= MANY && half => Severity::High,
@@ -293,6 +294,20 @@ fn finding(incident: &Incident, place: &str, members: &[MemberId]) -> Option<Fin
         members: members.to_vec(),
         ..Finding::default()
     })
+}
+
+/// How many of those who are not idle do anything else than wait throughout to hand something on: these may wait for
+/// the very ones who ask.
+fn others(incident: &Incident, busy: usize) -> usize {
+    let newest = incident.dumps.len() - 1;
+    let hands_on = |id| {
+        let sends = |thread: &Thread| thread.state_text.starts_with("chan send");
+        let waits = incident.submits(id, newest).is_some()
+            || incident.thread(id, newest).is_some_and(sends);
+        (waits && incident.idle(id, newest).is_none()).then_some(())
+    };
+    let handing = incident.found(newest, hands_on);
+    busy.saturating_sub(handing.filter(|&(id, ())| incident.waits_throughout(id)).count())
 }
 
 /// The pool that answers requests of others, all of whose workers wait among these.
@@ -363,7 +378,7 @@ fn evidence(incident: &Incident, place: &str) -> Vec<Evidence> {
 
 #[cfg(test)]
 mod tests {
-    use sigquit_dump::{Runtime, ThreadState};
+    use sigquit_dump::{Kind, Runtime, ThreadState};
 
     use super::*;
     use crate::model::scene::Scene;
@@ -476,6 +491,51 @@ mod tests {
         assert_eq!(found(CALLING, 1, 0, 5, 0), []);
         assert_eq!(found(CALLING, 4, 2, 5, 0), []);
         assert_eq!(found(CALLING, 6, 60, 5, 0), [], "a small share");
+    }
+
+    #[test]
+    fn who_waits_to_hand_something_on_makes_the_share_of_those_who_ask_no_smaller() {
+        let severity = |state: &str| {
+            let scene = (0..3).fold(Scene::of(Runtime::Go), |scene, second| {
+                scene.dump(second, |dump| {
+                    for number in 0..40 {
+                        let mails = ["internal/poll.runtime_pollWait", "net/smtp.SendMail"];
+                        let (own, text, leaf) = match number < 7 {
+                            true => ("main.deliver:9", "IO wait", &mails[..]),
+                            false => ("main.invite:4", state, &["main.sum:3", "main.add:5"][..]),
+                        };
+                        let thread = dump.thread("", &[leaf, &[own]].concat());
+                        (thread.kind, thread.number) = (Kind::Goroutine, Some(number));
+                        thread.state_text = text.into();
+                        thread.state = match text {
+                            "running" => ThreadState::Running,
+                            _ => ThreadState::Waiting,
+                        };
+                    }
+                })
+            });
+            detect(&scene.incident()).first().map(|finding| finding.severity)
+        };
+        assert_eq!(severity("chan send"), Some(Severity::Medium));
+        assert_eq!(severity("running"), None, "a small share");
+    }
+
+    #[test]
+    fn who_connects_and_is_not_accepted_asks() {
+        let connects = ["__connect", "std::net::tcp::TcpStream::connect", "shop::upload:7"];
+        let severity = |stack: &[&str]| {
+            let scene = (0..3).fold(Scene::of(Runtime::Rust), |scene, second| {
+                scene.dump(second, |dump| {
+                    for number in 0..6 {
+                        dump.thread(&number.to_string(), stack).cpu = Some(Nanos(0));
+                    }
+                })
+            });
+            detect(&scene.incident()).first().map(|finding| finding.severity)
+        };
+        assert_eq!(severity(&connects), Some(Severity::Medium));
+        let accepts = ["accept4", "std::net::tcp::TcpListener::accept", "shop::serve:7"];
+        assert_eq!(severity(&accepts), None, "it is asked");
     }
 
     #[test]

@@ -35,6 +35,8 @@ mod map_corruption;
 mod memory_pressure;
 mod not_given_back;
 mod on_cpu;
+mod only_worker;
+mod own_end;
 mod own_permit;
 mod panic;
 mod passed_by;

@@ -10,7 +10,8 @@ use std::collections::BTreeSet;
 use sigquit_dump::{LockKind, Nanos};
 
 use super::{
-    Evidence, Finding, Grade, Severity, deadlock, lock_contention, phrase, stuck_lock_owner,
+    Evidence, Finding, Grade, Severity, deadlock, lock_contention, only_worker, phrase,
+    stuck_lock_owner,
 };
 use crate::model::{Activity, Contention, FunctionName, Idle, Incident, MemberId};
 
@@ -109,7 +110,11 @@ fn finding(incident: &Incident, contention: &Contention, time: Nanos) -> Finding
         evidence: evidence(incident, contention, &inside, time),
         ..Finding::default()
     };
+    let alone = inside.is_empty() && waiters.len() == 1;
     match owner {
+        None if alone && only_worker::runs_all_tasks(incident, waiters[0], last.dump) => {
+            only_worker::finding(incident, waiters[0], last.dump, time, finding)
+        }
         Some((owner, source)) => Finding {
             members: vec![owner],
             victims: waiters.iter().copied().chain(behind).collect(),

@@ -28,6 +28,10 @@ only they could poll stands still, whatever it waits for.
   that stand, in the same call in every dump of a series, in another wait than the loop's own. High when all loops do,
   medium otherwise.
 
+- The only thread of tokio's `current_thread` runtime within the poll of a spawned task, waiting throughout for a lock of
+  the standard library whose owner is unknown, while nobody else is in the code that uses it: no task of that runtime goes
+  on, tracked or not. Medium. That one of them keeps the lock across an await is likely and not known.
+
 Critical when no worker is left and tasks wait; high when no worker is left; medium when some are.
 Medium, too, when that began within the series and lasts from a later dump to the newest, half a second at
 least: then it takes all workers, tasks that wait, and of who computes a third of a second of CPU.

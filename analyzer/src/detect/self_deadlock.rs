@@ -3,7 +3,7 @@
 use sigquit_dump::{LockKind, Nanos, OwnerSource, WaitFor};
 
 use super::cycle::{SeenCycle, cycles};
-use super::{Detector, Finding, Grade, own_permit, phrase};
+use super::{Detector, Finding, Grade, own_end, own_permit, phrase};
 use crate::model::{Incident, MemberId};
 
 pub(super) const DETECTOR: Detector =
@@ -31,8 +31,12 @@ wanted for writing is `lock-upgrade`.)
 - The same with an inferred owner, in every dump.
 - Of a semaphore that serves as a lock: the only one behind the line at which all others wait for a permit waits for one
   itself, in every dump.
+- Of a server in Go: a handler inside `Server.Shutdown` in every dump, which returns when all requests are done, of which
+  its own is one. That it is its own server is inferred: the goroutine that served is in `Serve` no more. Medium.
 
 ## Limits
+
+- Whether `Shutdown` was given a context that ends is not in a dump.
 
 - Locks that one owner may take again (JVM monitors, reentrant locks) do not come here.
 - The owner of a plain Rust or Go mutex is nowhere in memory. It is inferred when the one that
@@ -84,7 +88,11 @@ writing only to store.
 
 fn self_deadlocks(incident: &Incident) -> Vec<Finding> {
     let of_locks = of_one(incident, false);
-    of_locks.into_iter().chain(own_permit::findings(incident)).collect()
+    of_locks
+        .into_iter()
+        .chain(own_permit::findings(incident))
+        .chain(own_end::findings(incident))
+        .collect()
 }
 
 fn lock_upgrades(incident: &Incident) -> Vec<Finding> {

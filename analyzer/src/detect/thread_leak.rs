@@ -37,6 +37,9 @@ message that nobody sends, for a receiver that is gone, for work that does not c
   moves, while no other is in the program's own code. Low: a request or a signal may end the wait. Where somebody
   listens to what is outside, only of a wait group, as a latch may stand for the end of the process.
 
+Workers of pools without work count where the pools become more, by the numbers in their names or, of tokio, by the
+workers that drive a runtime, of which each runtime has one: it is a pool or a runtime that is made and kept.
+
 What they have in common is who created them, or what they began with, and the function in which they
 wait. Medium; low for a pool's workers without work, unless the pools themselves become more, for members
 of which connections come along, and for a mass that has nothing to do.
@@ -151,9 +154,18 @@ fn likes(incident: &Incident, id: MemberId, dump: usize) -> Option<Likes> {
 }
 
 fn waits_for_an_event(incident: &Incident, id: MemberId, dump: usize) -> bool {
-    let event = matches!(incident.activity(id, dump), Activity::Event | Activity::Sleeping);
+    let event = matches!(incident.activity(id, dump), Activity::Event | Activity::Sleeping)
+        || drives(incident, id, dump);
     let queues = incident.waits_for_others(id, dump) || incident.asks_peer(id, dump).is_some();
     event && !queues
+}
+
+/// How a worker of tokio without work waits for its runtime's connections and timers, for all workers of that runtime.
+const DRIVES: &str = "tokio::runtime::io::driver::Driver::turn";
+
+fn drives(incident: &Incident, id: MemberId, dump: usize) -> bool {
+    let rests = incident.idle(id, dump) == Some(Idle::Worker);
+    rests && incident.calls(id, dump).any(|call| call.function == DRIVES)
 }
 
 fn waits_outside(incident: &Incident, id: MemberId, dump: usize) -> bool {
@@ -399,14 +411,24 @@ fn none_ended(incident: &Incident, sights: &Sights) -> bool {
 }
 
 /// Whether it is pools that grow in number, and not one pool in size: by names that differ in the pool's number, as
-/// in `pool-17-thread-1`.
+/// in `pool-17-thread-1`; or by the drivers of async runtimes, of which each has one.
 fn pools_grow(incident: &Incident, sights: &Sights) -> bool {
     let pools = |members: &Vec<MemberId>| {
         let names = members.iter().map(|&id| incident.pool_of(id));
         names.flatten().collect::<BTreeSet<&str>>().len()
     };
     let counts: Vec<usize> = sights.iter().map(pools).collect();
-    grows(&counts)
+    grows(&counts) || runtimes_grow(incident, sights)
+}
+
+/// Whether there are more and more runtimes, by those who drive them: in each dump more, and twice as many at the end.
+fn runtimes_grow(incident: &Incident, sights: &Sights) -> bool {
+    let drivers = |(dump, members): (usize, &Vec<MemberId>)| {
+        members.iter().filter(|&&id| drives(incident, id, dump)).count()
+    };
+    let counts: Vec<usize> = sights.iter().enumerate().map(drivers).collect();
+    let (Some(&first), Some(&last)) = (counts.first(), counts.last()) else { return false };
+    first > 0 && last >= first * 2 && counts.windows(2).all(|pair| pair[0] < pair[1])
 }
 
 /// Whether those who listen to peers become more at the pace of these: then these are what belongs
@@ -464,6 +486,36 @@ mod tests {
             });
         }
         detect(&scene.incident())
+    }
+
+    /// Runtimes of tokio, so many in each dump, with so many workers each, of which one drives its runtime.
+    fn runtimes(counts: [u64; 5], workers: [u64; 5]) -> Option<Severity> {
+        const PARKS: &[&str] = &["syscall", "tokio::runtime::park::Inner::park", "start_thread"];
+        let drives = ["epoll_wait", DRIVES, "start_thread"];
+        let mut scene = Scene::of(Runtime::Rust);
+        for second in 0..5 {
+            scene = scene.dump(second, |dump| {
+                let (runtimes, workers) = (counts[second as usize], workers[second as usize]);
+                for number in 0..runtimes * workers {
+                    let stack = if number < runtimes { &drives[..] } else { PARKS };
+                    let thread = dump.thread("letters-io", stack).is(ThreadState::Waiting);
+                    thread.os_id = Some(100 + number);
+                }
+            });
+        }
+        let findings = detect(&scene.incident());
+        findings.first().map(|finding| finding.severity)
+    }
+
+    #[test]
+    fn runtimes_that_are_made_and_kept_are_ever_more_pools() {
+        assert_eq!(runtimes([11, 14, 20, 25, 29], [2; 5]), Some(Severity::Medium));
+    }
+
+    #[test]
+    fn workers_of_one_runtime_that_become_more_are_no_more_pools() {
+        assert_eq!(runtimes([1; 5], [22, 28, 40, 50, 58]), Some(Severity::Low));
+        assert_eq!(runtimes([29; 5], [2; 5]), None, "one for each core, from the beginning");
     }
 
     #[test]

@@ -159,7 +159,7 @@ impl Incident {
     }
 
     /// The queue for whose room a member waits, and whose code handed the work over.
-    fn submits(&self, member: MemberId, dump: usize) -> Option<(&str, Option<&str>)> {
+    pub fn submits(&self, member: MemberId, dump: usize) -> Option<(&str, Option<&str>)> {
         if !self.activity(member, dump).is_wait_for_event() {
             return None;
         }
