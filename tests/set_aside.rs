@@ -66,6 +66,16 @@ const AUTUMN: [&str; 13] = [
     "h-grammar",
     "h-atlas",
 ];
+const AFTERNOON: [&str; 8] = [
+    "customs-forms",
+    "tram-depot",
+    "harbour-office",
+    "freight-quotes",
+    "ferry-slip",
+    "h-relay-riders",
+    "h-pilot-charts",
+    "h-regatta",
+];
 /// Growth is not claimed on fewer dumps.
 const GROWTH: (&str, &str) = ("SIGQUIT_DUMPS", "5");
 
@@ -93,11 +103,18 @@ fn autumn_is_recorded() {
     record_all(env!("CARGO_BIN_EXE_autumn"), &AUTUMN);
 }
 
+#[test]
+#[ignore = "makes fixtures again"]
+fn afternoon_is_recorded() {
+    record_all(env!("CARGO_BIN_EXE_afternoon"), &AFTERNOON);
+}
+
 fn record_all(program: &str, behaviours: &[&str]) {
     for behaviour in behaviours {
         let folder = tempfile::tempdir().unwrap();
-        let grows: &[_] =
-            if behaviour.contains("-each-") || *behaviour == "letters" { &[GROWTH] } else { &[] };
+        let grows =
+            behaviour.contains("-each-") || ["letters", "freight-quotes"].contains(behaviour);
+        let grows: &[_] = if grows { &[GROWTH] } else { &[] };
         let environment = [&SERIES[..], grows].concat();
         let mut running = Running::start(program, behaviour, folder.path(), &environment).unwrap();
         running.wait_for("ready").unwrap();
