@@ -83,8 +83,18 @@ const SUMMER: [&str; 15] = [
     "h-photo-lab",
     "h-aqueducts",
 ];
+const AFTERNOON: [&str; 8] = [
+    "customs-forms",
+    "tram-depot",
+    "harbour-office",
+    "freight-quotes",
+    "ferry-slip",
+    "h-relay-riders",
+    "h-pilot-charts",
+    "h-regatta",
+];
 /// Those that leave more and more behind.
-const GROWING: [&str; 2] = ["letters", "postcards"];
+const GROWING: [&str; 3] = ["letters", "postcards", "freight-quotes"];
 /// Growth is not claimed on fewer dumps.
 const GROWTH: (&str, &str) = ("SIGQUIT_DUMPS", "5");
 
@@ -116,6 +126,12 @@ fn autumn_is_recorded() {
 #[ignore = "makes fixtures again"]
 fn summer_is_recorded() {
     record_all(env!("CARGO_BIN_EXE_summer"), &SUMMER);
+}
+
+#[test]
+#[ignore = "makes fixtures again"]
+fn afternoon_is_recorded() {
+    record_all(env!("CARGO_BIN_EXE_afternoon"), &AFTERNOON);
 }
 
 fn record_all(program: &str, behaviours: &[&str]) {
