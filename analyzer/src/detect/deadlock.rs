@@ -5,7 +5,7 @@ use sigquit_dump::{Notice, OwnerSource};
 use super::cycle::{SeenCycle, cycles};
 use super::{
     Detector, Evidence, Finding, Grade, Severity, async_lock, channel_circle, class_circle,
-    closed_circle, forsaken, hidden_circle, phrase, wrong_one_woken,
+    closed_circle, forsaken, hidden_circle, joined_first, phrase, wrong_one_woken,
 };
 use crate::model::{Incident, MemberId, Statement};
 
@@ -46,6 +46,8 @@ and no cause.
   everyone else waits for others of the program as well, has nothing to do, or came round by a timer without taking anything
   from them; or where all stand for two minutes. Low otherwise: one who moves, a task that is not tracked, or what a
   thread blocks on (`block_on`) may be a receiver that is slow. Of Rust's channels, which close with their receiver.
+- A goroutine that waits for a WaitGroup while all goroutines that it has made wait to send, in the same calls in three dumps.
+  Medium, and only where nobody stands at anything else, who could be the one that receives.
 - Two dumps in which nothing moves: everyone waits for others (at a barrier, for a count, for a
   result, or to be notified where others wait in another function) or is idle, and nobody listens to what is outside. A timer that is pending may still wake them: then
   medium, and low where CPU times do not say that they stand. Low as well where somebody listens, and one who waits is
@@ -101,7 +103,9 @@ fn detect(incident: &Incident) -> Vec<Finding> {
     let of_several = circles.iter().filter(|cycle| cycle.members.len() > 1);
     let found = of_several.map(|cycle| finding(incident, cycle)).chain(everyone_asleep(incident));
     let of_tasks = async_lock::queue(incident).filter(|found| found.detector == DETECTOR.name);
-    let of_tasks = of_tasks.into_iter().chain(channel_circle::circle(incident));
+    let of_channels =
+        channel_circle::circle(incident).into_iter().chain(joined_first::finding(incident));
+    let of_tasks = of_tasks.into_iter().chain(of_channels);
     found.chain(without_circle).chain(closed).chain(hidden).chain(of_tasks).collect()
 }
 

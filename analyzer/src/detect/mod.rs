@@ -29,6 +29,7 @@ mod forsaken;
 mod gc_pressure;
 mod hidden_circle;
 mod io_stall;
+mod joined_first;
 mod lock_contention;
 mod lost_waker;
 mod map_corruption;
