@@ -25,6 +25,7 @@ use super::native_wait;
 use super::normalize::normalize;
 use super::origin::origin;
 use super::owner::{self, Stacks};
+use super::peer;
 use super::rule::{self, FrameOf, Rules};
 use super::samples::Samples;
 use super::sorts::Sorts;
@@ -508,6 +509,9 @@ fn intern_calls(rules: &Rules, incident: &mut Incident) {
         incident.stacks.push(dump.stacks.iter().map(calls_of).collect());
     }
     incident.marks = incident.calls.iter().map(Marks::of).collect();
+    for call in peer::of_those_who_connect(incident) {
+        incident.marks[call].asks = true;
+    }
 }
 
 fn frame_calls(rules: &Rules, dump: &Dump, frame: &Frame) -> Vec<Call> {

@@ -6,8 +6,10 @@
 
 use std::collections::HashSet;
 
+use sigquit_dump::StackId;
+
 use super::activity::Activity;
-use super::call::{Call, Origin};
+use super::call::{Call, CallId, Origin};
 use super::incident::{Incident, MemberId};
 use super::name::{FunctionName, begins_with_word, words};
 use super::pattern::matches_any;
@@ -202,6 +204,42 @@ pub(super) fn is_client(function: &str) -> bool {
     matches_any(CLIENTS, function)
 }
 
+/// How one connects to a peer.
+const CONNECTS: &[&str] = &[
+    "__connect",
+    "connect",
+    "java.net.Socket.connect",
+    "sun.nio.ch.SocketChannelImpl.connect",
+    "net.(*Dialer).DialContext",
+    "std::net::tcp::TcpStream::connect*",
+    "std::os::unix::net::stream::UnixStream::connect*",
+];
+
+/// The calls, by their numbers, of the program's own functions within which somebody connects to a peer: who makes a
+/// connection is the one who asks on it, whatever the function is called.
+pub(super) fn of_those_who_connect(incident: &Incident) -> Vec<usize> {
+    let connects: Vec<bool> =
+        incident.all_calls().iter().map(|call| matches_any(CONNECTS, &call.function)).collect();
+    if !connects.contains(&true) {
+        return Vec::new();
+    }
+    let is_own = |call: &&(CallId, u32)| incident.call(call.0).origin == Origin::Application;
+    let mut functions: HashSet<&str> = HashSet::new();
+    for (at, dump) in incident.dumps.iter().enumerate() {
+        for stack in 0..dump.stacks.len() as u32 {
+            let calls = incident.calls_of_stack(at, StackId(stack));
+            let mut inner = calls.iter().take_while(|call| !is_own(call));
+            if inner.any(|&(call, _)| connects[call.0 as usize])
+                && let Some(&(own, _)) = calls.iter().find(is_own)
+            {
+                functions.insert(&incident.call(own).function);
+            }
+        }
+    }
+    let own = incident.all_calls().iter().enumerate();
+    own.filter(|(_, call)| functions.contains(call.function.as_str())).map(|(at, _)| at).collect()
+}
+
 /// Whether a function asks somebody, by its name.
 pub(super) fn asks(name: FunctionName) -> bool {
     let words = words(name.method);
@@ -278,6 +316,20 @@ mod tests {
         let incident = scene.incident();
         let asks = |name| incident.asks_peer(incident.named(name), 0).is_some();
         assert!(asks("asks") && !asks("waits"));
+    }
+
+    #[test]
+    fn who_connects_asks_whatever_it_is_called() {
+        let incident = |outer: &str| {
+            let scene = Scene::of(Runtime::Rust).dump(0, |dump| {
+                dump.thread("reads", &["recv", "shop::upload:9"]);
+                dump.thread("other", &["__connect", outer]);
+            });
+            let incident = scene.incident();
+            incident.asks_peer(incident.named("reads"), 0).is_some()
+        };
+        assert!(incident("shop::upload:7"));
+        assert!(!incident("shop::dial:3"), "who connects is another one");
     }
 
     #[test]
