@@ -123,6 +123,8 @@ const KNOWN_SUBMITS: &[&str] = &[
     "java.util.concurrent.*Queue.offer",
     "java.util.concurrent.*Deque.put*",
     "java.util.concurrent.*Deque.offer*",
+    "java.util.concurrent.SubmissionPublisher.submit",
+    "java.util.concurrent.SubmissionPublisher.offer",
     "std::sync::mpsc::SyncSender::send",
     "std::sync::mpmc::Sender::send",
     "crossbeam_channel::*Sender::send*",
