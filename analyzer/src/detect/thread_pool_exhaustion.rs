@@ -1,14 +1,15 @@
 //! Work that waits while no worker is idle.
 
-use std::collections::BTreeSet;
+use std::cell::LazyCell;
+use std::collections::HashMap;
 
 use sigquit_dump::ThreadState;
 
 use super::{
     Detector, Evidence, Finding, Grade, Severity, async_blocking, begun_within, phrase,
-    queue_length,
+    queue_length, short_barrier,
 };
-use crate::model::{Incident, MemberId, QueueUse, Sight};
+use crate::model::{Contention, Incident, MemberId, QueueUse};
 
 pub(super) const DETECTOR: Detector =
     Detector { name: "thread-pool-exhaustion", documentation: DOCUMENTATION, detect };
@@ -43,6 +44,10 @@ have (a lock, a pooled connection, the result of another task).
   in every dump, while more tasks of one kind wait for work to end, unpolled, than there are such threads and other
   tasks together: some of that work has not begun. Medium.
 
+- All workers of a pool, two at least, in tasks that wait at one barrier or phaser in one function, in the same call over
+  three dumps and without CPU time used, while somebody waits for a task likewise and others go on: the tasks that are to
+  meet seem to be more than the pool has workers, and one of them in the queue. That is inferred: medium where nobody else is
+  in the code of those who wait or of who asks, and nobody is at work in every dump; low where somebody is.
 - Goroutines that wait to send in a function which has begun them and everyone else of their kind in sight: a group with a
   limit (`errgroup`), of which nobody is left to make room. Medium over three dumps in which nobody else is at work, or by
   the runtime's count of minutes; low otherwise, as what they send may be taken slowly.
@@ -63,7 +68,8 @@ fn detect(incident: &Incident) -> Vec<Finding> {
     let queues = incident.full_queues();
     let full = queues.iter().filter_map(|(queue, sights)| full_queue(incident, queue, sights));
     let full = full.chain(blocked_pools(incident)).chain(async_blocking::finding(incident));
-    full.chain(begun_within::findings(incident)).collect()
+    let full = full.chain(begun_within::findings(incident));
+    full.chain(short_barrier::findings(incident)).collect()
 }
 
 // --- A full queue ------------------------------------------------------------------------------
@@ -143,6 +149,7 @@ const MASS: usize = 10;
 fn blocked_pools(incident: &Incident) -> Vec<Finding> {
     let last = incident.dumps.len().saturating_sub(1);
     let mut findings = Vec::new();
+    let held_back = LazyCell::new(|| held_back(incident));
     for (name, workers) in incident.numbered(last) {
         let blocked = (0..incident.dumps.len()).all(|dump| is_blocked(incident, &workers, dump));
         if !blocked {
@@ -151,7 +158,7 @@ fn blocked_pools(incident: &Incident) -> Vec<Finding> {
         let several = incident.dumps.len() > 1;
         let starves = several && starves_itself(incident, &workers);
         if starves || workers.len() >= SMALLEST_POOL {
-            findings.push(blocked_pool(incident, &name, workers, starves));
+            findings.push(blocked_pool(incident, &name, workers, starves, &held_back));
         }
     }
     findings
@@ -194,10 +201,15 @@ fn may_be_well(incident: &Incident, worker: MemberId, dump: usize) -> bool {
 }
 
 /// Why a pool all of whose workers wait is only busy, if that is so.
-fn moves(incident: &Incident, workers: &[MemberId], blocked: &[MemberId]) -> Option<&'static str> {
+fn moves(
+    incident: &Incident,
+    workers: &[MemberId],
+    blocked: &[MemberId],
+    held_back: &HeldBack,
+) -> Option<&'static str> {
     if gets_on(incident, workers) {
         Some(" Hardly any has waited since the dump before: they get it, and wait anew.")
-    } else if is_held_back(incident, blocked) {
+    } else if is_held_back(blocked, held_back) {
         Some(" They wait for one lock, whose owners wait for room in a queue, and room comes.")
     } else {
         None
@@ -223,24 +235,36 @@ fn gets_on(incident: &Incident, workers: &[MemberId]) -> bool {
     !waiting.iter().enumerate().any(ends) && incident.queue_moves(&waiting_now)
 }
 
-/// Whether all of them wait for one lock whose owners wait for room in a queue, which comes.
-fn is_held_back(incident: &Incident, blocked: &[MemberId]) -> bool {
+/// Who waits at last for a lock whose owners wait for room in a queue, which comes, and for which of these locks.
+type HeldBack = HashMap<MemberId, usize>;
+
+fn held_back(incident: &Incident) -> HeldBack {
     let last = incident.dumps.len() - 1;
-    let waits = |sight: &Sight| {
-        let waiters: BTreeSet<&MemberId> = sight.waiters.iter().collect();
-        sight.dump == last && blocked.iter().all(|id| waiters.contains(id))
-    };
     let contentions = incident.contentions();
-    contentions.iter().any(|one| waits(one.last()) && one.is_held_back(incident))
+    let is_held_back = |one: &&Contention| one.last().dump == last && one.is_held_back(incident);
+    let held_back = contentions.iter().filter(is_held_back).enumerate();
+    held_back.flat_map(|(lock, one)| one.last().waiters.iter().map(move |&id| (id, lock))).collect()
 }
 
-fn blocked_pool(incident: &Incident, name: &str, workers: Vec<MemberId>, starves: bool) -> Finding {
+/// Whether all of them wait for one such lock.
+fn is_held_back(blocked: &[MemberId], held_back: &HeldBack) -> bool {
+    let lock = blocked.first().and_then(|id| held_back.get(id));
+    lock.is_some() && blocked.iter().all(|id| held_back.get(id) == lock)
+}
+
+fn blocked_pool(
+    incident: &Incident,
+    name: &str,
+    workers: Vec<MemberId>,
+    starves: bool,
+    held_back: &LazyCell<HeldBack, impl FnOnce() -> HeldBack>,
+) -> Finding {
     let dump = incident.dumps.len() - 1;
     let waits = |&worker: &MemberId| waits(incident, worker, dump, workers.len() >= MASS);
     let blocked: Vec<MemberId> = workers.iter().copied().filter(waits).collect();
     let several = incident.dumps.len() > 1;
     let again = blocked.iter().any(|&worker| incident.backs_off(worker, dump));
-    let moves = if again { None } else { moves(incident, &workers, &blocked) };
+    let moves = if again { None } else { moves(incident, &workers, &blocked, held_back) };
     // Some that wait for others while nothing moves may be there to wait until the end of the process.
     let few_at_rest = workers.len() < MASS
         && incident.stands_still()
