@@ -28,7 +28,8 @@ in sight the pool leaks: something was borrowed and not given back.
   known by their functions; others by a type with \"pool\" in its name and a method like acquire,
   borrow, checkout, get or take, or by waiting for a semaphore's permit in a method that says that
   it lends: borrow, lease, getConnection; or by waiting at a condition or a queue in one that says what: getConnection,
-  takeSession, or Sessions.current of a type that keeps them.
+  takeSession, or Sessions.current of a type that keeps them; or in one that lends for as long as it runs: withConnection,
+  Sessions.with. Who is behind that wait in the same function has borrowed.
 - Members that wait for a semaphore's permit in a function in which others are behind that line: these have one each.
 - Async tasks that wait for permits of a semaphore in every dump and are not polled meanwhile, where no task of the same
   work goes on: medium for ten or more when no other task goes on either, low for four.

@@ -28,7 +28,9 @@ lock, a sleep, computation, or another lock.
 - How many owners were seen: one that stays in the same call is `stuck-lock-owner`.
 
 High when ten or more wait in every dump, or more than a quarter of all that are not idle; medium
-when three or more wait in every dump; low otherwise, and where what is made once is being made by one who computes. One or two waiters now and then are normal
+when three or more wait in every dump; low otherwise, and where what is made once is being made by one who computes. Low,
+too, where the owner waits for room in a queue, in the code in which the others wait for the lock, and room came from dump
+to dump: then those who fill the queue are held back by those who empty it. One or two waiters now and then are normal
 and not reported.
 
 ## Limits
@@ -62,8 +64,10 @@ fn detect(incident: &Incident) -> Vec<Finding> {
 
 fn finding(incident: &Incident, contention: &Contention) -> Option<Finding> {
     let waiters = contention.queued_per_dump(incident);
+    let held_back = contention.is_held_back(incident);
     let severity = match stuck_lock_owner::is_at_work(incident, contention) {
         true => Severity::Low,
+        false if held_back => queue_length::severity(incident, &waiters)?.min(Severity::Low),
         false => queue_length::severity(incident, &waiters)?,
     };
     if contention.is_turn_taking(incident) {
@@ -78,8 +82,11 @@ fn finding(incident: &Incident, contention: &Contention) -> Option<Finding> {
         grade,
         confidence,
         headline: headline(incident, contention, &members),
-        detail: detail(incident, contention, &waiters),
-        next_step: next_step(incident, contention),
+        detail: detail(incident, contention, &waiters, held_back),
+        next_step: match held_back {
+            true => next_step_of_held_back(),
+            false => next_step(incident, contention),
+        },
         victims: behind(incident, contention, &members),
         members,
         holders: Vec::new(),
@@ -105,7 +112,12 @@ fn headline(incident: &Incident, contention: &Contention, members: &[MemberId]) 
     }
 }
 
-fn detail(incident: &Incident, contention: &Contention, waiters: &[usize]) -> String {
+fn detail(
+    incident: &Incident,
+    contention: &Contention,
+    waiters: &[usize],
+    held_back: bool,
+) -> String {
     let mut detail = Vec::new();
     if waiters.len() > 1 {
         let seen = phrase::number(waiters.len(), "dump");
@@ -143,6 +155,13 @@ fn detail(incident: &Incident, contention: &Contention, waiters: &[usize]) -> St
         let sight = contention.sights.iter().find(|sight| sight.dump == dump);
         let taken = sight.and_then(|sight| phrase::taken(incident, owner, dump, sight.lock));
         detail.extend(taken.map(|taken| format!("The lock was {taken}.")));
+    }
+    if held_back {
+        detail.push(
+            "Whoever owns the lock waits for room in a queue, and room comes: the queue moves, and holds back those who \
+             fill it."
+                .into(),
+        );
     }
     detail.extend(history(contention.lock(incident)));
     detail.join(" ")
@@ -187,6 +206,12 @@ fn next_step(incident: &Incident, contention: &Contention) -> String {
              and only the exchange under the lock, or split the lock by key."
         ),
     }
+}
+
+fn next_step_of_held_back() -> String {
+    "Nothing, if those who fill the queue are meant to wait for those who empty it. If they are too slow, look at what \
+     those who empty it do, and not at the lock."
+        .into()
 }
 
 fn frames(incident: &Incident, contention: &Contention) -> Vec<String> {
@@ -248,7 +273,7 @@ mod tests {
     use super::*;
     use crate::detect::{Grade, Severity};
     use crate::model::scene::{Draw, Moment, Scene};
-    use sigquit_dump::{LockKind, Runtime, ThreadState, WaitFor};
+    use sigquit_dump::{LockKind, Nanos, Runtime, ThreadState, WaitFor};
 
     const WAITER: [&str; 2] = ["audit.Journal.append:8", "audit.Writer.run:3"];
     const WRITING: [&str; 4] = [
@@ -362,6 +387,49 @@ mod tests {
             })
             .incident();
         assert!(detect(&incident).is_empty());
+    }
+
+    /// Four that publish under one lock, of whom one waits for room; another one in each dump, or always the same.
+    fn publishers(owners: [usize; 3], within: &str, used: u64) -> Vec<Finding> {
+        let draw = |dump: &mut Moment, second: u64| {
+            let lock = dump.lock(LockKind::Synchronizer, 0x10);
+            for number in 0..8 {
+                let name = format!("station-{number}");
+                let thread = match number == owners[second as usize] {
+                    true => {
+                        let stack = ["jdk.internal.misc.Unsafe.park", within, "feed.Station.run:7"];
+                        dump.thread(&name, &stack).is(ThreadState::Waiting).holds(lock)
+                    }
+                    false => {
+                        dump.thread(&name, &["feed.Station.run:7"]).waits(lock, WaitFor::Exclusive)
+                    }
+                };
+                thread.cpu = Some(Nanos(1_000_000 + second * used));
+            }
+        };
+        let scene = (0..3u64).fold(Scene::of(Runtime::Jvm), |scene, second| {
+            scene.dump(second, |dump| draw(dump, second))
+        });
+        detect(&scene.incident())
+    }
+
+    #[test]
+    fn a_lock_that_is_handed_on_as_room_comes_is_told_of_softly() {
+        const ROOM: &str = "java.util.concurrent.SubmissionPublisher.submit";
+        for owners in [[0, 3, 5], [2, 2, 2]] {
+            let found = &publishers(owners, ROOM, 5_000_000)[0];
+            assert_eq!(found.severity, Severity::Low);
+            assert!(found.detail.contains("room comes"), "{}", found.detail);
+        }
+    }
+
+    #[test]
+    fn a_lock_whose_owner_gets_no_room_or_waits_for_something_else_is_not() {
+        const ROOM: &str = "java.util.concurrent.SubmissionPublisher.submit";
+        let severity = |owners, within, used| publishers(owners, within, used)[0].severity;
+        assert_eq!(severity([2, 2, 2], ROOM, 0), Severity::High, "nothing tells that room came");
+        let answer = "java.util.concurrent.FutureTask.get";
+        assert_eq!(severity([0, 3, 5], answer, 5_000_000), Severity::High);
     }
 
     #[test]

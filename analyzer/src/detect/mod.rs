@@ -47,6 +47,7 @@ mod runaway_recursion;
 mod runtime_blocked;
 mod sampled;
 mod self_deadlock;
+mod short_barrier;
 mod spin_loop;
 mod stuck_lock_owner;
 mod task_leak;

@@ -23,6 +23,9 @@ message that nobody sends, for a receiver that is gone, for work that does not c
 - Growth: more of one kind, in one place, in each of five dumps at least than in the one before, by
   twenty or more, to fifty or to twice as many, and none of them has ended. Low of those who wait for what is outside of
   the process, which may be connections that are meant to stay.
+- The same where some have ended, and none of them had been there in three dumps: half of the first dump's and twenty at
+  least are still there in the last, and of those who have been there in three there are more each time. Whoever does
+  not end soon does not end then, as where only failures leave a thread behind. Connections are not told of so.
 - A mass: a thousand of one kind in one place that have waited for ten minutes.
 - A thousand goroutines that wait in one place for somebody to receive what they send: at rest nobody
   does. Medium where two dumps or more show them and none went on; low in one dump. Medium for a
@@ -67,6 +70,8 @@ const SOME: usize = 50;
 const GROWTH: usize = 20;
 /// Growth is claimed on no fewer dumps.
 const DUMPS: usize = 5;
+/// Who was there in so many did not end soon.
+const OLD: usize = 3;
 /// So many that wait for so long are a mass.
 const MANY: usize = 1000;
 /// So many of whom none goes on while others come are no queue of producers.
@@ -197,6 +202,8 @@ enum Why {
     MorePools,
     /// They become more, and none has ended.
     Growth,
+    /// They become more, and none has ended who did not soon.
+    Rest,
     /// Very many have waited for so long.
     Mass(Nanos),
     /// They wait for somebody to receive.
@@ -266,6 +273,9 @@ impl<'a> Group<'a> {
         if members.iter().any(|&id| waits_outside(incident, id, dump)) {
             return None;
         }
+        if grows(&self.counts) && !self.rests() && only_the_young_end(incident, sights) {
+            return Some(Why::Rest);
+        }
         let median = median_wait(incident, members, dump);
         if members.len() >= MANY && median >= LONG {
             return Some(Why::Mass(median));
@@ -282,7 +292,10 @@ impl<'a> Group<'a> {
             Why::Growth if self.rests() || come_with_connections(self.incident, &self.counts) => {
                 (Severity::Low, Grade::Repeat)
             }
-            Why::MorePools | Why::Growth => (Severity::Medium, Grade::Repeat),
+            Why::Rest if come_with_connections(self.incident, &self.counts) => {
+                (Severity::Low, Grade::Repeat)
+            }
+            Why::MorePools | Why::Growth | Why::Rest => (Severity::Medium, Grade::Repeat),
             Why::Mass(_) if self.has_nothing_to_do() => (Severity::Low, Grade::Pattern),
             Why::Mass(_) => (Severity::Medium, Grade::Pattern),
             Why::Sending if none_went_on(self.incident, self.sights) => {
@@ -317,6 +330,9 @@ impl<'a> Group<'a> {
             Why::Growth => {
                 format!("{who} of {made_by} never end, and more come: they wait in {place}")
             }
+            Why::Rest => format!(
+                "{who} of {made_by}, and more come: some ended soon, and none later; they wait in {place}"
+            ),
             Why::Mass(median) => format!(
                 "{who} of {made_by} have waited {} and longer in {place}",
                 phrase::duration(median),
@@ -408,6 +424,34 @@ fn none_ended(incident: &Incident, sights: &Sights) -> bool {
     };
     let mut earlier = sights.iter().flatten().copied();
     earlier.all(|id| !is_known(id) || incident.thread(id, newest).is_some())
+}
+
+/// Whether some have ended, but nobody who had been there in three dumps, while these become more: then there are some who
+/// end soon, and others who do not end at all. In a wave of work that takes now short, now long, somebody would have
+/// ended who had been there for some time.
+fn only_the_young_end(incident: &Incident, sights: &Sights) -> bool {
+    let newest = incident.dumps.len() - 1;
+    let shown =
+        |id: MemberId| (0..=newest).filter(move |&dump| incident.thread(id, dump).is_some());
+    let everyone: BTreeSet<MemberId> = sights.iter().flatten().copied().collect();
+    let is_known = |&id: &MemberId| {
+        let member = incident.member(id);
+        !(member.id.is_empty() && member.name.is_empty())
+    };
+    let stays = |id: MemberId| incident.thread(id, newest).is_some();
+    let ended_late = |&id: &MemberId| !stays(id) && shown(id).count() >= OLD;
+    if !everyone.iter().all(is_known) || everyone.iter().any(ended_late) {
+        return false;
+    }
+    let first = &sights[0];
+    let stayed = first.iter().filter(|&&id| stays(id)).count();
+    // For each dump from the third on, how many have been there in three at least.
+    let old = |dump: usize| {
+        let is_old = |&&id: &&MemberId| shown(id).take_while(|&at| at <= dump).count() >= OLD;
+        sights[dump].iter().filter(is_old).count()
+    };
+    let old: Vec<usize> = (OLD - 1..=newest).map(old).collect();
+    stayed >= GROWTH && stayed * 2 >= first.len() && old.windows(2).all(|pair| pair[0] < pair[1])
 }
 
 /// Whether it is pools that grow in number, and not one pool in size: by names that differ in the pool's number, as
@@ -538,6 +582,40 @@ mod tests {
         let [standing] = &as_before[..] else { panic!("{as_before:?}") };
         assert!(standing.headline.contains("nobody is at work"), "they stand, and do not grow");
         assert_eq!(found(&[1; 5], &[120; 5], &[], 0), [], "that is everyone, and a deadlock");
+    }
+
+    /// Threads that come, twenty-four from dump to dump, sleep in one place, and end as told: by number and dump.
+    fn sleepers(ends: impl Fn(u64, u64) -> bool) -> Vec<Finding> {
+        let mut scene = Scene::of(Runtime::Jvm);
+        for second in 0..5 {
+            scene = scene.dump(second, |dump| {
+                for number in (0..48 + 24 * second).filter(|&number| !ends(number, second)) {
+                    let stack = ["java.lang.Thread.sleep", "shop.Lease.run:9"];
+                    let thread = dump.thread(&format!("lease-{number}"), &stack);
+                    thread.is(ThreadState::TimedWaiting).number = Some(number);
+                }
+            });
+        }
+        detect(&scene.incident())
+    }
+
+    /// The dump in which a thread is shown first.
+    fn begins(number: u64) -> u64 {
+        number.saturating_sub(24) / 24
+    }
+
+    #[test]
+    fn where_some_end_soon_the_others_never_do() {
+        let findings = sleepers(|number, second| number % 3 == 0 && second > begins(number) + 1);
+        let [finding] = &findings[..] else { panic!("{findings:?}") };
+        assert_eq!((finding.severity, finding.grade), (Severity::Medium, Grade::Repeat));
+        assert!(finding.headline.contains("some ended soon"), "{}", finding.headline);
+    }
+
+    #[test]
+    fn a_wave_of_work_some_of_which_takes_longer_is_no_leak() {
+        let takes = |number: u64| 1 + number % 7;
+        assert_eq!(sleepers(|number, second| second > begins(number) + takes(number)), []);
     }
 
     #[test]

@@ -1,12 +1,15 @@
 //! Work that waits while no worker is idle.
 
+use std::cell::LazyCell;
+use std::collections::HashMap;
+
 use sigquit_dump::ThreadState;
 
 use super::{
     Detector, Evidence, Finding, Grade, Severity, async_blocking, begun_within, phrase,
-    queue_length,
+    queue_length, short_barrier,
 };
-use crate::model::{Incident, MemberId, QueueUse};
+use crate::model::{Contention, Incident, MemberId, QueueUse};
 
 pub(super) const DETECTOR: Detector =
     Detector { name: "thread-pool-exhaustion", documentation: DOCUMENTATION, detect };
@@ -28,8 +31,10 @@ have (a lock, a pooled connection, the result of another task).
   queue may do no more than hold back those who fill it.
 - All workers of a pool, four at least, inside of tasks, most of them waiting for a lock, a pooled
   resource or another task's result, or asleep before they try again (by the names of functions), in
-  every dump. Where nothing in the process moves, waiting for a latch, a barrier or a permit counts as
-  well, and is low for fewer than ten. So does any wait without a limit in a pool of ten at least, and is always low:
+  every dump. Low where the workers get what they wait for and wait anew: hardly any of those who wait in a dump has waited
+  since the one before, a few seconds earlier (they used CPU time, or slept anew), or all wait for a lock whose owners wait
+  for room in a queue, which comes. Such a pool is busy, and so are those for whom it waits. Where nothing in the process
+  moves, waiting for a latch, a barrier or a permit counts as well, and is low for fewer than ten. So does any wait without a limit in a pool of ten at least, and is always low:
   whether it is for more work or for what the work needs is not known. A wait for a result that ends by itself or is due later is low, and so is one for a permit, which may
   be the signal that there is work.
 - High where all of them wait for tasks, nothing moves between the dumps, and everyone else who is in a
@@ -39,6 +44,10 @@ have (a lock, a pooled connection, the result of another task).
   in every dump, while more tasks of one kind wait for work to end, unpolled, than there are such threads and other
   tasks together: some of that work has not begun. Medium.
 
+- All workers of a pool, two at least, in tasks that wait at one barrier or phaser in one function, in the same call over
+  three dumps and without CPU time used, while somebody waits for a task likewise and others go on: the tasks that are to
+  meet seem to be more than the pool has workers, and one of them in the queue. That is inferred: medium where nobody else is
+  in the code of those who wait or of who asks, and nobody is at work in every dump; low where somebody is.
 - Goroutines that wait to send in a function which has begun them and everyone else of their kind in sight: a group with a
   limit (`errgroup`), of which nobody is left to make room. Medium over three dumps in which nobody else is at work, or by
   the runtime's count of minutes; low otherwise, as what they send may be taken slowly.
@@ -59,7 +68,8 @@ fn detect(incident: &Incident) -> Vec<Finding> {
     let queues = incident.full_queues();
     let full = queues.iter().filter_map(|(queue, sights)| full_queue(incident, queue, sights));
     let full = full.chain(blocked_pools(incident)).chain(async_blocking::finding(incident));
-    full.chain(begun_within::findings(incident)).collect()
+    let full = full.chain(begun_within::findings(incident));
+    full.chain(short_barrier::findings(incident)).collect()
 }
 
 // --- A full queue ------------------------------------------------------------------------------
@@ -139,6 +149,7 @@ const MASS: usize = 10;
 fn blocked_pools(incident: &Incident) -> Vec<Finding> {
     let last = incident.dumps.len().saturating_sub(1);
     let mut findings = Vec::new();
+    let held_back = LazyCell::new(|| held_back(incident));
     for (name, workers) in incident.numbered(last) {
         let blocked = (0..incident.dumps.len()).all(|dump| is_blocked(incident, &workers, dump));
         if !blocked {
@@ -147,7 +158,7 @@ fn blocked_pools(incident: &Incident) -> Vec<Finding> {
         let several = incident.dumps.len() > 1;
         let starves = several && starves_itself(incident, &workers);
         if starves || workers.len() >= SMALLEST_POOL {
-            findings.push(blocked_pool(incident, &name, workers, starves));
+            findings.push(blocked_pool(incident, &name, workers, starves, &held_back));
         }
     }
     findings
@@ -189,12 +200,71 @@ fn may_be_well(incident: &Incident, worker: MemberId, dump: usize) -> bool {
         || incident.waits_for_permit(worker, dump)
 }
 
-fn blocked_pool(incident: &Incident, name: &str, workers: Vec<MemberId>, starves: bool) -> Finding {
+/// Why a pool all of whose workers wait is only busy, if that is so.
+fn moves(
+    incident: &Incident,
+    workers: &[MemberId],
+    blocked: &[MemberId],
+    held_back: &HeldBack,
+) -> Option<&'static str> {
+    if gets_on(incident, workers) {
+        Some(" Hardly any has waited since the dump before: they get it, and wait anew.")
+    } else if is_held_back(blocked, held_back) {
+        Some(" They wait for one lock, whose owners wait for room in a queue, and room comes.")
+    } else {
+        None
+    }
+}
+
+/// Whether the workers get what they wait for, and wait anew: hardly any has waited since the dump before. A wait that ends
+/// by itself is no sign of that.
+fn gets_on(incident: &Incident, workers: &[MemberId]) -> bool {
+    let timed = |id, dump| {
+        let thread = incident.thread(id, dump);
+        thread.is_some_and(|thread| thread.state == ThreadState::TimedWaiting)
+    };
+    let waiting = |dump| {
+        let waits = |&id: &MemberId| waits(incident, id, dump, workers.len() >= MASS);
+        let mut waiting: Vec<MemberId> = workers.iter().copied().filter(waits).collect();
+        waiting.sort_unstable();
+        waiting
+    };
+    let waiting: Vec<Vec<MemberId>> = (0..incident.dumps.len()).map(waiting).collect();
+    let ends = |(dump, waiting): (usize, &Vec<MemberId>)| waiting.iter().any(|&id| timed(id, dump));
+    let waiting_now: Vec<&[MemberId]> = waiting.iter().map(Vec::as_slice).collect();
+    !waiting.iter().enumerate().any(ends) && incident.queue_moves(&waiting_now)
+}
+
+/// Who waits at last for a lock whose owners wait for room in a queue, which comes, and for which of these locks.
+type HeldBack = HashMap<MemberId, usize>;
+
+fn held_back(incident: &Incident) -> HeldBack {
+    let last = incident.dumps.len() - 1;
+    let contentions = incident.contentions();
+    let is_held_back = |one: &&Contention| one.last().dump == last && one.is_held_back(incident);
+    let held_back = contentions.iter().filter(is_held_back).enumerate();
+    held_back.flat_map(|(lock, one)| one.last().waiters.iter().map(move |&id| (id, lock))).collect()
+}
+
+/// Whether all of them wait for one such lock.
+fn is_held_back(blocked: &[MemberId], held_back: &HeldBack) -> bool {
+    let lock = blocked.first().and_then(|id| held_back.get(id));
+    lock.is_some() && blocked.iter().all(|id| held_back.get(id) == lock)
+}
+
+fn blocked_pool(
+    incident: &Incident,
+    name: &str,
+    workers: Vec<MemberId>,
+    starves: bool,
+    held_back: &LazyCell<HeldBack, impl FnOnce() -> HeldBack>,
+) -> Finding {
     let dump = incident.dumps.len() - 1;
     let waits = |&worker: &MemberId| waits(incident, worker, dump, workers.len() >= MASS);
     let blocked: Vec<MemberId> = workers.iter().copied().filter(waits).collect();
     let several = incident.dumps.len() > 1;
     let again = blocked.iter().any(|&worker| incident.backs_off(worker, dump));
+    let moves = if again { None } else { moves(incident, &workers, &blocked, held_back) };
     // Some that wait for others while nothing moves may be there to wait until the end of the process.
     let few_at_rest = workers.len() < MASS
         && incident.stands_still()
@@ -202,7 +272,9 @@ fn blocked_pool(incident: &Incident, name: &str, workers: Vec<MemberId>, starves
             .iter()
             .all(|&id| incident.meets(id, dump) && !incident.waits_for_others(id, dump));
     let unexplained = blocked.iter().all(|&worker| is_unexplained(incident, worker, dump));
-    let well = few_at_rest || blocked.iter().all(|&worker| may_be_well(incident, worker, dump));
+    let well = few_at_rest
+        || moves.is_some()
+        || blocked.iter().all(|&worker| may_be_well(incident, worker, dump));
     let grade = if several { Grade::Repeat } else { Grade::Pattern };
     let at_work = |id| incident.runs_task(id, dump) && incident.idle(id, dump).is_none();
     let others_starve =
@@ -252,16 +324,18 @@ fn blocked_pool(incident: &Incident, name: &str, workers: Vec<MemberId>, starves
         },
         headline,
         detail: format!(
-            "Every worker of the pool is inside a task in every dump, {} of them in {}.",
+            "Every worker of the pool is inside a task in every dump, {} of them in {}.{}",
             blocked.len(),
             blocked
                 .first()
                 .and_then(|&worker| phrase::place(incident, worker, dump))
                 .unwrap_or_else(|| "a wait".into()),
+            moves.unwrap_or_default(),
         ),
         next_step: match (starves, again) {
             (true, _) => next_step_of_starving(),
             (false, true) => next_step_of_trying(),
+            (false, false) if moves.is_some() => next_step_of_getting_on(),
             (false, false) if unexplained => next_step_of_unexplained(),
             (false, false) => next_step(),
         },
@@ -323,6 +397,12 @@ fn next_step_of_unexplained() -> String {
         .into()
 }
 
+fn next_step_of_getting_on() -> String {
+    "Nothing, if requests are answered in time: the pool is busy and gets on. If they are not, look at those for whom its \
+     workers wait, not at the pool's size."
+        .into()
+}
+
 fn next_step_of_trying() -> String {
     "Look at what they try again: it fails each time, for all of them. Do not hold a worker while \
      waiting: schedule the next attempt, and give up after some."
@@ -351,7 +431,7 @@ fn waiting_evidence(waiting: &[usize], what: &str) -> Vec<Evidence> {
 mod tests {
     use super::*;
     use crate::model::scene::{Draw, Moment, Scene};
-    use sigquit_dump::{LockKind, Runtime, WaitFor};
+    use sigquit_dump::{LockKind, Nanos, Runtime, WaitFor};
 
     const PUSHING: [&str; 4] = [
         "syscall",
@@ -517,6 +597,38 @@ mod tests {
             dump.thread("other", other);
         };
         detect(&Scene::of(Runtime::Jvm).dump(0, draw).dump(1, draw).incident())
+    }
+
+    /// Eight that wait for results while another pool computes, and have used so much CPU from dump to dump.
+    fn beside_the_busy(used: u64, state: ThreadState) -> Finding {
+        const RESULT: &str = "java.util.concurrent.FutureTask.get";
+        let draw = |dump: &mut Moment, second: u64| {
+            for number in 0..8 {
+                let stack = [RESULT, "shop.Menu.card", RUN_WORKER];
+                let waits = dump.thread(&format!("table-{number}"), &stack).is(state);
+                waits.cpu = Some(Nanos(1_000_000 + second * used));
+            }
+            let cooks = ["shop.Kitchen.dish", "java.util.concurrent.FutureTask.run", RUN_WORKER];
+            dump.thread("kitchen-1", &cooks).cpu = Some(Nanos(second * 900_000_000));
+        };
+        let scene = (0..3u64).fold(Scene::of(Runtime::Jvm), |scene, at| {
+            scene.dump(2 * at, |dump| draw(dump, 2 * at))
+        });
+        detect(&scene.incident()).remove(0)
+    }
+
+    #[test]
+    fn workers_that_get_what_they_wait_for_are_busy_and_no_alarm() {
+        let found = beside_the_busy(400_000, ThreadState::Waiting);
+        assert_eq!(found.severity, Severity::Low);
+        assert!(found.detail.contains("wait anew"), "{}", found.detail);
+    }
+
+    #[test]
+    fn workers_that_wait_throughout_are_not_let_off() {
+        let found = beside_the_busy(0, ThreadState::Waiting);
+        assert_eq!(found.severity, Severity::Medium);
+        assert!(!found.detail.contains("wait anew"), "{}", found.detail);
     }
 
     #[test]

@@ -97,6 +97,9 @@ const FOR_A_CHILD: &[&str] = &[
     "std::process::Child::wait*",
 ];
 
+/// Within these it is a connection that is written to or read from, though the code that does so is that of files.
+const OF_SOCKETS: &[&str] = &["sun.nio.ch.SocketDispatcher.*"];
+
 /// The innermost frame that a rule knows decides, up to the program's own first frame.
 fn by_frames<'a>(
     runtime: Runtime,
@@ -106,6 +109,9 @@ fn by_frames<'a>(
     let mut calls = calls.take_while(|call| call.origin != Origin::Application);
     if calls.clone().any(|call| matches_any(FOR_A_CHILD, &call.function)) {
         return Some(Activity::ChildProcess);
+    }
+    if calls.clone().any(|call| matches_any(OF_SOCKETS, &call.function)) {
+        return Some(Activity::Network);
     }
     calls.find_map(|call| {
         let rule = rules.iter().find(|(_, patterns)| matches_any(patterns, &call.function));
@@ -312,6 +318,10 @@ mod tests {
             "shop.Wire.call",
         ];
         check(Runtime::Jvm, ThreadState::Runnable, &read, Activity::Network);
+        let write = ["sun.nio.ch.FileDispatcherImpl.write0", "sun.nio.ch.SocketDispatcher.write"];
+        check(Runtime::Jvm, ThreadState::Runnable, &write, Activity::Network);
+        let append = ["sun.nio.ch.FileDispatcherImpl.write0", "sun.nio.ch.FileChannelImpl.write"];
+        check(Runtime::Jvm, ThreadState::Runnable, &append, Activity::File);
         let child = ["java.lang.Object.wait", "java.lang.ProcessImpl.waitFor", "shop.Pdf.of"];
         check(Runtime::Jvm, ThreadState::Waiting, &child, Activity::ChildProcess);
         let sleep = ["java.lang.Thread.sleep", "shop.Retry.backOff"];

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use sigquit_dump::{Lock, LockId, LockKind, Nanos, NoticeKind, OwnerSource, Runtime, WaitFor};
 
+use super::activity::Activity;
 use super::idle::Idle;
 use super::incident::{Incident, MemberId};
 
@@ -93,6 +94,33 @@ impl Contention {
             let place = incident.application_calls(waiter, dump).next();
             place.is_none_or(|call| of_owner.contains(call.function.as_str()))
         })
+    }
+
+    /// Whether it is handed on at the pace at which room comes in a queue: mostly whoever owns it waits for that, in the
+    /// code in which the others wait, and got it between the dumps. Then it is the queue that holds them back.
+    pub fn is_held_back(&self, incident: &Incident) -> bool {
+        let awaits_room = |sight: &&Sight| {
+            let mut owners = sight.owners.iter().map(|&(owner, _)| owner);
+            let waits = |owner| {
+                incident.awaits_room(owner, sight.dump)
+                    && self.waits_where(incident, owner, sight.dump)
+            };
+            !sight.owners.is_empty() && owners.all(waits)
+        };
+        let works = |sight: &Sight| {
+            let mut owners = sight.owners.iter();
+            owners.all(|&(id, _)| incident.activity(id, sight.dump) == Activity::Computing)
+        };
+        let room = self.sights.iter().filter(awaits_room).count();
+        let others = self.sights.iter().filter(|sight| !awaits_room(sight));
+        let mut owners = vec![Vec::new(); incident.dumps.len()];
+        for sight in &self.sights {
+            owners[sight.dump] = sorted(sight.owners.iter().map(|&(owner, _)| owner));
+        }
+        let owners: Vec<&[MemberId]> = owners.iter().map(Vec::as_slice).collect();
+        room * 2 > self.sights.len()
+            && others.into_iter().all(works)
+            && incident.queue_moves(&owners)
     }
 
     /// Whether it was free between two of these dumps: someone who waits for it, and whom only its release

@@ -113,6 +113,12 @@ impl Incident {
         self.waits_for_others(member, dump) || self.submits(member, dump).is_some()
     }
 
+    /// Whether a member waits for room in a queue of work, for as long as it takes.
+    pub fn awaits_room(&self, member: MemberId, dump: usize) -> bool {
+        let timed = |thread: &Thread| thread.state == ThreadState::TimedWaiting;
+        self.submits(member, dump).is_some() && !self.thread(member, dump).is_some_and(timed)
+    }
+
     /// How a member came to be: the function that created it, or else the outermost of the
     /// program's own that it runs.
     pub fn made_by(&self, member: MemberId, dump: usize) -> Option<String> {

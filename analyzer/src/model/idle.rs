@@ -75,6 +75,8 @@ pub(crate) struct Marks {
     pub(super) lends: bool,
     /// Its name says what it lends.
     lends_by_name: bool,
+    /// Its name says that it lends something for as long as it runs.
+    pub(super) lends_around: bool,
     /// It waits to be told of something, or for it to come.
     waits_for_return: bool,
     /// It waits for the result of work that others do.
@@ -105,6 +107,7 @@ impl Marks {
             submits: pool::is_submit(&call.function, name),
             lends: pool::lends(name),
             lends_by_name: pool::lends_by_name(name),
+            lends_around: pool::lends_around(name),
             waits_for_return: pool::waits_for_return(&call.function),
             awaits_result: pool::is_result(&call.function),
             awaits_task: pool::is_task_result(&call.function),
@@ -158,12 +161,14 @@ pub(crate) fn idle(
 }
 
 /// Place of the innermost call that takes a resource out of a pool: one that is known or named so,
-/// or one that lends and waits for a permit itself, or that says what it lends and waits to be told of it.
+/// or one that lends and waits for a permit itself, or that says what it lends and waits to be told of it; also for as
+/// long as it runs.
 pub(super) fn borrows(calls: impl Iterator<Item = Marks>) -> Option<usize> {
     let mut within = Marks::default();
     for (at, marks) in calls.enumerate() {
         let lends = marks.lends && within.waits_for_permit
-            || marks.lends_by_name && within.waits_for_return;
+            || marks.lends_by_name && within.waits_for_return
+            || marks.lends_around && (within.waits_for_permit || within.waits_for_return);
         if marks.borrows || marks.application && lends {
             return Some(at);
         }

@@ -117,12 +117,17 @@ const LENDS_KEPT: &[&str] = &["acquire", "borrow", "current", "lease", "lend", "
 const KEPT: &[&str] = &["connections", "conns", "sessions", "clients", "sockets", "channels"];
 const KEEPS: &[&str] = &["factory", "holder", "manager", "provider", "source", "store"];
 
+/// Methods that do something with what they lend, and take it back themselves, by their first word.
+const LENDS_AROUND: &[&str] = &["with", "use", "using"];
+
 /// Queues that everyone knows, by the functions that wait for room.
 const KNOWN_SUBMITS: &[&str] = &[
     "java.util.concurrent.*Queue.put",
     "java.util.concurrent.*Queue.offer",
     "java.util.concurrent.*Deque.put*",
     "java.util.concurrent.*Deque.offer*",
+    "java.util.concurrent.SubmissionPublisher.submit",
+    "java.util.concurrent.SubmissionPublisher.offer",
     "std::sync::mpsc::SyncSender::send",
     "std::sync::mpmc::Sender::send",
     "crossbeam_channel::*Sender::send*",
@@ -266,6 +271,13 @@ pub(crate) fn lends_by_name(name: FunctionName) -> bool {
         || lends(LENDS_KEPT) && keeps_to_lend(name)
 }
 
+/// Whether a normalized function's name says that it lends something for as long as it runs, and takes it back itself:
+/// `Sessions.with`, `Db.withConnection`, `SessionPool.use`.
+pub(crate) fn lends_around(name: FunctionName) -> bool {
+    begins_with_word(name.method, LENDS_AROUND)
+        && (is_about(name, LENT_THINGS) || keeps_to_lend(name) || is_of_pool(name))
+}
+
 /// Whether a type's name says that it keeps things to lend. Who takes the next of several to serve it is no borrower:
 /// what the method is called tells.
 fn keeps_to_lend(name: FunctionName) -> bool {
@@ -287,10 +299,12 @@ pub(crate) fn is_use(function: &str) -> bool {
 
 /// `order::ConnectionPool::acquire_timeout`, `db.(*Pool).Get`, `shop.SessionPool.checkOut`.
 fn is_borrow_by_words(name: FunctionName) -> bool {
+    begins_with_word(name.method, BORROW_VERBS) && is_of_pool(name)
+}
+
+/// Whether a type's name says that it is a pool of something that is lent.
+fn is_of_pool(name: FunctionName) -> bool {
     let is = |list: &[&str], word: &String| list.contains(&word.as_str());
-    if !begins_with_word(name.method, BORROW_VERBS) {
-        return false;
-    }
     let of_what = words(name.type_name);
     of_what.iter().any(|word| word == "pool")
         && !of_what.iter().any(|word| is(NOT_BORROWED_FROM, word))
@@ -333,6 +347,27 @@ mod tests {
             "shop.Session.current",
         ] {
             assert!(!lends_by_name(FunctionName::of(function)), "{function}");
+        }
+    }
+
+    #[test]
+    fn what_is_lent_for_as_long_as_a_function_runs() {
+        for function in [
+            "shop.Db$Sessions.with",
+            "shop.Db.withConnection",
+            "db.(*ClientPool).Use",
+            "shop::Connections::with",
+        ] {
+            assert!(lends_around(FunctionName::of(function)), "{function}");
+        }
+        for function in [
+            "shop.Request.with",
+            "shop.Session.withTimeout",
+            "shop.ThreadPool.with",
+            "shop.Sessions.without",
+            "std::thread::LocalKey::with",
+        ] {
+            assert!(!lends_around(FunctionName::of(function)), "{function}");
         }
     }
 

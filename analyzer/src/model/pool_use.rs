@@ -91,7 +91,8 @@ impl Incident {
             for (member, (pool, gate)) in borrowers.filter(|(member, _)| !is_told(member)) {
                 let sights = pools.entry(pool).or_insert_with(|| vec![PoolUse::default(); dumps]);
                 sights[dump].borrowers.push(member);
-                gates.entry(pool).or_default().extend(gate);
+                let gates = gates.entry(pool).or_default();
+                gates.extend(gate.into_iter().chain(self.gate_around(member, dump)));
             }
         }
         let only = pools.len() == 1;
@@ -166,6 +167,17 @@ impl Incident {
             Some(opener) if self.is_called(opener, dump) => None,
             _ => Some(at),
         }
+    }
+
+    /// Where a member waits to borrow in a function that lends for as long as it runs: who is behind that line in it has
+    /// borrowed.
+    fn gate_around(&self, member: MemberId, dump: usize) -> Option<Gate<'_>> {
+        let at = self.borrow(member, dump)?;
+        let ids = self.call_ids(member, dump);
+        let around = self.marks(member, dump).nth(at)?.lends_around;
+        let within = ids.get(at.checked_sub(1)?)?;
+        around
+            .then(|| Gate { caller: self.call(ids[at].0), through: &self.call(within.0).function })
     }
 
     /// Whether any stack of a dump has such a function.
@@ -305,6 +317,39 @@ mod tests {
         });
         let incident = scene.incident();
         (incident.pools().len(), incident.asks_peer(incident.named("asks"), 0).is_some())
+    }
+
+    #[test]
+    fn who_is_behind_the_wait_of_a_function_that_lends_has_borrowed() {
+        const WAITS: &[&str] = &[
+            "java.util.concurrent.LinkedBlockingDeque.pollFirst",
+            "shop.Sessions.with:8",
+            "shop.Rows.of:3",
+        ];
+        let holds =
+            ["sun.nio.ch.SocketDispatcher.write0", "shop.Report.send:9", "shop.Sessions.with:11"];
+        let scene = Scene::of(Runtime::Jvm).dump(0, |dump| {
+            dump.thread("query", WAITS).is(ThreadState::TimedWaiting);
+            dump.thread("download", &holds);
+            dump.thread("other", &["shop.Sessions.close:30"]);
+        });
+        let incident = scene.incident();
+        let pools = incident.pools();
+        let [(name, sights)] = &pools[..] else { panic!("{pools:?}") };
+        assert_eq!(name, "shop.Sessions");
+        assert_eq!(incident.names(&sights[0].borrowers), ["query"]);
+        assert_eq!(incident.names(&sights[0].holders), ["download"]);
+    }
+
+    #[test]
+    fn who_waits_for_work_in_a_like_function_borrows_nothing() {
+        for around in ["shop.Jobs.with:8", "shop.Sessions.next:8", "shop.Request.use:8"] {
+            let stack = ["java.util.concurrent.LinkedBlockingDeque.pollFirst", around];
+            let scene = Scene::of(Runtime::Jvm).dump(0, |dump| {
+                dump.thread("worker", &stack).is(ThreadState::TimedWaiting);
+            });
+            assert_eq!(scene.incident().pools(), [], "{around}");
+        }
     }
 
     #[test]

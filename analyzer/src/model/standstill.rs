@@ -35,6 +35,13 @@ const MEETINGS: &[&str] = &[
     "std::sync::*arrier::wait",
 ];
 
+/// Those of them at which whoever comes waits for the others.
+const BARRIERS: &[&str] = &[
+    "java.util.concurrent.CyclicBarrier.*await",
+    "java.util.concurrent.Phaser.arriveAndAwaitAdvance",
+    "std::sync::*arrier::wait",
+];
+
 /// Those of them that count who has begun and is to be done.
 const GROUPS: &[&str] = &["sync.(*WaitGroup).Wait", "golang.org/x/sync/errgroup.(*Group).Wait"];
 
@@ -152,6 +159,12 @@ impl Incident {
             && self.thread(id, dump).is_some_and(|thread| !timed(thread.state))
             && inner.any(|(_, marks)| marks.meets || marks.awaits_result)
             && idle::borrows(self.marks(id, dump)).is_none()
+    }
+
+    /// Whether a member waits, for as long as it takes, where all that are to meet wait for each other.
+    pub fn is_at_barrier(&self, id: MemberId, dump: usize) -> bool {
+        let mut inner = self.calls(id, dump).take_while(|call| call.origin != Origin::Application);
+        self.meets(id, dump) && inner.any(|call| matches_any(BARRIERS, &call.function))
     }
 
     /// Whether a goroutine waits for others and none is there whom it or its own maker has made, but for those that
