@@ -4,7 +4,7 @@
 //! Each program is a process of its own with one busy thread, of which it is known by construction
 //! whether it ever ends. It is asked for three dumps, half a second apart, and the analyzer says what it
 //! makes of them. A loop that is called one is found; work that is called a loop is a false alarm, and
-//! then this command fails. Some loops have no state that comes back, such as one that counts, and
+//! then this command fails. Some loops have no state that comes back, such as one that only counts, and
 //! nobody who looks at states tells them from work: that is why `seems to progress` is all that is said.
 //!
 //! A third of the work is that of crates that know nothing of this: `crates.rs`.
