@@ -151,8 +151,10 @@ impl Taker {
         }
         let samples = self.capturer.sample_registers(&busy, SAMPLES, budget);
         let maps = Maps::read();
-        let condense =
-            |one: capture::Samples| (one.tid, slice::condense(&one.samples, one.over, &maps));
+        let mut code = slice::Code::of(&maps);
+        let condense = |one: capture::Samples| {
+            (one.tid, slice::condense(&one.samples, one.over, &maps, &mut code))
+        };
         samples.unwrap_or_default().into_iter().map(condense).collect()
     }
 }

@@ -14,7 +14,7 @@ use super::session::Settings;
 use super::threads::{self, Threads};
 use crate::capture::{self, Maps, digest};
 use crate::facts::{self, Tasks};
-use crate::slice;
+use crate::slice::{self, Code};
 use crate::task;
 use crate::unwind::{Registers, StackCopy, Unwinder};
 
@@ -333,21 +333,22 @@ impl Keep {
         let mut profile = std::mem::take(&mut self.building.profile);
         self.add_modules(&mut profile);
         let maps = Maps::read();
+        let mut code = Code::of(&maps);
         for thread in &mut profile.threads {
             let Some(tid) = thread.os_id.map(|tid| tid as i32) else { continue };
             thread.cpu = threads.used(tid);
             // Of what a leaf function keeps below its stack pointer the kernel copies nothing:
             // states could look alike that are not.
             let states = self.states.get(&tid).filter(|_| !user_mode_only);
-            thread.registers = states.and_then(|states| condense(states, &maps));
+            thread.registers = states.and_then(|states| condense(states, &maps, &mut code));
         }
         profile
     }
 }
 
-fn condense(states: &States, maps: &Maps) -> Option<RegisterSamples> {
+fn condense(states: &States, maps: &Maps, code: &mut Code<Maps>) -> Option<RegisterSamples> {
     let over = Nanos(states.last.saturating_sub(states.first));
-    (!states.kept.is_empty()).then(|| slice::condense(&states.kept, over, maps))
+    (!states.kept.is_empty()).then(|| slice::condense(&states.kept, over, maps, code))
 }
 
 fn rest(stack: &StackCopy<'_>, vectors: u64) -> u64 {

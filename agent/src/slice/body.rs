@@ -1,6 +1,6 @@
 //! The machine code of the loop that a place lies in.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 
 use iced_x86::{Decoder, DecoderOptions, FlowControl, Instruction, InstructionInfoFactory};
 
@@ -8,7 +8,7 @@ use super::Process;
 use super::cells::{Words, uses};
 
 /// The most instructions that are looked at, to find a loop in them or what it calls.
-const MOST: usize = 4000;
+const MOST: usize = 2000;
 
 /// How many bytes are read at a time.
 const PIECE: usize = 256;
@@ -27,8 +27,7 @@ pub(super) struct Body {
 impl Body {
     /// The loop that a place lies in: nothing when no way leads back to it, or when what is called is
     /// not known.
-    pub fn around(pc: u64, process: &impl Process) -> Option<Body> {
-        let mut code = Code { process, known: BTreeMap::new() };
+    pub fn around(pc: u64, code: &mut Code<impl Process>) -> Option<Body> {
         let reached = code.reach(&[pc])?;
         let mut before: HashMap<u64, Vec<u64>> = HashMap::new();
         for &from in &reached {
@@ -46,8 +45,9 @@ impl Body {
         if !within.contains(&pc) {
             return None;
         }
-        let instructions: Vec<Instruction> =
-            code.known.values().filter(|one| within.contains(&one.ip())).copied().collect();
+        let mut places: Vec<u64> = within.into_iter().collect();
+        places.sort_unstable();
+        let instructions: Vec<Instruction> = places.iter().map(|at| code.known[at]).collect();
         let places: HashMap<u64, usize> =
             instructions.iter().enumerate().map(|(at, one)| (one.ip(), at)).collect();
         let next = instructions.iter().map(|one| {
@@ -79,13 +79,22 @@ impl Body {
     }
 }
 
-/// Instructions by their addresses, decoded as they are needed.
-struct Code<'a, P> {
+/// Instructions by their addresses, decoded as they are needed. Many threads may be in the same loop.
+pub(crate) struct Code<'a, P> {
     process: &'a P,
-    known: BTreeMap<u64, Instruction>,
+    known: HashMap<u64, Instruction>,
 }
 
-impl<P: Process> Code<'_, P> {
+impl<'a, P: Process> Code<'a, P> {
+    pub fn of(process: &'a P) -> Code<'a, P> {
+        Code { process, known: HashMap::new() }
+    }
+
+    /// Whether what lies at an address may change.
+    pub(super) fn is_writable(&self, address: u64) -> bool {
+        self.process.is_writable(address)
+    }
+
     /// The addresses of what can be reached within functions, calls taken to come back. Nothing
     /// when there is too much of it.
     fn reach(&mut self, from: &[u64]) -> Option<HashSet<u64>> {
@@ -96,7 +105,7 @@ impl<P: Process> Code<'_, P> {
             }
             reached.insert(pc);
             ahead.extend(followers(&self.known[&pc]));
-            if self.known.len() > MOST {
+            if reached.len() > MOST {
                 return None;
             }
         }
@@ -141,6 +150,9 @@ impl<P: Process> Code<'_, P> {
                 if called.insert(at) {
                     callers.push(self.known[&at]);
                 }
+            }
+            if called.len() > MOST {
+                return None;
             }
         }
         Some(called.into_iter().map(|at| self.known[&at]).collect())

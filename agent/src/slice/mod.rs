@@ -37,11 +37,15 @@ use crate::capture::{self, Maps, Sample};
 use crate::unwind::Registers;
 
 use body::Body;
+pub(crate) use body::Code;
 use cells::Cells;
 use relevance::Relevance;
 
 /// So many of the places at which a thread was met are tried as places of its loop.
-const TRIES: usize = 8;
+const TRIES: usize = 4;
+
+/// Who is met at more places than this is in no loop that is understood: nobody looks further.
+const PLACES: usize = 64;
 
 /// What lies so near to the stack pointer may be a word of the frame.
 const FRAME: u64 = 1 << 16;
@@ -66,26 +70,34 @@ impl Process for Maps {
 }
 
 /// What the samples of one thread show, taken over so long a time.
-pub(crate) fn condense(samples: &[Sample], over: Nanos, maps: &Maps) -> RegisterSamples {
+pub(crate) fn condense(
+    samples: &[Sample],
+    over: Nanos,
+    maps: &Maps,
+    code: &mut Code<Maps>,
+) -> RegisterSamples {
     let seen = capture::recurrence(samples, |address| maps.is_mapped(address));
-    RegisterSamples { over, control: control(samples, maps), ..seen }
+    RegisterSamples { over, control: control(samples, code), ..seen }
 }
 
 /// How the loop that all samples lie in decides whether to go on; nothing when there is none, or it
 /// is not understood.
-pub(crate) fn control(samples: &[Sample], process: &impl Process) -> Option<LoopControl> {
+pub(crate) fn control(samples: &[Sample], code: &mut Code<impl Process>) -> Option<LoopControl> {
     let mut met: HashMap<u64, u32> = HashMap::new();
     for sample in samples {
         *met.entry(sample.registers.get(Registers::PC)?).or_default() += 1;
     }
     let mut pcs: Vec<(u64, u32)> = met.into_iter().collect();
+    if pcs.len() > PLACES {
+        return None;
+    }
     // The most frequent first; the lower among equals, so that the answer is the same each time.
     pcs.sort_unstable_by_key(|&(pc, times)| (std::cmp::Reverse(times), pc));
     let holds_all = |body: &Body| pcs.iter().all(|&(pc, _)| body.contains(pc));
-    let mut bodies = pcs.iter().take(TRIES).filter_map(|&(pc, _)| Body::around(pc, process));
+    let mut bodies = pcs.iter().take(TRIES).filter_map(|&(pc, _)| Body::around(pc, code));
     let body = bodies.find(holds_all)?;
     let loads = |reads: &mut dyn Iterator<Item = Option<u64>>| {
-        reads.filter(|at| at.is_none_or(|at| process.is_writable(at))).count() as u32
+        reads.filter(|at| at.is_none_or(|at| code.is_writable(at))).count() as u32
     };
     let mut told = LoopControl {
         instructions: body.instructions.len() as u32,
@@ -176,7 +188,7 @@ mod tests {
         let seen = looks(walk.place, |n| {
             vec![(RAX, 3 + n * 7 % 9), (RCX, n * 999), (RDI, NODES), (RSI, 12)]
         });
-        let told = control(&seen, &Toy).expect("a loop");
+        let told = control(&seen, &mut Code::of(&Toy)).expect("a loop");
         assert_eq!((told.calls, told.steps, told.loads), (false, false, 1), "{told:?}");
         assert!(told.follows);
         assert_eq!((told.samples, told.distinct_states, told.recurring), (64, 9, 64));
@@ -187,7 +199,7 @@ mod tests {
     fn a_count_up_to_an_end_steps_and_does_not_recur() {
         let count = toys::count();
         let seen = looks(count.place, |n| vec![(RAX, n * 31), (RCX, n), (RDI, NODES), (RSI, 9999)]);
-        let told = control(&seen, &Toy).expect("a loop");
+        let told = control(&seen, &mut Code::of(&Toy)).expect("a loop");
         assert_eq!((told.steps, told.recurring, told.distinct_states), (true, 0, 64), "{told:?}");
     }
 
@@ -195,7 +207,7 @@ mod tests {
     fn a_wait_for_a_flag_that_counts_depends_on_one_word_and_nothing_that_changes() {
         let wait = toys::wait();
         let seen = looks(wait.place, |n| vec![(RCX, n), (RDI, NODES)]);
-        let told = control(&seen, &Toy).expect("a loop");
+        let told = control(&seen, &mut Code::of(&Toy)).expect("a loop");
         assert_eq!((told.loads, told.steps, told.distinct_states), (1, false, 1), "{told:?}");
         assert!(!told.follows, "it reads the same place each time");
     }
@@ -204,21 +216,21 @@ mod tests {
     fn a_wait_that_gives_up_some_time_steps() {
         let wait = toys::wait_for_a_while();
         let seen = looks(wait.place, |n| vec![(RCX, n), (RDI, NODES)]);
-        let told = control(&seen, &Toy).expect("a loop");
+        let told = control(&seen, &mut Code::of(&Toy)).expect("a loop");
         assert_eq!((told.steps, told.distinct_states), (true, 64), "{told:?}");
     }
 
     #[test]
     fn a_loop_of_floats_reads_no_memory_and_its_states_are_not_compared() {
         let halve = toys::halve();
-        let told = control(&looks(halve.place, |_| vec![]), &Toy).expect("a loop");
+        let told = control(&looks(halve.place, |_| vec![]), &mut Code::of(&Toy)).expect("a loop");
         assert_eq!((told.loads, told.samples), (0, 0), "{told:?}");
     }
 
     #[test]
     fn a_loop_that_calls_tells_what_it_reads_and_what_those_read_that_it_calls() {
         let calling = toys::calling();
-        let told = control(&looks(calling.place, |_| vec![]), &Toy).expect("a loop");
+        let told = control(&looks(calling.place, |_| vec![]), &mut Code::of(&Toy)).expect("a loop");
         assert_eq!((told.calls, told.loads, told.samples), (true, 1, 0), "{told:?}");
     }
 
@@ -226,7 +238,7 @@ mod tests {
     fn what_it_writes_it_may_read_again() {
         let writing = toys::writing();
         let seen = looks(writing.place, |n| vec![(RAX, NODES + n % 4), (RDX, NODES)]);
-        let told = control(&seen, &Toy).expect("a loop");
+        let told = control(&seen, &mut Code::of(&Toy)).expect("a loop");
         assert_eq!((told.loads, told.samples), (1, 0), "{told:?}");
     }
 
@@ -234,7 +246,7 @@ mod tests {
     fn what_matters_and_points_into_the_frame_may_be_what_it_writes_there() {
         let walk = toys::walk();
         let seen = looks(walk.place, |n| vec![(RAX, n % 4), (RDI, STACK + 64), (RSI, 12)]);
-        assert_eq!(control(&seen, &Toy).expect("a loop").samples, 0);
+        assert_eq!(control(&seen, &mut Code::of(&Toy)).expect("a loop").samples, 0);
     }
 
     #[test]
@@ -242,12 +254,12 @@ mod tests {
         let (walk, count) = (toys::walk(), toys::count());
         let mut seen = looks(walk.place, |_| vec![]);
         seen.extend(looks(count.place, |_| vec![]).into_iter().take(1));
-        assert_eq!(control(&seen, &Toy), None);
+        assert_eq!(control(&seen, &mut Code::of(&Toy)), None);
     }
 
     #[test]
     fn what_is_no_code_is_no_loop() {
-        assert_eq!(control(&looks(8, |_| vec![]), &Toy), None);
-        assert_eq!(control(&[], &Toy), None);
+        assert_eq!(control(&looks(8, |_| vec![]), &mut Code::of(&Toy)), None);
+        assert_eq!(control(&[], &mut Code::of(&Toy)), None);
     }
 }
