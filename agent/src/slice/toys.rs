@@ -22,7 +22,7 @@ pub(super) struct Loop {
 
 macro_rules! toy {
     ($name:ident, $symbol:literal, $($line:literal)*) => {
-        std::arch::global_asm!($($line),*);
+        std::arch::global_asm!(concat!(".globl ", $symbol), $($line),*);
         pub(super) fn $name() -> Loop {
             unsafe extern "C" {
                 #[link_name = $symbol]
