@@ -172,12 +172,15 @@ impl Incident {
     /// Where a member waits to borrow in a function that lends for as long as it runs: who is behind that line in it has
     /// borrowed.
     fn gate_around(&self, member: MemberId, dump: usize) -> Option<Gate<'_>> {
-        let at = self.borrow(member, dump)?;
+        // Whether it borrows is found out with some labour: of the few that lend so only.
+        let at = idle::borrows(self.marks(member, dump))?;
+        let lends = self.marks(member, dump).nth(at)?.lends_around;
+        if !lends || self.borrow(member, dump) != Some(at) {
+            return None;
+        }
         let ids = self.call_ids(member, dump);
-        let around = self.marks(member, dump).nth(at)?.lends_around;
         let within = ids.get(at.checked_sub(1)?)?;
-        around
-            .then(|| Gate { caller: self.call(ids[at].0), through: &self.call(within.0).function })
+        Some(Gate { caller: self.call(ids[at].0), through: &self.call(within.0).function })
     }
 
     /// Whether any stack of a dump has such a function.
