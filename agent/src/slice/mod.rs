@@ -82,7 +82,7 @@ pub(crate) fn condense(
 
 /// How the loop that all samples lie in decides whether to go on; nothing when there is none, or it
 /// is not understood.
-pub(crate) fn control(samples: &[Sample], code: &mut Code<impl Process>) -> Option<LoopControl> {
+fn control(samples: &[Sample], code: &mut Code<impl Process>) -> Option<LoopControl> {
     let mut met: HashMap<u64, u32> = HashMap::new();
     for sample in samples {
         *met.entry(sample.registers.get(Registers::PC)?).or_default() += 1;

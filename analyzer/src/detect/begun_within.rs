@@ -53,9 +53,8 @@ pub(super) fn findings(incident: &Incident) -> Vec<Finding> {
 
 /// The innermost function of a library or the program in which a goroutine waits to send.
 fn waits_for_room(incident: &Incident, id: MemberId, dump: usize) -> Option<&str> {
-    let thread = incident.thread(id, dump)?;
     let inner = || incident.calls(id, dump).find(|call| call.origin != Origin::Runtime);
-    thread.state_text.starts_with("chan send").then(inner)?.map(|call| call.function.as_str())
+    incident.sends(id, dump).then(inner)?.map(|call| call.function.as_str())
 }
 
 /// Whether somebody does something in the program's own code.

@@ -47,7 +47,7 @@ and no cause.
   from them; or where all stand for two minutes. Low otherwise: one who moves, a task that is not tracked, or what a
   thread blocks on (`block_on`) may be a receiver that is slow. Of Rust's channels, which close with their receiver.
 - A goroutine that waits for a WaitGroup while all goroutines that it has made wait to send, in the same calls in three dumps.
-  Medium, and only where nobody stands at anything else, who could be the one that receives.
+  Medium, and only where nobody is at anything else, who could be the one that receives.
 - Two dumps in which nothing moves: everyone waits for others (at a barrier, for a count, for a
   result, or to be notified where others wait in another function) or is idle, and nobody listens to what is outside. A timer that is pending may still wake them: then
   medium, and low where CPU times do not say that they stand. Low as well where somebody listens, and one who waits is

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use sigquit_dump::{Nanos, Thread};
+use sigquit_dump::Nanos;
 
 use super::{Detector, Evidence, Finding, Grade, Severity, forsaken, phrase};
 use crate::model::pattern::matches_any;
@@ -301,9 +301,7 @@ fn finding(incident: &Incident, place: &str, members: &[MemberId]) -> Option<Fin
 fn others(incident: &Incident, busy: usize) -> usize {
     let newest = incident.dumps.len() - 1;
     let hands_on = |id| {
-        let sends = |thread: &Thread| thread.state_text.starts_with("chan send");
-        let waits = incident.submits(id, newest).is_some()
-            || incident.thread(id, newest).is_some_and(sends);
+        let waits = incident.submits(id, newest).is_some() || incident.sends(id, newest);
         (waits && incident.idle(id, newest).is_none()).then_some(())
     };
     let handing = incident.found(newest, hands_on);

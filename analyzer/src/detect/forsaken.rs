@@ -17,8 +17,6 @@ const FEW: usize = 4;
 const CONFIDENCE: f64 = 0.7;
 /// That the one who is left waits for more than the end of the process is not known.
 const ALONE: f64 = 0.5;
-/// How Go says that a goroutine waits for a receiver.
-const SENDS: &str = "chan send";
 
 /// A mass in one place that nobody in the process is on the way to wake. Something from outside may
 /// be, where somebody listens.
@@ -51,7 +49,7 @@ fn may_be_forsaken(incident: &Incident, id: MemberId, dump: usize) -> bool {
         None if incident.queues(id, dump) => {
             incident.awaits_result(id, dump) && incident.meets(id, dump)
         }
-        None => incident.meets(id, dump) || sends(incident, id, dump),
+        None => incident.meets(id, dump) || incident.sends(id, dump),
         Some(Idle::Supervisor) => incident.meets(id, dump),
         Some(_) => false,
     };
@@ -68,10 +66,6 @@ fn may_go_on(incident: &Incident, members: &[MemberId]) -> bool {
     permits
         || !counted && incident.awaits_time()
         || sends && incident.shown(newest).any(|id| incident.may_receive(id, newest))
-}
-
-fn sends(incident: &Incident, id: MemberId, dump: usize) -> bool {
-    incident.thread(id, dump).is_some_and(|thread| thread.state_text.starts_with(SENDS))
 }
 
 fn mass(incident: &Incident, place: &str, members: Vec<MemberId>) -> Finding {
@@ -149,7 +143,7 @@ pub(super) fn everyone(incident: &Incident) -> Option<Finding> {
     // be said, or who send to nobody.
     let serves = || {
         let in_tasks = members.iter().filter(|&&id| incident.runs_task(id, newest)).count();
-        (1..FEW).contains(&in_tasks) || members.iter().all(|&id| sends(incident, id, newest))
+        (1..FEW).contains(&in_tasks) || members.iter().all(|&id| incident.sends(id, newest))
     };
     if listener && !serves() || !incident.stands_still() || listener && !masses(incident).is_empty()
     {
@@ -299,7 +293,7 @@ fn all_who_wait(incident: &Incident, dump: usize, workers: bool) -> Option<Vec<M
         (incident.meets(id, dump)
             || incident.waits_for_others(id, dump)
             || notice.contains(&id)
-            || sends(incident, id, dump))
+            || incident.sends(id, dump))
             && incident.asks_peer(id, dump).is_none()
             && (workers || !incident.runs_task(id, dump))
     };
@@ -307,7 +301,7 @@ fn all_who_wait(incident: &Incident, dump: usize, workers: bool) -> Option<Vec<M
     let mut meet = incident.found(dump, |id| incident.meets(id, dump).then_some(()));
     let some_meet = !notice.is_empty()
         || meet.any(|(id, ())| incident.idle(id, dump).is_none())
-        || members.iter().all(|&id| sends(incident, id, dump))
+        || members.iter().all(|&id| incident.sends(id, dump))
             && !incident.shown(dump).any(|id| incident.may_receive(id, dump));
     (members.len() > 1 && some_meet && members.iter().all(waits)).then_some(members)
 }

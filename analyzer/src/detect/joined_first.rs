@@ -8,8 +8,8 @@
 //! ```
 //!
 //! A channel that holds as much as they send lets them end; this one is full. Whoever else receives from it would let
-//! one of them go on, so it is the maker itself that was to receive, when it has waited. Where somebody stands still at
-//! something else, that may be who receives, and nothing is said. Which channel it is a dump seldom says.
+//! one of them go on, so it is the maker itself that was to receive, when it has waited. Where somebody is at something
+//! else, that may be who receives, and nothing is said. Which channel it is a dump seldom says.
 
 use std::collections::BTreeMap;
 
@@ -27,11 +27,6 @@ pub(super) fn finding(incident: &Incident) -> Option<Finding> {
     if newest + 1 < STANDS {
         return None;
     }
-    let of_state = |id: MemberId, state: &str| {
-        let thread = incident.thread(id, newest);
-        thread.is_some_and(|thread| thread.state_text.starts_with(state))
-            && incident.waits_throughout(id)
-    };
     let mut made: BTreeMap<u64, Vec<MemberId>> = BTreeMap::new();
     let mut makers: Vec<(u64, MemberId)> = Vec::new();
     for id in incident.shown(newest) {
@@ -45,7 +40,8 @@ pub(super) fn finding(incident: &Incident) -> Option<Finding> {
     }
     let all_send = |number: &u64| {
         let made = made.get(number).map_or(&[][..], Vec::as_slice);
-        !made.is_empty() && made.iter().all(|&id| of_state(id, "chan send"))
+        !made.is_empty()
+            && made.iter().all(|&id| incident.sends(id, newest) && incident.waits_throughout(id))
     };
     makers.retain(|(number, _)| all_send(number));
     let (&(_, first), numbers) = (makers.first()?, makers.iter().map(|(number, _)| number));
@@ -53,7 +49,7 @@ pub(super) fn finding(incident: &Incident) -> Option<Finding> {
     let mut members: Vec<MemberId> = makers.iter().map(|&(_, id)| id).collect();
     members.extend(&senders);
     members.sort_unstable();
-    if incident.shown(newest).any(|id| may_receive(incident, &members, id)) {
+    if incident.shown(newest).any(|id| is_elsewhere(incident, &members, id)) {
         return None;
     }
     let (of_makers, of_senders) = (members.len() - senders.len(), senders.len());
@@ -105,12 +101,12 @@ pub(super) fn finding(incident: &Incident) -> Option<Finding> {
     })
 }
 
-/// Whether a goroutine may be the one that receives: it was there in every dump, in code of the program, in one place and
-/// at something else. Who has nothing to do, who comes and goes and who moves on would have received something.
-fn may_receive(incident: &Incident, members: &[MemberId], id: MemberId) -> bool {
+/// Whether a goroutine may be the one that receives, and is late: it was there in every dump, and is in code of the program
+/// with something to do. Who had nothing to do would have received something, and who came or went is another's.
+fn is_elsewhere(incident: &Incident, members: &[MemberId], id: MemberId) -> bool {
     let newest = incident.dumps.len() - 1;
     members.binary_search(&id).is_err()
-        && (0..=newest).all(|dump| incident.thread(id, dump).is_some())
+        && incident.in_all_dumps(id)
         && incident.idle(id, newest).is_none()
         && incident.application_calls(id, newest).next().is_some()
 }

@@ -25,7 +25,7 @@ const LIKELY: f64 = 0.7;
 /// Those who stop their own server, in every dump of a series.
 pub(super) fn findings(incident: &Incident) -> Vec<Finding> {
     let newest = incident.dumps.len() - 1;
-    let stops = |id| is_within(incident, id, newest, STOPS).then_some(());
+    let stops = |id| incident.is_inside(id, newest, STOPS).then_some(());
     let stopping: Vec<MemberId> = incident.found(newest, stops).map(|(id, ())| id).collect();
     // Where somebody else stops a server as well, it is open who has stopped which.
     if newest == 0 || !stopping.iter().all(|&id| stops_its_own(incident, id)) {
@@ -37,7 +37,7 @@ pub(super) fn findings(incident: &Incident) -> Vec<Finding> {
 fn stops_its_own(incident: &Incident, id: MemberId) -> bool {
     let newest = incident.dumps.len() - 1;
     let handles =
-        |dump| is_within(incident, id, dump, STOPS) && is_within(incident, id, dump, HANDLES);
+        |dump| incident.is_inside(id, dump, STOPS) && incident.is_inside(id, dump, HANDLES);
     let made_by_a_server = incident.creator(id, newest).is_some_and(|call| call.function == SERVES);
     let Some(server) = incident.thread(id, newest).and_then(|thread| thread.parent) else {
         return false;
@@ -47,13 +47,9 @@ fn stops_its_own(incident: &Incident, id: MemberId) -> bool {
             incident.thread(*one, dump).is_some_and(|thread| thread.number == Some(server))
         };
         let found = incident.shown(dump).find(is_it);
-        found.is_some_and(|one| is_within(incident, one, dump, SERVES))
+        found.is_some_and(|one| incident.is_inside(one, dump, SERVES))
     };
     made_by_a_server && (0..=newest).all(|dump| handles(dump) && !serves(dump))
-}
-
-fn is_within(incident: &Incident, id: MemberId, dump: usize, function: &str) -> bool {
-    incident.calls(id, dump).any(|call| call.function == function)
 }
 
 fn finding(incident: &Incident, id: MemberId) -> Finding {

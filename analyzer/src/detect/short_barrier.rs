@@ -14,7 +14,7 @@ use std::collections::BTreeSet;
 use std::ops::Bound;
 
 use super::{Evidence, Finding, Grade, Severity, phrase, thread_pool_exhaustion};
-use crate::model::{FunctionName, Incident, MemberId};
+use crate::model::{FunctionName, Incident, MemberId, is_within};
 
 /// So many dumps show that nobody comes.
 const DUMPS: usize = 3;
@@ -114,11 +114,8 @@ impl<'a> Others<'a> {
 
     /// Whether somebody is in the code of a type, or of one within it.
     fn are_near(&self, name: &str) -> bool {
-        let within = |found: &&str| {
-            found.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('$'))
-        };
         let from = self.types.range::<str, _>((Bound::Included(name), Bound::Unbounded));
-        from.take_while(|found| found.starts_with(name)).any(within)
+        from.take_while(|found| found.starts_with(name)).any(|found| is_within(found, name))
     }
 }
 

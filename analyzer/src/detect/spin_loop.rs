@@ -23,7 +23,7 @@ a loop without an end, such as a walk over links that lead in a circle.
   that it was in does not end.
 - Or what decides whether the loop goes on comes back to the same, while something else that it counts
   was never set anew. The agent finds out what decides from the loop's machine code (a backward slice: Weiser,
-  ICSE 1981), where all samples lie in one loop, of at most a few thousand instructions, that calls nothing and does not
+  ICSE 1981), where all samples lie in one loop, of at most two thousand instructions, that calls nothing and does not
   write the memory that it reads.
 - Where a profile was taken beside the dumps, its samples of the thread are in that call too. With
   more than a tenth of them elsewhere it is no spin: the thread comes and goes. Nor is it

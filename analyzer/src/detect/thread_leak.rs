@@ -77,8 +77,6 @@ const MANY: usize = 1000;
 /// So many of whom none goes on while others come are no queue of producers.
 const COMING: usize = 100;
 const LONG: Nanos = Nanos(600_000_000_000);
-/// How Go says that a goroutine waits for a receiver.
-const SENDS: &str = "chan send";
 /// How Go says of a goroutine that no live one can wake it.
 const LEAKED: &str = "(leaked)";
 /// How Go says that a goroutine waits at no channel at all.
@@ -133,7 +131,7 @@ fn may_leak(incident: &Incident, id: MemberId, dump: usize) -> bool {
         let alone = thread.waiting_since >= Some(LONG)
             || thread.state_text.contains(LEAKED)
             || thread.state_text.contains(NIL)
-            || thread.state_text.starts_with(SENDS);
+            || incident.sends(id, dump);
         let tells = alone || incident.dumps.len() >= DUMPS;
         tells && thread.kind != Kind::Task && !thread.runtime_helper
     })
@@ -170,7 +168,7 @@ const DRIVES: &str = "tokio::runtime::io::driver::Driver::turn";
 
 fn drives(incident: &Incident, id: MemberId, dump: usize) -> bool {
     let rests = incident.idle(id, dump) == Some(Idle::Worker);
-    rests && incident.calls(id, dump).any(|call| call.function == DRIVES)
+    rests && incident.is_inside(id, dump, DRIVES)
 }
 
 fn waits_outside(incident: &Incident, id: MemberId, dump: usize) -> bool {
@@ -390,19 +388,13 @@ fn all_say(incident: &Incident, members: &[MemberId], dump: usize, word: &str) -
 fn send_to_nobody(incident: &Incident, members: &[MemberId], dump: usize, sights: &Sights) -> bool {
     let more = sights.windows(2).all(|pair| pair[0].len() < pair[1].len());
     let coming = more && none_went_on(incident, sights);
-    let sends = |&id: &MemberId| {
-        incident.thread(id, dump).is_some_and(|thread| thread.state_text.starts_with(SENDS))
-    };
-    (members.len() >= MANY || coming) && members.iter().all(sends)
+    (members.len() >= MANY || coming) && members.iter().all(|&id| incident.sends(id, dump))
 }
 
 /// Whether two dumps or more show as many, of whom everyone is where the first dump showed it.
 fn none_went_on(incident: &Incident, sights: &Sights) -> bool {
     let (Some(first), Some(last)) = (sights.first(), sights.last()) else { return false };
-    let stays = |id: &MemberId| {
-        let member = incident.member(*id);
-        !(member.id.is_empty() && member.name.is_empty()) && last.binary_search(id).is_ok()
-    };
+    let stays = |id: &MemberId| is_known(incident, *id) && last.binary_search(id).is_ok();
     sights.len() > 1 && first.len() >= COMING && first.iter().all(stays)
 }
 
@@ -414,16 +406,17 @@ fn grows(counts: &[usize]) -> bool {
         && counts.windows(2).all(|pair| pair[0] < pair[1])
 }
 
-/// Whether everyone whom an earlier dump shows there is still in the newest. Who has neither name
-/// nor number is not known again.
+/// Whether a member is known again in another dump: who has neither name nor number is not.
+fn is_known(incident: &Incident, id: MemberId) -> bool {
+    let member = incident.member(id);
+    !(member.id.is_empty() && member.name.is_empty())
+}
+
+/// Whether everyone whom an earlier dump shows there, and who is known again, is still in the newest.
 fn none_ended(incident: &Incident, sights: &Sights) -> bool {
     let newest = incident.dumps.len() - 1;
-    let is_known = |id: MemberId| {
-        let member = incident.member(id);
-        !(member.id.is_empty() && member.name.is_empty())
-    };
     let mut earlier = sights.iter().flatten().copied();
-    earlier.all(|id| !is_known(id) || incident.thread(id, newest).is_some())
+    earlier.all(|id| !is_known(incident, id) || incident.thread(id, newest).is_some())
 }
 
 /// Whether some have ended, but nobody who had been there in three dumps, while these become more: then there are some who
@@ -434,13 +427,9 @@ fn only_the_young_end(incident: &Incident, sights: &Sights) -> bool {
     let shown =
         |id: MemberId| (0..=newest).filter(move |&dump| incident.thread(id, dump).is_some());
     let everyone: BTreeSet<MemberId> = sights.iter().flatten().copied().collect();
-    let is_known = |&id: &MemberId| {
-        let member = incident.member(id);
-        !(member.id.is_empty() && member.name.is_empty())
-    };
     let stays = |id: MemberId| incident.thread(id, newest).is_some();
     let ended_late = |&id: &MemberId| !stays(id) && shown(id).count() >= OLD;
-    if !everyone.iter().all(is_known) || everyone.iter().any(ended_late) {
+    if !everyone.iter().all(|&id| is_known(incident, id)) || everyone.iter().any(ended_late) {
         return false;
     }
     let first = &sights[0];

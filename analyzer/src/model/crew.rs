@@ -8,7 +8,7 @@ use super::activity::Activity;
 use super::call::{Call, Origin};
 use super::idle;
 use super::incident::{Incident, MemberId};
-use super::name::{FunctionName, words};
+use super::name::{FunctionName, is_within, words};
 use super::pool;
 
 /// What one dump shows of one queue of work.
@@ -200,10 +200,7 @@ impl Incident {
         let crews: Vec<Vec<MemberId>> = self.crews(dump).into_values().filter(busy).collect();
         let uses = |call: &Call| {
             let owner = FunctionName::of(&call.function).owner;
-            let within = |user: &String| {
-                owner.strip_prefix(user.as_str()).is_some_and(|inner| inner.starts_with('$'))
-            };
-            sight.users.iter().any(|user| user == owner || within(user))
+            sight.users.iter().any(|user| is_within(owner, user))
         };
         // What starts threads for the whole program is often one function of its own, and says
         // nothing of whose threads they are: what else is on the stack then does.

@@ -251,6 +251,11 @@ impl Incident {
         self.calls(id, dump).filter(|call| call.origin == Origin::Application)
     }
 
+    /// Whether a member is inside of a function.
+    pub fn is_inside(&self, id: MemberId, dump: usize, function: &str) -> bool {
+        self.calls(id, dump).any(|call| call.function == function)
+    }
+
     /// Whether a member is in the program's own code of a type, or of a module, that is asked for.
     pub fn is_in_code_of(&self, id: MemberId, dump: usize, is_it: impl Fn(&str) -> bool) -> bool {
         let mut own = self.application_calls(id, dump);

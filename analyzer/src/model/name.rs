@@ -45,6 +45,11 @@ impl<'a> FunctionName<'a> {
     }
 }
 
+/// Whether a type is another one, or is declared in it, as the JVM names it: `Pool$Worker` in `Pool`.
+pub fn is_within(found: &str, outer: &str) -> bool {
+    found.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with('$'))
+}
+
 /// The words of an identifier, in lower case: `getTreeNode` and `get_tree_node` are the same
 /// three.
 pub fn words(identifier: &str) -> Vec<String> {

@@ -71,7 +71,6 @@ const CLIENTS: &[&str] = &[
     "redis::*",
     "reqwest::*",
     "sqlx*::*",
-    "std::net::tcp::TcpStream::connect*",
     "tokio_postgres::*",
     "tonic::client::*",
     "ureq::*",
@@ -181,8 +180,7 @@ impl Incident {
 
     /// The functions of the program's own in which goroutines wait for connections in a dump.
     pub fn takers_of_connections(&self, dump: usize) -> HashSet<&str> {
-        let takes = |id| self.calls(id, dump).any(|call| call.function == TAKES);
-        let takers = self.found(dump, |id| takes(id).then_some(()));
+        let takers = self.found(dump, |id| self.is_inside(id, dump, TAKES).then_some(()));
         let own = takers.flat_map(|(id, ())| self.application_calls(id, dump));
         own.map(|call| call.function.as_str()).collect()
     }

@@ -35,6 +35,9 @@ const MEETINGS: &[&str] = &[
     "std::sync::*arrier::wait",
 ];
 
+/// How Go says that a goroutine waits for a receiver.
+const SENDS: &str = "chan send";
+
 /// Those of them at which whoever comes waits for the others.
 const BARRIERS: &[&str] = &[
     "java.util.concurrent.CyclicBarrier.*await",
@@ -237,6 +240,11 @@ impl Incident {
                 .chain(self.creator(id, dump))
                 .any(|call| call.function == maker.function)
         })
+    }
+
+    /// Whether a goroutine waits for a receiver of what it sends.
+    pub fn sends(&self, id: MemberId, dump: usize) -> bool {
+        self.thread(id, dump).is_some_and(|thread| thread.state_text.starts_with(SENDS))
     }
 
     /// Whether a goroutine may take what another one sends: it waits in a channel of which nothing is known.
