@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use sigquit_dump::{Lock, LockId, OwnerSource};
 
 use super::{
-    Detector, Evidence, Finding, Severity, async_permits, own_permit, phrase, queue_length,
+    Detector, Evidence, Finding, Severity, async_permits, lost_slots, own_permit, phrase,
+    queue_length,
 };
 use crate::model::{Activity, Incident, MemberId, PoolUse};
 
@@ -33,6 +34,9 @@ in sight the pool leaks: something was borrowed and not given back.
 - Members that wait for a semaphore's permit in a function in which others are behind that line: these have one each.
 - Async tasks that wait for permits of a semaphore in every dump and are not polled meanwhile, where no task of the same
   work goes on: medium for ten or more when no other task goes on either, low for four.
+- Ten or more requests in Go (`net/http`) that wait at one line to send to a channel, with the same values on their stacks in
+  three dumps, in a function in which nobody else is in any of them: a channel that serves as a semaphore, whose slots
+  were not given back. Medium.
 - What a pool says of itself (`sigquit::pool`): how many it has, who waits, who has borrowed, and where.
 - Where it says nothing, holders: members inside a borrowed resource's own functions, or in the function that borrows,
   behind the line at which the others wait. The second is inferred.
@@ -64,7 +68,7 @@ fn detect(incident: &Incident) -> Vec<Finding> {
     let own = |sights: &Sights| own_permit::whose(incident, sights).is_some();
     let pools = pools.iter().filter(|(_, sights)| !own(sights));
     let found = pools.filter_map(|(pool, sights)| finding(incident, pool, sights));
-    found.chain(async_permits::queue(incident)).collect()
+    found.chain(async_permits::queue(incident)).chain(lost_slots::findings(incident)).collect()
 }
 
 /// What each dump shows of one pool.

@@ -5,7 +5,7 @@ use sigquit_dump::{Notice, OwnerSource};
 use super::cycle::{SeenCycle, cycles};
 use super::{
     Detector, Evidence, Finding, Grade, Severity, async_lock, channel_circle, class_circle,
-    closed_circle, forsaken, hidden_circle, joined_first, phrase, wrong_one_woken,
+    closed_circle, forsaken, hidden_circle, joined_first, own_channel, phrase, wrong_one_woken,
 };
 use crate::model::{Incident, MemberId, Statement};
 
@@ -48,6 +48,9 @@ and no cause.
   thread blocks on (`block_on`) may be a receiver that is slow. Of Rust's channels, which close with their receiver.
 - A goroutine that waits for a WaitGroup while all goroutines that it has made wait to send, in the same calls in three dumps.
   Medium, and only where nobody is at anything else, who could be the one that receives.
+- Goroutines that wait to send, with the same values on their stacks in three dumps: those of a type's own in the method in
+  which others wait too, with nobody else in that type's code; or all who do anything in the program, at two places or more, so
+  that who receives is among them. Medium.
 - Two dumps in which nothing moves: everyone waits for others (at a barrier, for a count, for a
   result, or to be notified where others wait in another function) or is idle, and nobody listens to what is outside. A timer that is pending may still wake them: then
   medium, and low where CPU times do not say that they stand. Low as well where somebody listens, and one who waits is
@@ -106,6 +109,10 @@ fn detect(incident: &Incident) -> Vec<Finding> {
     let of_channels =
         channel_circle::circle(incident).into_iter().chain(joined_first::finding(incident));
     let of_tasks = of_tasks.into_iter().chain(of_channels);
+    // Who is told as one of all who wait is not told again.
+    let sending = without_circle.is_empty().then(|| own_channel::findings(incident));
+    let sending = sending.into_iter().flatten().filter(|found| found.detector == DETECTOR.name);
+    let of_tasks = of_tasks.chain(sending.collect::<Vec<Finding>>());
     found.chain(without_circle).chain(closed).chain(hidden).chain(of_tasks).collect()
 }
 

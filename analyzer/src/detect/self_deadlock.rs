@@ -3,7 +3,7 @@
 use sigquit_dump::{LockKind, Nanos, OwnerSource, WaitFor};
 
 use super::cycle::{SeenCycle, cycles};
-use super::{Detector, Finding, Grade, own_end, own_permit, phrase};
+use super::{Detector, Finding, Grade, own_channel, own_end, own_permit, phrase};
 use crate::model::{Incident, MemberId};
 
 pub(super) const DETECTOR: Detector =
@@ -31,6 +31,9 @@ wanted for writing is `lock-upgrade`.)
 - The same with an inferred owner, in every dump.
 - Of a semaphore that serves as a lock: the only one behind the line at which all others wait for a permit waits for one
   itself, in every dump.
+- Of a channel in Go: a goroutine that begins in a method of a type waits to send in another one, in which others wait as
+  well, with the same values on its stack in three dumps, and nobody else is in that type's code. So it would have to receive
+  that itself. Medium, high where ten or more wait behind it.
 - Of a server in Go: a handler inside `Server.Shutdown` in every dump, which returns when all requests are done, of which
   its own is one. That it is its own server is inferred: the goroutine that served is in `Serve` no more. Medium.
 
@@ -92,6 +95,9 @@ fn self_deadlocks(incident: &Incident) -> Vec<Finding> {
         .into_iter()
         .chain(own_permit::findings(incident))
         .chain(own_end::findings(incident))
+        .chain(
+            own_channel::findings(incident).into_iter().filter(|one| one.detector == DETECTOR.name),
+        )
         .collect()
 }
 

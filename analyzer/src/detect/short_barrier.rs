@@ -22,6 +22,10 @@ const DUMPS: usize = 3;
 const SOME: usize = 2;
 /// That the one who is to come is in the queue is concluded from who is in sight.
 const INFERRED: f64 = 0.6;
+/// Why it may be otherwise.
+const AT_WORK: &str = " Somebody else is at work all the time, who may be the one that is to come.";
+const TASK_OF_OTHERS: &str =
+    " Others are in the code of those who wait for a task, and may be doing it.";
 
 /// The pools whose workers all wait at a barrier, in a program that goes on otherwise.
 pub(super) fn findings(incident: &Incident) -> Vec<Finding> {
@@ -43,16 +47,18 @@ pub(super) fn findings(incident: &Incident) -> Vec<Finding> {
     let apart = met.iter().flat_map(|(.., workers)| workers).chain(&askers).copied().collect();
     let others = Others::of(incident, &apart);
     // Where others are in the code of who asks, the task may be theirs.
-    askers.retain(|&id| own_type(incident, id).is_some_and(|asked| !others.are_near(asked)));
-    if askers.is_empty() {
-        return Vec::new();
+    let is_apart =
+        |&id: &MemberId| own_type(incident, id).is_some_and(|asked| !others.are_near(asked));
+    let apart: Vec<MemberId> = askers.iter().copied().filter(is_apart).collect();
+    let doubt =
+        if apart.is_empty() { Some(TASK_OF_OTHERS) } else { others.at_work.then_some(AT_WORK) };
+    if !apart.is_empty() {
+        askers = apart;
     }
     let met = met.into_iter();
     let met = met.filter(|&(place, ..)| !others.are_near(FunctionName::of(place).owner));
-    met.map(|(place, name, workers)| {
-        finding(incident, place, &name, workers, &askers, others.at_work)
-    })
-    .collect()
+    met.map(|(place, name, workers)| finding(incident, place, &name, workers, &askers, doubt))
+        .collect()
 }
 
 /// The type of whose code a member is in, in the newest dump.
@@ -125,10 +131,10 @@ fn finding(
     name: &str,
     workers: Vec<MemberId>,
     askers: &[MemberId],
-    others_work: bool,
+    doubt: Option<&str>,
 ) -> Finding {
     let newest = incident.dumps.len() - 1;
-    let severity = if others_work { Severity::Low } else { Severity::Medium };
+    let severity = if doubt.is_some() { Severity::Low } else { Severity::Medium };
     let all = workers.len();
     let who = phrase::those(incident, askers);
     let waits = if askers.len() == 1 { "waits" } else { "wait" };
@@ -146,11 +152,7 @@ fn finding(
              How many are to meet at the barrier is not in a dump: that one of them is in the queue before the pool \
              is inferred.{}",
             phrase::number(newest + 1, "dump"),
-            match severity {
-                Severity::Low =>
-                    " Somebody else is at work all the time, who may be the one that is to come.",
-                _ => "",
-            },
+            doubt.unwrap_or_default(),
         ),
         next_step: format!(
             "Compare how many are to meet in {place} with how many workers the pool has: tasks that wait for each other need \
@@ -241,6 +243,9 @@ mod tests {
         assert_eq!(found(BARRIER, INVOKES, 0, late, false), [], "one of them computes");
         let latch = "java.util.concurrent.CountDownLatch.await";
         assert_eq!(found(latch, INVOKES, 0, draws, false), [], "anybody may count it down");
+        let near = "traffic.Model.sum:9";
+        let severity = |other| found(BARRIER, INVOKES, 0, other, false)[0].severity;
+        assert_eq!(severity(near), Severity::Low, "the task may be another one's");
         let idle = &["java.util.concurrent.LinkedBlockingQueue.take", "traffic.Model.next:2"];
         assert_eq!(found(BARRIER, idle, 0, draws, false), [], "nobody wants them to go on");
     }

@@ -39,6 +39,14 @@ impl Incident {
         self.dumps.len() > 1 && (1..self.dumps.len()).all(|dump| self.came_back(id, dump))
     }
 
+    /// Whether a goroutine stayed in its wait through all of the dumps: the values on its stack are the same in each, which
+    /// those of one that goes round a loop seldom are.
+    pub fn stays(&self, id: MemberId) -> bool {
+        let values = |dump| self.thread(id, dump).map_or(0, |thread| thread.values);
+        let first = values(0);
+        first != 0 && (0..self.dumps.len()).all(|dump| values(dump) == first)
+    }
+
     /// How often a member went to sleep between two dumps, where that is counted.
     pub(super) fn slept(&self, id: MemberId, from: usize, to: usize) -> Option<u64> {
         let sleeps = |dump: usize| self.thread(id, dump)?.voluntary_switches;

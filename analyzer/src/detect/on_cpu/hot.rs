@@ -4,7 +4,7 @@ use crate::model::{Cpu, CpuUse, Incident, MemberId};
 
 use sigquit_dump::ThreadState;
 
-use super::thresholds::{BESIDE_MOST, LEAST_SHARE, WANTED, WANTED_EACH};
+use super::thresholds::{BESIDE_MOST, LEAST_IN_CALLS, LEAST_SHARE, WANTED, WANTED_EACH};
 use super::wait_loop::is_yield;
 
 /// That a member is hot, and how that is known.
@@ -56,7 +56,10 @@ pub(super) fn hot(incident: &Incident, cpu: &Cpu, member: MemberId) -> Option<Ho
     match cpu.whole_use(member) {
         Some(whole) => by_wanted(incident, member, &uses, whole).or_else(|| {
             let comparable = whole.wanted().is_none() && is_runnable(incident, member, &seen);
-            (comparable && is_beside(&uses)).then_some(Hot::Beside(whole))
+            // In a call that waits somebody is until something comes, be it the busiest of an idle process.
+            let computes = |&dump: &usize| is_computing(incident, member, &[dump]);
+            let wants = || seen.iter().any(computes) || whole.share() >= LEAST_IN_CALLS;
+            (comparable && is_beside(&uses) && wants()).then_some(Hot::Beside(whole))
         }),
         None => (is_runnable(incident, member, &seen)
             && is_computing(incident, member, &seen)

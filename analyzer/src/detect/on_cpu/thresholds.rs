@@ -17,6 +17,11 @@ pub(super) const BESIDE_MOST: f64 = 0.3;
 /// it; ten threads that shared a starved machine with a hundred others used five times as much.
 pub(super) const LEAST_SHARE: f64 = 0.002;
 
+/// At least this share where it is met in nothing but calls that wait, as in a selector's: the runtime says runnable of it either
+/// way. A loop around one that returns at once used half a CPU and more; one that accepts connections and reads them, a
+/// hundredth.
+pub(super) const LEAST_IN_CALLS: f64 = 0.2;
+
 /// Fewer looks at the registers than this, over all dumps, say nothing. A thread on a starved
 /// machine gives few; but where a healthy program comes back to a state once in a hundred looks,
 /// five times in ten is no chance.
