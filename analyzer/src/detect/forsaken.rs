@@ -49,21 +49,29 @@ fn may_be_forsaken(incident: &Incident, id: MemberId, dump: usize) -> bool {
         None if incident.queues(id, dump) => {
             incident.awaits_result(id, dump) && incident.meets(id, dump)
         }
-        None => incident.meets(id, dump) || incident.sends(id, dump),
+        None => {
+            incident.meets(id, dump)
+                || incident.sends(id, dump)
+                || incident.says_what_it_awaits(id, dump)
+        }
         Some(Idle::Supervisor) => incident.meets(id, dump),
+        Some(Idle::Consumer) => incident.says_what_it_awaits(id, dump),
         Some(_) => false,
     };
     waits && !incident.runs_task(id, dump)
 }
 
 /// Whether all may be well, or somebody be on the way to wake these: a timer, where it is not counted that they stand;
-/// a goroutine in a channel, where they wait for a receiver. A permit may be the signal that there is work.
+/// a goroutine in a channel, where they wait for a receiver. A permit may be the signal that there is work; and that it is
+/// no work that they wait for is said by a name alone.
 fn may_go_on(incident: &Incident, members: &[MemberId]) -> bool {
     let newest = incident.dumps.len() - 1;
     let counted = members.iter().all(|&id| incident.is_known_to_stand(id));
     let sends = members.iter().any(|&id| !incident.meets(id, newest));
     let permits = members.iter().all(|&id| incident.waits_for_permit(id, newest));
+    let by_name = members.iter().any(|&id| incident.says_what_it_awaits(id, newest));
     permits
+        || by_name
         || !counted && incident.awaits_time()
         || sends && incident.shown(newest).any(|id| incident.may_receive(id, newest))
 }
@@ -91,7 +99,7 @@ fn mass(incident: &Incident, place: &str, members: Vec<MemberId>) -> Finding {
             },
         ),
         next_step: format!(
-            "Look for those who were to count down, arrive, complete or receive what {place} waits \
+            "Look for those who were to count down, arrive, complete, notify or receive what {place} waits \
              for: they have ended, failed on the way, or wait for an answer themselves. Let them do \
              it on every way out, and give the wait a timeout."
         ),

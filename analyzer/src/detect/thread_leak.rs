@@ -34,6 +34,9 @@ message that nobody sends, for a receiver that is gone, for work that does not c
   nothing in the process moves: nobody comes, goes or uses CPU time. Something from outside may still wake them, so
   medium; low where a timer is pending and CPU times do not say that they stand, or where a goroutine in a channel
   may be the one who receives.
+- Ten that wait likewise in a function whose name says for what: for an answer, or for what is brought about once
+  (`awaitReply`, `waitForConfig`); or, in Go, that hand something on in a `select` (`send`, called by another function). Low, as
+  only a name says that they are no workers without work.
 - Five that wait for one wait group in three dumps, in a function in which others wait for other ones and go on: whoever
   was to be done with it may have failed. Low, as it may be at it still.
 - One that waits for others to be done, in a function that its main function calls, in two dumps in which nothing

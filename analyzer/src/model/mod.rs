@@ -69,6 +69,7 @@ mod peer;
 mod pool;
 mod pool_use;
 mod rule;
+mod said;
 mod samples;
 #[cfg(test)]
 pub(crate) mod scene;
