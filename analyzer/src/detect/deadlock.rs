@@ -4,8 +4,9 @@ use sigquit_dump::{Notice, OwnerSource};
 
 use super::cycle::{SeenCycle, cycles};
 use super::{
-    Detector, Evidence, Finding, Grade, Severity, async_lock, channel_circle, class_circle,
-    closed_circle, forsaken, hidden_circle, joined_first, own_channel, phrase, wrong_one_woken,
+    Detector, Evidence, Finding, Grade, Severity, ask_each_other, async_lock, channel_circle,
+    class_circle, closed_circle, forsaken, hidden_circle, joined_first, own_channel, phrase,
+    wrong_one_woken,
 };
 use crate::model::{Incident, MemberId, Statement};
 
@@ -51,6 +52,8 @@ and no cause.
 - Goroutines that wait to send, with the same values on their stacks in three dumps: those of a type's own in the method in
   which others wait too, with nobody else in that type's code; or all who do anything in the program, at two places or more, so
   that who receives is among them. Medium.
+- All who answer, by the name of a function, have asked in another one, in which others wait for answers too, in three
+  dumps, and nobody else stands still or computes who could be asked. Low: whom somebody asks over a channel is in no dump.
 - Two dumps in which nothing moves: everyone waits for others (at a barrier, for a count, for a
   result, or to be notified where others wait in another function) or is idle, and nobody listens to what is outside. A timer that is pending may still wake them: then
   medium, and low where CPU times do not say that they stand. Low as well where somebody listens, and one who waits is
@@ -113,6 +116,7 @@ fn detect(incident: &Incident) -> Vec<Finding> {
     let sending = without_circle.is_empty().then(|| own_channel::findings(incident));
     let sending = sending.into_iter().flatten().filter(|found| found.detector == DETECTOR.name);
     let of_tasks = of_tasks.chain(sending.collect::<Vec<Finding>>());
+    let of_tasks = of_tasks.chain(ask_each_other::findings(incident));
     found.chain(without_circle).chain(closed).chain(hidden).chain(of_tasks).collect()
 }
 

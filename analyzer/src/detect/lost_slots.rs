@@ -133,9 +133,10 @@ mod tests {
     fn slots_that_are_in_use_or_change_hands_are_well() {
         let slow = |dump: &mut Moment, _: u64| goroutine(dump, 90, "IO wait", GOES_ON, 3);
         assert_eq!(found(12, false, slow), []);
-        let soon = |dump: &mut Moment, second: u64| match second {
-            1 => goroutine(dump, 90, "runnable", GOES_ON, 3),
-            _ => (),
+        let soon = |dump: &mut Moment, second: u64| {
+            if second == 1 {
+                goroutine(dump, 90, "runnable", GOES_ON, 3);
+            }
         };
         assert_eq!(found(12, false, soon), [], "one dump met it");
         assert_eq!(found(12, true, |_, _| ()), [], "they are let in and come again");

@@ -4,6 +4,7 @@
 //! A detector is a function from an incident to findings. It knows no format: what a runtime
 //! calls things was made comparable in the model. It claims no more than its [`Grade`] carries.
 
+mod ask_each_other;
 mod async_asking;
 mod async_blocking;
 mod async_lock;

@@ -94,6 +94,7 @@ pub use idle::Idle;
 pub use incident::{Incident, Member, MemberId, Sort, incidents, incidents_by};
 pub use merge::{merge, profile_of_dump};
 pub use name::{FunctionName, is_within, words};
+pub(crate) use peer::{asks_by_name, serves_by_name};
 pub(crate) use pool::{gives, takes};
 pub use pool_use::PoolUse;
 pub(crate) use rule::is_helper_name;

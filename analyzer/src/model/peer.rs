@@ -123,6 +123,10 @@ const SERVES: &[&str] = &[
     "next", "parse", "poll", "process", "read", "receive", "recv", "run", "serve",
 ];
 
+/// What those do who are asked, while they do it.
+const GIVES_ANSWERS: &[&str] =
+    &["answer", "dispatch", "handle", "process", "reply", "respond", "serve"];
+
 impl Incident {
     /// The function in which a member waits for an answer from outside of the process: the
     /// program's own innermost one, or the client library's where there is none.
@@ -245,6 +249,16 @@ pub(super) fn asks(name: FunctionName) -> bool {
     // `readReply` waits for an answer, and `reply` makes one.
     let awaits_answer = words.iter().skip(1).any(|word| is_of(ANSWERS, word));
     awaits_answer || words.iter().any(|word| is_of(ASKS, word)) && !serves(name)
+}
+
+/// Whether a function asks another part of the program, by its name: it begins with the word.
+pub(crate) fn asks_by_name(function: &str) -> bool {
+    begins_with_word(FunctionName::of(function).method, ASKS)
+}
+
+/// Whether a function is asked, by its name: it answers, and does not merely take what comes.
+pub(crate) fn serves_by_name(function: &str) -> bool {
+    begins_with_word(FunctionName::of(function).method, GIVES_ANSWERS)
 }
 
 /// Whether a function is asked, by its name.
