@@ -73,9 +73,9 @@ fn finding(incident: &Incident, place: &str, members: Vec<MemberId>) -> Finding 
              inferred. A queue that nobody empties looks like this too."
         ),
         next_step: format!(
-            "Restart the process: a slot that was lost does not come back. In the code, give it back by `defer` right after \
-             the line in {place} that takes it: a handler that panics, which net/http recovers, comes by no other line. \
-             Wait for it in a `select` with the request's context, and answer 503 when that ends."
+            "Restart the process: a lost slot does not come back. In the code, give it back by `defer` right after the line \
+             in {place} that takes it: a panic, which net/http recovers, comes by no other. Take it in a `select` with \
+             the request's context."
         ),
         frames: phrase::telling_frames(incident, members[0], newest),
         evidence: vec![Evidence {

@@ -194,7 +194,7 @@ mod tests {
         let findings = detect(&walking(980, &[of_code(follows())]));
         assert_eq!(findings.len(), 1);
         assert_eq!((findings[0].severity, findings[0].grade), (Severity::High, Grade::Counter));
-        let told = "its loop's conditions came back in 600 of 600 looks, while it counts";
+        let told = "in 600 of 600 looks its loop's conditions came back, while it counts";
         assert!(findings[0].evidence[0].text.contains(told), "{:?}", findings[0].evidence);
         assert!(findings[0].detail.contains("decides whether the loop goes on comes back"));
     }

@@ -88,7 +88,7 @@ fn looked_at(progress: Progress) -> Option<String> {
             let code = looks.code;
             let seen = match looks.recurrence() < RECURS && looks.goes_on() {
                 true => format!(
-                    "its loop's conditions came back in {} of {} looks, while it counts",
+                    "in {} of {} looks its loop's conditions came back, while it counts",
                     code.recurring, code.samples
                 ),
                 false => {
