@@ -4,8 +4,8 @@ use sigquit_dump::{Notice, OwnerSource};
 
 use super::cycle::{SeenCycle, cycles};
 use super::{
-    Detector, Evidence, Finding, Grade, Severity, async_lock, channel_circle, class_circle,
-    closed_circle, forsaken, hidden_circle, joined_first, phrase, wrong_one_woken,
+    Detector, Evidence, Finding, Grade, Severity, async_circle, async_lock, channel_circle,
+    class_circle, closed_circle, forsaken, hidden_circle, joined_first, phrase, wrong_one_woken,
 };
 use crate::model::{Incident, MemberId, Statement};
 
@@ -41,6 +41,10 @@ and no cause.
   Which one of several it is is not told. One dump is a hint.
 - The same of tasks that wait for async locks in two dumps, are not polled meanwhile, and are all the
   tasks there are, but for those that come round by a timer. A task that is not tracked may hold such a lock, so this is medium.
+- A thread that waits for an async lock (`blocking_lock`) and owns another lock, for which a worker waits within the poll of a
+  task, each in one call in all dumps over a second at least. Who has the async lock is in no dump. Medium where only that
+  task can have it: all others wait for async locks, or come round by a timer, no task is untracked, and no other thread is in
+  the code that uses it or blocks on something (`block_on`). Low where others are about, but none in that code.
 - Two or more that wait for room in bounded channels, some tasks among them perhaps for async locks, in every dump, and do
   not go on meanwhile; threads only at two places or more, and beside nobody who moves. Medium where
   everyone else waits for others of the program as well, has nothing to do, or came round by a timer without taking anything
@@ -105,7 +109,7 @@ fn detect(incident: &Incident) -> Vec<Finding> {
     let of_tasks = async_lock::queue(incident).filter(|found| found.detector == DETECTOR.name);
     let of_channels =
         channel_circle::circle(incident).into_iter().chain(joined_first::finding(incident));
-    let of_tasks = of_tasks.into_iter().chain(of_channels);
+    let of_tasks = of_tasks.into_iter().chain(async_circle::finding(incident)).chain(of_channels);
     found.chain(without_circle).chain(closed).chain(hidden).chain(of_tasks).collect()
 }
 

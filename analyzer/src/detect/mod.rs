@@ -6,6 +6,7 @@
 
 mod async_asking;
 mod async_blocking;
+mod async_circle;
 mod async_lock;
 mod async_permits;
 mod avalanche;
