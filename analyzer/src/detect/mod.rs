@@ -38,6 +38,7 @@ mod memory_pressure;
 mod not_given_back;
 mod on_cpu;
 mod only_worker;
+mod overwritten_waker;
 mod own_end;
 mod own_permit;
 mod panic;
