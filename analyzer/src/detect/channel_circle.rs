@@ -193,7 +193,7 @@ fn waits_for_owner(incident: &Incident, id: MemberId, dump: usize) -> bool {
 const ROUNDS: u64 = 2;
 
 /// Whether a thread does nothing but compute and sleep, in turns.
-fn comes_round(incident: &Incident, id: MemberId) -> bool {
+pub(super) fn comes_round(incident: &Incident, id: MemberId) -> bool {
     let dumps = || 0..incident.dumps.len();
     let does = |dump| incident.activity(id, dump);
     let switches = |dump| incident.thread(id, dump).and_then(|thread| thread.voluntary_switches);
@@ -209,6 +209,11 @@ fn comes_round(incident: &Incident, id: MemberId) -> bool {
 /// What a program blocks on is received from by no task, and a thread can receive as well.
 const BLOCKS_ON: &[&str] = &["*::block_on", "*::block_on::*"];
 
+/// Whether a thread blocks on something that is no task.
+pub(super) fn blocks_on(incident: &Incident, id: MemberId, dump: usize) -> bool {
+    incident.calls(id, dump).any(|call| matches_any(BLOCKS_ON, &call.function))
+}
+
 fn thread(incident: &Incident, id: MemberId, workers: &BTreeSet<u64>) -> Receiver {
     let dumps = || (0..incident.dumps.len()).filter(|&dump| incident.thread(id, dump).is_some());
     let polls_tasks = |dump| {
@@ -217,11 +222,7 @@ fn thread(incident: &Incident, id: MemberId, workers: &BTreeSet<u64>) -> Receive
             thread.carries.is_some() || thread.os_id.is_some_and(|tid| workers.contains(&tid))
         })
     };
-    let blocks_on = |dump| {
-        let mut calls = incident.calls(id, dump);
-        calls.any(|call| matches_any(BLOCKS_ON, &call.function))
-    };
-    let unseen = dumps().any(blocks_on);
+    let unseen = dumps().any(|dump| blocks_on(incident, id, dump));
     // Whoever waits for blocking work waits for what it does, be that a sleep.
     let works = |dump| async_blocking::works(incident, id, dump);
     let idle = |dump| incident.idle(id, dump).is_some() && !works(dump) || polls_tasks(dump);
@@ -241,7 +242,7 @@ fn thread(incident: &Incident, id: MemberId, workers: &BTreeSet<u64>) -> Receive
 }
 
 /// How many tasks the runtimes have that nobody tracks.
-fn unseen_tasks(incident: &Incident, dump: usize) -> usize {
+pub(super) fn unseen_tasks(incident: &Incident, dump: usize) -> usize {
     let dump = &incident.dumps[dump];
     let alive: u64 = dump.async_runtimes.iter().filter_map(|runtime| runtime.alive_tasks).sum();
     let tracked = dump.threads.iter().filter(|thread| thread.kind == Kind::Task).count();

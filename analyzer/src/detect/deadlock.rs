@@ -4,9 +4,9 @@ use sigquit_dump::{Notice, OwnerSource};
 
 use super::cycle::{SeenCycle, cycles};
 use super::{
-    Detector, Evidence, Finding, Grade, Severity, ask_each_other, async_lock, channel_circle,
-    class_circle, closed_circle, forsaken, hidden_circle, joined_first, own_channel, phrase,
-    wrong_one_woken,
+    Detector, Evidence, Finding, Grade, Severity, ask_each_other, async_circle, async_lock,
+    channel_circle, class_circle, closed_circle, forsaken, hidden_circle, joined_first,
+    own_channel, phrase, wrong_one_woken,
 };
 use crate::model::{Incident, MemberId, Statement};
 
@@ -42,6 +42,10 @@ and no cause.
   Which one of several it is is not told. One dump is a hint.
 - The same of tasks that wait for async locks in two dumps, are not polled meanwhile, and are all the
   tasks there are, but for those that come round by a timer. A task that is not tracked may hold such a lock, so this is medium.
+- A thread that waits for an async lock (`blocking_lock`) and owns another lock, for which a worker waits within the poll of a
+  task, each in one call in all dumps over a second at least. Who has the async lock is in no dump. Medium where only that
+  task can have it: all others wait for async locks, or come round by a timer, no task is untracked, and no other thread is in
+  the code that uses it or blocks on something (`block_on`). Low where others are about, but none in that code.
 - Two or more that wait for room in bounded channels, some tasks among them perhaps for async locks, in every dump, and do
   not go on meanwhile; threads only at two places or more, and beside nobody who moves. Medium where
   everyone else waits for others of the program as well, has nothing to do, or came round by a timer without taking anything
@@ -108,16 +112,19 @@ fn detect(incident: &Incident) -> Vec<Finding> {
     let hidden = nothing_surer.then(|| hidden_circle::finding(incident)).flatten();
     let of_several = circles.iter().filter(|cycle| cycle.members.len() > 1);
     let found = of_several.map(|cycle| finding(incident, cycle)).chain(everyone_asleep(incident));
-    let of_tasks = async_lock::queue(incident).filter(|found| found.detector == DETECTOR.name);
-    let of_channels =
-        channel_circle::circle(incident).into_iter().chain(joined_first::finding(incident));
-    let of_tasks = of_tasks.into_iter().chain(of_channels);
     // Who is told as one of all who wait is not told again.
     let sending = without_circle.is_empty().then(|| own_channel::findings(incident));
     let sending = sending.into_iter().flatten().filter(|found| found.detector == DETECTOR.name);
-    let of_tasks = of_tasks.chain(sending.collect::<Vec<Finding>>());
-    let of_tasks = of_tasks.chain(ask_each_other::findings(incident));
-    found.chain(without_circle).chain(closed).chain(hidden).chain(of_tasks).collect()
+    let messages = of_messages(incident).chain(sending.collect::<Vec<Finding>>());
+    found.chain(without_circle).chain(closed).chain(hidden).chain(messages).collect()
+}
+
+/// Circles through what tasks and threads hand to each other.
+fn of_messages(incident: &Incident) -> impl Iterator<Item = Finding> {
+    let of_tasks = async_lock::queue(incident).filter(|found| found.detector == DETECTOR.name);
+    let circles = of_tasks.into_iter().chain(async_circle::finding(incident));
+    let circles = circles.chain(channel_circle::circle(incident));
+    circles.chain(joined_first::finding(incident)).chain(ask_each_other::findings(incident))
 }
 
 fn finding(incident: &Incident, cycle: &SeenCycle) -> Finding {

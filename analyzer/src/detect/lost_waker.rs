@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use sigquit_dump::{Nanos, Trace};
 
-use super::{Detector, Evidence, Finding, Grade, Severity, phrase};
+use super::{Detector, Evidence, Finding, Grade, Severity, overwritten_waker, phrase};
 use crate::model::{Incident, MemberId};
 
 pub(super) const DETECTOR: Detector =
@@ -14,7 +14,7 @@ const DOCUMENTATION: &str = "\
 # lost-waker
 
 A task that is pending and left its waker nowhere, so that nobody will wake it; or one that was ready
-and that nobody had woken.
+and that nobody had woken; or one that a future may have forgotten, as it keeps the waker of another.
 
 ## Evidence
 
@@ -23,6 +23,10 @@ and that nobody had woken.
 - Nobody polled it between the dumps.
 - Or: the poll that the dump asked for was its last, long after the one before. It was ready, and its
   wake-up had been lost, or never sent. The dump has healed it.
+
+- Or: two at least of one spawn place stay in a future of the program's own, which copies the waker itself, in every dump
+  and unpolled for a second at least, while two or more of the same place that were met in it too are polled ten times and
+  more. A future that keeps only the last waker of several does that. Always low: whether they wait for one thing is in no dump.
 
 Medium when several dumps show it; low for one dump, and for tasks that were ready: now and then one
 becomes ready in the very moment of a dump. So these are told only when more than half of the tasks
@@ -33,6 +37,8 @@ of their kind that had waited long were.
 - A task that is meant to wait for ever (`std::future::pending`) looks the same, and is not wrong.
 - A future that leaves its waker in its first poll alone breaks the contract of futures, works with
   most executors all the same, and looks the same too.
+- Tasks that each wait for an event of their own in a hand-written future, and workers without work there, look like those
+  that were forgotten, and are well.
 - Tasks that were not polled for the dump are not judged: `runtime-blocked` says why they were not.
 
 ## What to do
@@ -48,7 +54,8 @@ const LONG: Nanos = Nanos(1_000_000_000);
 const NAMED: usize = 5;
 
 fn detect(incident: &Incident) -> Vec<Finding> {
-    forgotten(incident).into_iter().chain(ready(incident)).collect()
+    let told = forgotten(incident).into_iter().chain(ready(incident));
+    told.chain(overwritten_waker::findings(incident)).collect()
 }
 
 /// Tasks without a waker, by what they were spawned from.

@@ -7,6 +7,7 @@
 mod ask_each_other;
 mod async_asking;
 mod async_blocking;
+mod async_circle;
 mod async_lock;
 mod async_permits;
 mod avalanche;
@@ -39,6 +40,7 @@ mod memory_pressure;
 mod not_given_back;
 mod on_cpu;
 mod only_worker;
+mod overwritten_waker;
 mod own_channel;
 mod own_end;
 mod own_permit;

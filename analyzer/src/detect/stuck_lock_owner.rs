@@ -2,7 +2,7 @@
 
 use sigquit_dump::{LockKind, OwnerSource, ThreadState, WaitFor};
 
-use super::{Detector, Evidence, Finding, Grade, Severity, not_given_back, phrase};
+use super::{Detector, Evidence, Finding, Grade, Severity, async_circle, not_given_back, phrase};
 use crate::model::{
     A_BREATH, Activation, Activity, CallId, Contention, Incident, MemberId, Origin, Sight,
 };
@@ -42,7 +42,7 @@ Low where what is made once is being made by one who computes: that may take its
 - Without frame addresses and CPU times, an owner that left and came back to the same line looks
   the same; and so does one that takes the lock back before any of those who wait gets it, which is as bad for them.
 - An owner that waits for another lock is not stuck in itself: the finding is about the owner at
-  the end of the chain. A circle is a `deadlock`.
+  the end of the chain. A circle is a `deadlock`, and so is one that is inferred to lead through an async lock.
 - Nothing is said from one dump in which nobody counts how long the others wait; but for a hint where the owner waits to
   be notified at another monitor, which gives back that one only.
 
@@ -55,7 +55,14 @@ For computation: see whether it ends.
 
 fn detect(incident: &Incident) -> Vec<Finding> {
     let contentions = incident.contentions();
-    let known = contentions.iter().filter_map(|contention| finding(incident, contention));
+    // Who is told to wait in a circle is not told again.
+    let circle = async_circle::finding(incident).filter(|found| found.severity >= Severity::Medium);
+    let in_circle = |one: &&Contention| {
+        let owner = one.only_owner().map(|(owner, _)| owner);
+        circle.as_ref().is_some_and(|found| found.owner == owner)
+    };
+    let open = contentions.iter().filter(|one| !in_circle(one));
+    let known = open.filter_map(|contention| finding(incident, contention));
     let known = known.chain(contentions.iter().filter_map(|one| awaits_notice(incident, one)));
     known.chain(not_given_back::findings(incident, &contentions)).collect()
 }

@@ -401,7 +401,8 @@ fn none_went_on(incident: &Incident, sights: &Sights) -> bool {
     sights.len() > 1 && first.len() >= COMING && first.iter().all(stays)
 }
 
-fn grows(counts: &[usize]) -> bool {
+/// Whether there are more each time, by as many as a trend takes.
+pub(super) fn grows(counts: &[usize]) -> bool {
     let (Some(&first), Some(&last)) = (counts.first(), counts.last()) else { return false };
     counts.len() >= DUMPS
         && (last >= SOME || last >= first * 2)
