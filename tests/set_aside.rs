@@ -93,8 +93,20 @@ const AFTERNOON: [&str; 8] = [
     "h-pilot-charts",
     "h-regatta",
 ];
+const DAWN: [&str; 10] = [
+    "exchange-office",
+    "film-restoration",
+    "passport-photos",
+    "chess-clocks",
+    "irrigation",
+    "gazette",
+    "h-travel-offers",
+    "h-pneumatic-post",
+    "h-guest-books",
+    "h-comets",
+];
 /// Those that leave more and more behind.
-const GROWING: [&str; 3] = ["letters", "postcards", "freight-quotes"];
+const GROWING: [&str; 4] = ["letters", "postcards", "freight-quotes", "chess-clocks"];
 /// Growth is not claimed on fewer dumps.
 const GROWTH: (&str, &str) = ("SIGQUIT_DUMPS", "5");
 
@@ -132,6 +144,12 @@ fn summer_is_recorded() {
 #[ignore = "makes fixtures again"]
 fn afternoon_is_recorded() {
     record_all(env!("CARGO_BIN_EXE_afternoon"), &AFTERNOON);
+}
+
+#[test]
+#[ignore = "makes fixtures again"]
+fn dawn_is_recorded() {
+    record_all(env!("CARGO_BIN_EXE_dawn"), &DAWN);
 }
 
 fn record_all(program: &str, behaviours: &[&str]) {
