@@ -1,9 +1,11 @@
 //! `busy-wait`: threads that burn CPU until something happens.
 
+pub(super) mod async_asking;
+
 use std::collections::BTreeSet;
 
 use super::on_cpu::{self, Candidate};
-use super::{Detector, Evidence, Finding, Grade, Severity, async_asking, phrase};
+use super::{Detector, Evidence, Finding, Grade, Severity, phrase};
 use crate::model::{Incident, MemberId};
 
 pub(super) const DETECTOR: Detector = Detector {

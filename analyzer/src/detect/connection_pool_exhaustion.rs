@@ -1,13 +1,14 @@
 //! Borrowers that wait for a pooled resource, and who has it.
 
+mod async_permits;
+mod lost_slots;
+
 use std::collections::BTreeMap;
 
 use sigquit_dump::{Lock, LockId, OwnerSource};
 
-use super::{
-    Detector, Evidence, Finding, Severity, async_permits, lost_slots, own_permit, phrase,
-    queue_length,
-};
+use super::self_deadlock::own_permit;
+use super::{Detector, Evidence, Finding, Severity, phrase, queue_length};
 use crate::model::{Activity, Incident, MemberId, PoolUse};
 
 pub(super) const DETECTOR: Detector =

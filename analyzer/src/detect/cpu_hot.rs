@@ -1,9 +1,11 @@
 //! `cpu-hot`: much CPU, and nothing that says whether it progresses.
 
+mod sampled;
+
 use sigquit_dump::{Clock, Nanos};
 
 use super::on_cpu::{self, Candidate, Progress};
-use super::{Detector, Finding, Grade, Severity, phrase, sampled};
+use super::{Detector, Finding, Grade, Severity, phrase};
 use crate::model::{Cpu, Incident, MemberId};
 
 pub(super) const DETECTOR: Detector = Detector {

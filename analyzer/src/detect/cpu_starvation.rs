@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 
 use sigquit_dump::{Nanos, Throttling};
 
+use super::busy_wait::async_asking;
 use super::on_cpu;
-use super::{Detector, Evidence, Finding, Grade, Severity, async_asking, phrase};
+use super::{Detector, Evidence, Finding, Grade, Severity, phrase};
 use crate::model::{Cpu, CpuUse, Incident, MemberId};
 
 pub(super) const DETECTOR: Detector =

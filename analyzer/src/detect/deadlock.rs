@@ -1,13 +1,19 @@
 //! Threads that wait for each other in a circle.
 
+mod ask_each_other;
+pub(super) mod async_circle;
+mod channel_circle;
+mod class_circle;
+mod closed_circle;
+mod hidden_circle;
+mod joined_first;
+mod wrong_one_woken;
+
 use sigquit_dump::{Notice, OwnerSource};
 
 use super::cycle::{SeenCycle, cycles};
-use super::{
-    Detector, Evidence, Finding, Grade, Severity, ask_each_other, async_circle, async_lock,
-    channel_circle, class_circle, closed_circle, forsaken, hidden_circle, joined_first,
-    own_channel, phrase, wrong_one_woken,
-};
+use super::self_deadlock::own_channel;
+use super::{Detector, Evidence, Finding, Grade, Severity, async_lock, forsaken, phrase};
 use crate::model::{Incident, MemberId, Statement};
 
 pub(super) const DETECTOR: Detector =

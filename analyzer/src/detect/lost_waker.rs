@@ -1,10 +1,12 @@
 //! A task that is pending and that nobody can wake.
 
+mod overwritten_waker;
+
 use std::collections::BTreeMap;
 
 use sigquit_dump::{Nanos, Trace};
 
-use super::{Detector, Evidence, Finding, Grade, Severity, overwritten_waker, phrase};
+use super::{Detector, Evidence, Finding, Grade, Severity, phrase};
 use crate::model::{Incident, MemberId};
 
 pub(super) const DETECTOR: Detector =

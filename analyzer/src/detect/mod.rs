@@ -1,22 +1,21 @@
 //! What is wrong. One detector a file: its documentation, its code, its tests; the list is
-//! [`all`].
+//! [`all`]. Where a detector rests on several kinds of evidence, each has a file in the folder of its name.
+//!
+//! ```text
+//! deadlock.rs             what the detector says, and in which order it asks
+//! deadlock/               one way to see a deadlock a file: hidden_circle, channel_circle, ...
+//! cycle, async_lock,      evidence that several detectors rest on
+//! forsaken, on_cpu
+//! finding, phrase         what is told, and the words for it
+//! ```
 //!
 //! A detector is a function from an incident to findings. It knows no format: what a runtime
 //! calls things was made comparable in the model. It claims no more than its [`Grade`] carries.
 
-mod ask_each_other;
-mod async_asking;
-mod async_blocking;
-mod async_circle;
 mod async_lock;
-mod async_permits;
 mod avalanche;
 mod baseline;
-mod begun_within;
 mod busy_wait;
-mod channel_circle;
-mod class_circle;
-mod closed_circle;
 mod concurrent_map_access;
 mod connection_pool_exhaustion;
 mod cpu_hot;
@@ -25,41 +24,26 @@ mod cycle;
 mod data_race;
 mod deadlock;
 mod downstream_stall;
-mod event_loop;
 mod finding;
 mod forsaken;
 mod gc_pressure;
-mod hidden_circle;
 mod io_stall;
-mod joined_first;
 mod lock_contention;
-mod lost_slots;
 mod lost_waker;
 mod map_corruption;
 mod memory_pressure;
-mod not_given_back;
 mod on_cpu;
-mod only_worker;
-mod overwritten_waker;
-mod own_channel;
-mod own_end;
-mod own_permit;
 mod panic;
-mod passed_by;
 mod phrase;
 mod queue_length;
 mod runaway_recursion;
 mod runtime_blocked;
-mod sampled;
 mod self_deadlock;
-mod short_barrier;
 mod spin_loop;
 mod stuck_lock_owner;
 mod task_leak;
 mod thread_leak;
 mod thread_pool_exhaustion;
-mod undriven;
-mod wrong_one_woken;
 
 pub use baseline::Baseline;
 pub use finding::{Evidence, Finding, Grade, LockOf, Severity};

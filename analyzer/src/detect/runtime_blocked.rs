@@ -1,8 +1,12 @@
 //! Workers of an async runtime that are inside blocking calls, while tasks wait to be polled.
 
+mod event_loop;
+pub(super) mod only_worker;
+mod undriven;
+
 use sigquit_dump::{Kind, Nanos, Trace, Worker};
 
-use super::{Detector, Evidence, Finding, Grade, Severity, event_loop, phrase, undriven};
+use super::{Detector, Evidence, Finding, Grade, Severity, phrase};
 use crate::model::{Activity, Incident, MemberId};
 
 pub(super) const DETECTOR: Detector =

@@ -1,9 +1,13 @@
 //! Threads that wait for what they hold themselves.
 
+pub(super) mod own_channel;
+mod own_end;
+pub(super) mod own_permit;
+
 use sigquit_dump::{LockKind, Nanos, OwnerSource, WaitFor};
 
 use super::cycle::{SeenCycle, cycles};
-use super::{Detector, Finding, Grade, own_channel, own_end, own_permit, phrase};
+use super::{Detector, Finding, Grade, phrase};
 use crate::model::{Incident, MemberId};
 
 pub(super) const DETECTOR: Detector =

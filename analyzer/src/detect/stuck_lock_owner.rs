@@ -1,8 +1,11 @@
 //! The owner of a lock that does not come back while others wait.
 
+mod not_given_back;
+
 use sigquit_dump::{LockKind, OwnerSource, ThreadState, WaitFor};
 
-use super::{Detector, Evidence, Finding, Grade, Severity, async_circle, not_given_back, phrase};
+use super::deadlock::async_circle;
+use super::{Detector, Evidence, Finding, Grade, Severity, phrase};
 use crate::model::{
     A_BREATH, Activation, Activity, CallId, Contention, Incident, MemberId, Origin, Sight,
 };

@@ -1,10 +1,12 @@
 //! Threads and goroutines that are made and never end.
 
+mod passed_by;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use sigquit_dump::{Kind, Nanos};
 
-use super::{Detector, Evidence, Finding, Grade, Severity, forsaken, passed_by, phrase};
+use super::{Detector, Evidence, Finding, Grade, Severity, forsaken, phrase};
 use crate::model::{Activity, Idle, Incident, MemberId, Sort};
 
 pub(super) const DETECTOR: Detector =

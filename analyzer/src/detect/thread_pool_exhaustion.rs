@@ -1,14 +1,15 @@
 //! Work that waits while no worker is idle.
 
+pub(super) mod async_blocking;
+mod begun_within;
+mod short_barrier;
+
 use std::cell::LazyCell;
 use std::collections::HashMap;
 
 use sigquit_dump::ThreadState;
 
-use super::{
-    Detector, Evidence, Finding, Grade, Severity, async_blocking, begun_within, phrase,
-    queue_length, short_barrier,
-};
+use super::{Detector, Evidence, Finding, Grade, Severity, phrase, queue_length};
 use crate::model::{Contention, Incident, MemberId, QueueUse};
 
 pub(super) const DETECTOR: Detector =

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 
 use sigquit_dump::{Kind, Nanos};
 
-use super::{Evidence, Finding, Grade, Severity, phrase, thread_pool_exhaustion};
+use crate::detect::{Evidence, Finding, Grade, Severity, phrase, thread_pool_exhaustion};
 use crate::model::pattern::matches_any;
 use crate::model::{Activity, Incident, MemberId, TaskWait};
 
@@ -26,7 +26,7 @@ const POLLS: &[&str] = &["tokio::runtime::scheduler::multi_thread*::worker::*"];
 const LONG: Nanos = Nanos(1_000_000_000);
 
 /// The finding, when there is one: it takes two dumps to see that nobody goes on.
-pub(super) fn finding(incident: &Incident) -> Option<Finding> {
+pub(in crate::detect) fn finding(incident: &Incident) -> Option<Finding> {
     let newest = incident.dumps.len() - 1;
     let waiting = waiting(incident)?;
     let threads: Vec<MemberId> =
@@ -90,7 +90,7 @@ fn is_of_pool(incident: &Incident, id: MemberId, dump: usize) -> bool {
 }
 
 /// Whether a thread of such a pool is inside of work.
-pub(super) fn works(incident: &Incident, id: MemberId, dump: usize) -> bool {
+pub(in crate::detect) fn works(incident: &Incident, id: MemberId, dump: usize) -> bool {
     is_of_pool(incident, id, dump) && incident.application_calls(id, dump).next().is_some()
 }
 

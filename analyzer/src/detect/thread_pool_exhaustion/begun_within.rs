@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sigquit_dump::Nanos;
 
-use super::{Evidence, Finding, Grade, Severity, phrase, thread_pool_exhaustion};
+use crate::detect::{Evidence, Finding, Grade, Severity, phrase, thread_pool_exhaustion};
 use crate::model::{Incident, MemberId, Origin};
 
 /// So many dumps show that nobody goes on where no runtime counts it.

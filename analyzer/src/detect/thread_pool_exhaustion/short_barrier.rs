@@ -13,7 +13,7 @@
 use std::collections::BTreeSet;
 use std::ops::Bound;
 
-use super::{Evidence, Finding, Grade, Severity, phrase, thread_pool_exhaustion};
+use crate::detect::{Evidence, Finding, Grade, Severity, phrase, thread_pool_exhaustion};
 use crate::model::{FunctionName, Incident, MemberId, is_within};
 
 /// So many dumps show that nobody comes.

@@ -14,7 +14,8 @@ use std::collections::BTreeSet;
 
 use sigquit_dump::{Kind, LockId, Nanos, OwnerSource};
 
-use super::{Evidence, Finding, Grade, Severity, async_lock, channel_circle, deadlock, phrase};
+use super::channel_circle;
+use crate::detect::{Evidence, Finding, Grade, Severity, async_lock, deadlock, phrase};
 use crate::model::{FunctionName, Incident, MemberId, TaskWait};
 
 /// In so long every lock that is held for a moment was given back.
@@ -38,7 +39,7 @@ struct Circle {
 }
 
 /// The finding, when there is one: it takes two dumps to see that nobody goes on.
-pub(super) fn finding(incident: &Incident) -> Option<Finding> {
+pub(in crate::detect) fn finding(incident: &Incident) -> Option<Finding> {
     let newest = incident.dumps.len() - 1;
     let time = |dump: usize| incident.dumps[dump].monotonic;
     if newest == 0 || time(newest)?.since(time(0)?) < LONG {

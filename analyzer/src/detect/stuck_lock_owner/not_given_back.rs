@@ -9,9 +9,9 @@ use std::collections::BTreeSet;
 
 use sigquit_dump::{LockKind, Nanos};
 
-use super::{
-    Evidence, Finding, Grade, Severity, deadlock, lock_contention, only_worker, phrase,
-    stuck_lock_owner,
+use crate::detect::runtime_blocked::only_worker;
+use crate::detect::{
+    Evidence, Finding, Grade, Severity, deadlock, lock_contention, phrase, stuck_lock_owner,
 };
 use crate::model::{Activity, Contention, FunctionName, Idle, Incident, MemberId};
 

@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 
 use sigquit_dump::LockId;
 
-use super::{Evidence, Finding, Grade, Severity, deadlock, phrase};
+use crate::detect::{Evidence, Finding, Grade, Severity, deadlock, phrase};
 use crate::model::{FunctionName, Incident, MemberId};
 
 /// Another type may use the lock as well.

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 use sigquit_dump::{Kind, Nanos};
 
-use super::{Evidence, Finding, Grade, Severity, lost_waker, phrase};
+use crate::detect::{Evidence, Finding, Grade, Severity, lost_waker, phrase};
 use crate::model::pattern::matches_any;
 use crate::model::{Incident, MemberId, Origin};
 

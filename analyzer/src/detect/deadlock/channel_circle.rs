@@ -13,7 +13,8 @@ use std::collections::BTreeSet;
 
 use sigquit_dump::{Kind, Nanos};
 
-use super::{Evidence, Finding, Grade, Severity, async_blocking, async_lock, deadlock, phrase};
+use crate::detect::thread_pool_exhaustion::async_blocking;
+use crate::detect::{Evidence, Finding, Grade, Severity, async_lock, deadlock, phrase};
 use crate::model::pattern::matches_any;
 use crate::model::{Activity, Incident, MemberId, Origin, TaskWait};
 

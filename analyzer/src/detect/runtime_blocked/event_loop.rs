@@ -10,7 +10,7 @@
 
 use sigquit_dump::Runtime;
 
-use super::{Evidence, Finding, Grade, Severity, phrase, runtime_blocked};
+use crate::detect::{Evidence, Finding, Grade, Severity, phrase, runtime_blocked};
 use crate::model::pattern::matches_any;
 use crate::model::{Incident, MemberId};
 

@@ -6,7 +6,9 @@ use std::collections::BTreeSet;
 
 use sigquit_dump::Kind;
 
-use super::{Evidence, Finding, Grade, Severity, async_lock, connection_pool_exhaustion, phrase};
+use crate::detect::{
+    Evidence, Finding, Grade, Severity, async_lock, connection_pool_exhaustion, phrase,
+};
 use crate::model::{Incident, MemberId, TaskWait};
 
 /// Fewer may wait for a signal, for which a semaphore can be used as well.

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use sigquit_dump::{Kind, LockId, LockKind, StackId};
 
 use super::closed_circle::unowned;
-use super::{Evidence, Finding, Grade, Severity, deadlock, phrase};
+use crate::detect::{Evidence, Finding, Grade, Severity, deadlock, phrase};
 use crate::model::{Call, FunctionName, Idle, Incident, MemberId, Origin, words};
 
 /// Of one dump, which may show no more than a moment.

@@ -6,7 +6,7 @@
 //! the others  Semaphore.acquire < Subscriptions.renew:374
 //! ```
 
-use super::{Evidence, Finding, Grade, Severity, phrase, self_deadlock};
+use crate::detect::{Evidence, Finding, Grade, Severity, phrase, self_deadlock};
 use crate::model::{Incident, MemberId, PoolUse};
 
 /// That there is one permit is concluded from where everyone stands.
@@ -15,7 +15,7 @@ const LIKELY: f64 = 0.7;
 const MANY: usize = 10;
 
 /// Each who is in its own way, where that lasts.
-pub(super) fn findings(incident: &Incident) -> Vec<Finding> {
+pub(in crate::detect) fn findings(incident: &Incident) -> Vec<Finding> {
     let limits = incident.limits();
     limits
         .iter()
@@ -24,7 +24,7 @@ pub(super) fn findings(incident: &Incident) -> Vec<Finding> {
 }
 
 /// The only one who seems to have a permit, in every dump, and waits for another like everyone else.
-pub(super) fn whose(incident: &Incident, sights: &[PoolUse]) -> Option<MemberId> {
+pub(in crate::detect) fn whose(incident: &Incident, sights: &[PoolUse]) -> Option<MemberId> {
     let alone = |sight: &PoolUse| match sight.again[..] {
         [one] if sight.limit && sight.holders.is_empty() => Some(one),
         _ => None,

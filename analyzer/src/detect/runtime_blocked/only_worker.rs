@@ -12,7 +12,7 @@
 
 use sigquit_dump::Nanos;
 
-use super::{Finding, Severity, phrase, runtime_blocked};
+use crate::detect::{Finding, Severity, phrase, runtime_blocked};
 use crate::model::pattern::matches_any;
 use crate::model::{Incident, MemberId};
 
@@ -23,7 +23,7 @@ const POLLS: &[&str] =
     &["tokio::runtime::task::harness::*poll*", "tokio::runtime::task::raw::*poll*"];
 
 /// Whether a member polls a task of a runtime that has no other thread.
-pub(super) fn runs_all_tasks(incident: &Incident, id: MemberId, dump: usize) -> bool {
+pub(in crate::detect) fn runs_all_tasks(incident: &Incident, id: MemberId, dump: usize) -> bool {
     // Innermost first.
     let mut calls = incident.calls(id, dump);
     calls.any(|call| matches_any(POLLS, &call.function))
@@ -31,7 +31,7 @@ pub(super) fn runs_all_tasks(incident: &Incident, id: MemberId, dump: usize) -> 
 }
 
 /// What is told of it, made of what is told of the lock.
-pub(super) fn finding(
+pub(in crate::detect) fn finding(
     incident: &Incident,
     id: MemberId,
     dump: usize,

@@ -12,7 +12,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Evidence, Finding, Grade, Severity, deadlock, phrase};
+use crate::detect::{Evidence, Finding, Grade, Severity, deadlock, phrase};
 use crate::model::{Activity, Incident, MemberId, asks_by_name, serves_by_name};
 
 /// Dumps in which nobody may have gone on.

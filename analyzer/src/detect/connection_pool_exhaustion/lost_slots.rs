@@ -14,8 +14,8 @@
 
 use std::collections::BTreeMap;
 
-use super::own_channel::{ANSWERS, may_receive, standing_senders};
-use super::{Evidence, Finding, Grade, Severity, connection_pool_exhaustion, phrase};
+use crate::detect::self_deadlock::own_channel::{ANSWERS, may_receive, standing_senders};
+use crate::detect::{Evidence, Finding, Grade, Severity, connection_pool_exhaustion, phrase};
 use crate::model::{Incident, MemberId};
 
 /// Fewer may wait for one that is slow.

@@ -10,7 +10,7 @@
 
 use sigquit_dump::{Nanos, Trace};
 
-use super::{Evidence, Finding, Grade, Severity, busy_wait, phrase};
+use crate::detect::{Evidence, Finding, Grade, Severity, busy_wait, phrase};
 use crate::model::pattern::matches_any;
 use crate::model::{Incident, MemberId};
 
@@ -47,7 +47,7 @@ impl Asking {
 }
 
 /// The finding, when there is one: it takes two dumps to count polls.
-pub(super) fn finding(incident: &Incident) -> Option<Finding> {
+pub(in crate::detect) fn finding(incident: &Incident) -> Option<Finding> {
     let newest = incident.dumps.len() - 1;
     let asking = asking(incident)?;
     let members: Vec<MemberId> = asking.tasks.iter().map(|&(id, _)| id).collect();
@@ -87,7 +87,7 @@ pub(super) fn finding(incident: &Incident) -> Option<Finding> {
 }
 
 /// The threads that poll tasks that ask: they have no use for a CPU.
-pub(super) fn workers(incident: &Incident) -> Vec<MemberId> {
+pub(in crate::detect) fn workers(incident: &Incident) -> Vec<MemberId> {
     asking(incident).map_or(Vec::new(), |asking| asking.workers)
 }
 

@@ -2,7 +2,7 @@
 
 use sigquit_dump::Clock;
 
-use super::{Evidence, Finding, Grade, Severity};
+use crate::detect::{Evidence, Finding, Grade, Severity};
 use crate::model::{Place, Samples};
 
 /// Functions that are told of.

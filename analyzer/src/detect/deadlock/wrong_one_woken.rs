@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 
 use sigquit_dump::LockId;
 
-use super::{Finding, Grade, Severity, deadlock, forsaken, phrase};
+use crate::detect::{Finding, Grade, Severity, deadlock, forsaken, phrase};
 use crate::model::{FunctionName, Incident, MemberId, gives, takes};
 
 /// In fewer dumps they may have been told at that moment.

@@ -4,7 +4,7 @@
 
 use sigquit_dump::{Kind, Nanos, ThreadState, Trace};
 
-use super::{Evidence, Finding, Grade, Severity, phrase, runtime_blocked};
+use crate::detect::{Evidence, Finding, Grade, Severity, phrase, runtime_blocked};
 use crate::model::{Incident, MemberId};
 
 /// For so long nobody polls them, at least.

@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 
 use sigquit_dump::LockId;
 
-use super::{Evidence, Finding, Grade, Severity, deadlock, phrase};
+use crate::detect::{Evidence, Finding, Grade, Severity, deadlock, phrase};
 use crate::model::{Incident, MemberId};
 
 /// One who waits for a class that one of others has, all of whom wait behind the first.

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use sigquit_dump::WaitFor;
 
-use super::{Finding, Grade, Severity, forsaken, phrase, thread_leak};
+use crate::detect::{Finding, Grade, Severity, forsaken, phrase, thread_leak};
 use crate::model::{Incident, MemberId};
 
 /// In fewer dumps it may be a short wait.

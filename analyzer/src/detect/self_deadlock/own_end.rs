@@ -13,7 +13,7 @@
 //! Another server may be stopped that way, and then the handler's own goes on to take connections: goroutine 28 is in
 //! `Serve` still. Where it has left `Serve`, its server is the one that was stopped.
 
-use super::{Evidence, Finding, Grade, Severity, phrase, self_deadlock};
+use crate::detect::{Evidence, Finding, Grade, Severity, phrase, self_deadlock};
 use crate::model::{Incident, MemberId};
 
 const STOPS: &str = "net/http.(*Server).Shutdown";

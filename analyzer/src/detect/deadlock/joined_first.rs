@@ -13,7 +13,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Evidence, Finding, Grade, Severity, deadlock, phrase};
+use crate::detect::{Evidence, Finding, Grade, Severity, deadlock, phrase};
 use crate::model::{Incident, MemberId};
 
 /// Dumps in which nobody may have gone on.

@@ -17,7 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sigquit_dump::{Kind, Runtime};
 
-use super::{Evidence, Finding, Grade, Severity, deadlock, phrase, self_deadlock};
+use crate::detect::{Evidence, Finding, Grade, Severity, deadlock, phrase, self_deadlock};
 use crate::model::{Activity, FunctionName, Idle, Incident, MemberId};
 
 /// Dumps in which nobody may have gone on.
@@ -27,10 +27,10 @@ const LIKELY: f64 = 0.7;
 /// So many behind it are bad whatever else goes on.
 const MANY: usize = 10;
 /// Who answers a request receives for nobody else.
-pub(super) const ANSWERS: &str = "net/http.(*conn).serve";
+pub(in crate::detect) const ANSWERS: &str = "net/http.(*conn).serve";
 
 /// Those who stand, to send, in every dump.
-pub(super) fn standing_senders(incident: &Incident) -> Vec<MemberId> {
+pub(in crate::detect) fn standing_senders(incident: &Incident) -> Vec<MemberId> {
     let newest = incident.dumps.len() - 1;
     if newest + 1 < STANDS || incident.process.runtime != Runtime::Go {
         return Vec::new();
@@ -44,7 +44,7 @@ fn stands(incident: &Incident, id: MemberId) -> bool {
 }
 
 /// One finding for each type whose goroutines wait for themselves, or one for all who send.
-pub(super) fn findings(incident: &Incident) -> Vec<Finding> {
+pub(in crate::detect) fn findings(incident: &Incident) -> Vec<Finding> {
     let senders = standing_senders(incident);
     if senders.is_empty() {
         return Vec::new();
@@ -215,7 +215,7 @@ fn of_all(incident: &Incident, senders: Vec<MemberId>) -> Option<Finding> {
 
 /// Whether a member may be the one that was to receive: it is at something, or sleeps. Who waits in another channel, or for
 /// connections, does not receive from a full one; nor does a main function that sleeps in itself.
-pub(super) fn may_receive(incident: &Incident, id: MemberId) -> bool {
+pub(in crate::detect) fn may_receive(incident: &Incident, id: MemberId) -> bool {
     let newest = incident.dumps.len() - 1;
     let is_main = || functions(incident, id).eq(["main.main"]);
     let acts = incident.thread(id, newest).is_none_or(|thread| thread.kind != Kind::Goroutine)
