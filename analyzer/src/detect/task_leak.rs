@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use sigquit_dump::{Kind, Nanos};
+use sigquit_dump::{Kind, Nanos, StackId};
 
 use super::{Detector, Evidence, Finding, Grade, Severity, phrase, thread_leak};
 use crate::model::{Incident, MemberId, TaskWait};
@@ -29,8 +29,8 @@ nobody will send, for room that nobody will make, for a task that will not end.
 
 Medium when a hundred grow of whom none has ended, and of the others when the oldest has waited for half a minute. Low before
 that, as work that takes longer looks the same; low where as many tasks that wait for peers come along, as these may belong
-to connections; low for a mass alone. Tasks that wait for a peer, a connection or a time are
-not counted: ten thousand idle connections are a service at rest.
+to connections; low for a mass alone. Tasks that wait for a peer, a connection or a time, be it in one of several
+branches, are not counted: ten thousand idle connections are a service at rest.
 
 ## Limits
 
@@ -69,6 +69,7 @@ fn detect(incident: &Incident) -> Vec<Finding> {
             continue;
         };
         if task.spawn.is_some()
+            && task.branches.iter().all(|&branch| depends(wait_of(incident, branch, newest)))
             && let Some(kind) = incident.spawned(id, newest)
         {
             kinds.entry((kind, wait)).or_default().push(id);
@@ -112,6 +113,12 @@ enum Why {
     Rest,
     /// Very many have waited for so long.
     Mass(Nanos),
+}
+
+/// What a branch of a task waits for. One that waits for a peer or a time as well goes on by that.
+fn wait_of(incident: &Incident, branch: StackId, dump: usize) -> TaskWait {
+    let calls = incident.calls_of_stack(dump, branch);
+    TaskWait::of(calls.iter().map(|&(call, _)| incident.call(call)))
 }
 
 /// Whether what is waited for is another part of the program.
@@ -302,6 +309,28 @@ mod tests {
             });
         }
         detect(&scene.incident())
+    }
+
+    #[test]
+    fn who_waits_for_a_peer_or_a_time_as_well_goes_on_by_that() {
+        let beside = |branch: &'static [&'static str]| {
+            let mut scene = Scene::of(Runtime::Rust);
+            for second in 0..5 {
+                scene = scene.dump(second, |dump| {
+                    let spawn = Spawn { type_name: "shop::serve".into(), location: None };
+                    let spawn = Some(dump.dump.add_spawn(spawn));
+                    let beside = dump.thread("", branch).stack;
+                    for number in 1..30 + second * 10 {
+                        let task = dump.task(number, "", MESSAGE).task.as_mut().expect("a task");
+                        (task.spawn, task.branches) = (spawn, beside.into_iter().collect());
+                    }
+                });
+            }
+            detect(&scene.incident())
+        };
+        assert_eq!(beside(PEER), []);
+        assert_eq!(beside(&["tokio::time::sleep::Sleep::poll", "shop::serve:3"]), []);
+        assert_eq!(beside(MESSAGE).len(), 1, "neither comes");
     }
 
     #[test]

@@ -231,6 +231,7 @@ mod tests {
     use sigquit_dump::{LockKind, Runtime, ThreadState, WaitFor};
 
     use super::*;
+    use crate::detect::stuck_lock_owner;
     use crate::model::scene::{Draw, Moment, Scene};
 
     const BLOCKS: &[&str] = &[
@@ -307,12 +308,24 @@ mod tests {
         assert_eq!(works, None, "it may have the lock, and come back");
     }
 
+    fn with_main(dump: &mut Moment) {
+        depot(dump, BLOCKS, 3);
+        dump.thread("main", &["tokio::runtime::runtime::Runtime::block_on", "shop::main:3"]);
+    }
+
     #[test]
     fn others_about_make_it_a_hint() {
-        let finding = found(2, |dump, _| {
-            depot(dump, BLOCKS, 3);
-            dump.thread("main", &["tokio::runtime::runtime::Runtime::block_on", "shop::main:3"]);
-        });
+        let finding = found(2, |dump, _| with_main(dump));
         assert_eq!(finding.map(|finding| finding.severity), Some(Severity::Low));
+    }
+
+    #[test]
+    fn who_is_in_the_circle_is_no_stuck_owner_unless_it_is_a_hint() {
+        let stuck = |draw: fn(&mut Moment)| {
+            let scene = (0..3).fold(Scene::of(Runtime::Rust), |scene, at| scene.dump(at, draw));
+            (stuck_lock_owner::DETECTOR.detect)(&scene.incident()).len()
+        };
+        assert_eq!(stuck(|dump| depot(dump, BLOCKS, 3)), 0);
+        assert_eq!(stuck(with_main), 1);
     }
 }

@@ -52,11 +52,11 @@ fn groups(incident: &Incident) -> BTreeMap<(String, &str), Group> {
     let newest = incident.dumps.len() - 1;
     let mut groups: BTreeMap<(String, &str), Group> = BTreeMap::new();
     for id in incident.shown(newest).filter(|&id| incident.member(id).kind == Kind::Task) {
-        let Some(future) = (0..=newest).rev().find_map(|dump| own_future(incident, id, dump))
-        else {
-            continue;
-        };
-        let (stands, gets_on) = (stands(incident, id, future), gets_on(incident, id));
+        let gets_on = gets_on(incident, id);
+        // Most stand where they are: of these the newest dump tells enough.
+        let mut dumps = if gets_on { 0..=newest } else { newest..=newest };
+        let Some(future) = dumps.find_map(|dump| own_future(incident, id, dump)) else { continue };
+        let stands = !gets_on && stands(incident, id, future);
         if !stands && !gets_on {
             continue;
         }
