@@ -26,6 +26,8 @@ try-lock, a yield in a loop. While it waits it takes a CPU from those who could 
   link that leads to itself, followed for ever, looks the same, and so does a computation that comes to the same each time,
   unless the loop's machine code was understood: then one that reads no memory that changes, or that reads where
   what it read leads, is a `spin-loop`; and one that counts how often it asked is a wait all the same.
+- Or it is met at one line of a function that takes something by its name (`enter`, `acquire`), and another stands in the
+  function of the same type that called it, behind that: that one seems to have what they spin for.
 - Or several in one function are met in three dumps at nothing but questions: in the loop itself, at a lock that they
   take or give back, at a yield or a look. Two that give way to each other for ever (a livelock) look like this. Work
   that takes a lock or yields at every step and calls nothing else does as well, so this is a hint, and low.
@@ -144,6 +146,7 @@ fn finding(incident: &Incident, waiting: &[&Candidate]) -> Finding {
     let belief = on_cpu::belief(waiting);
     let place = on_cpu::places(incident, waiting);
     let who = phrase::count(incident, &members);
+    let owner = waiting.iter().find_map(|candidate| candidate.owner);
     Finding {
         detector: DETECTOR.name,
         severity: severity(members.len(), belief.confidence),
@@ -152,9 +155,10 @@ fn finding(incident: &Incident, waiting: &[&Candidate]) -> Finding {
         headline: format!(
             "{who} {} CPU in {place}, {}",
             on_cpu::verb(&members, "burns", "burn"),
-            match waiting.iter().any(|candidate| candidate.wait.is_some()) {
-                true => "waiting for something that does not come",
-                false => "where nothing changes",
+            match (owner, waiting.iter().any(|candidate| candidate.wait.is_some())) {
+                (Some(owner), _) => format!("waiting for what {}", has(incident, owner)),
+                (None, true) => "waiting for something that does not come".into(),
+                (None, false) => "where nothing changes".into(),
             }
         ),
         detail: format!(
@@ -174,8 +178,19 @@ fn finding(incident: &Incident, waiting: &[&Candidate]) -> Finding {
         ),
         frames: on_cpu::frames(incident, waiting),
         evidence: on_cpu::evidence(incident, waiting),
+        holders: owner.into_iter().collect(),
         members,
         ..Finding::default()
+    }
+}
+
+/// That one who stands behind the place where others spin seems to have what they want.
+fn has(incident: &Incident, owner: MemberId) -> String {
+    let newest = incident.dumps.len() - 1;
+    let (who, does) = (phrase::who(incident, owner), incident.activity(owner, newest));
+    match phrase::place(incident, owner, newest) {
+        Some(place) => format!("{who} seems to have, which {does} in {place}"),
+        None => format!("{who} seems to have, which {does}"),
     }
 }
 

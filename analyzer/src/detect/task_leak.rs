@@ -1,5 +1,7 @@
 //! Tasks that are made and never end.
 
+mod ticking;
+
 use std::collections::BTreeMap;
 
 use sigquit_dump::{Kind, Nanos, StackId};
@@ -26,10 +28,12 @@ nobody will send, for room that nobody will make, for a task that will not end.
   twice as many, and none has ended.
 - The same, of few or many, where some of the place have ended, and none of them had been there in three dumps, while twenty
   at least and half of the first dump's are still there: whoever does not end soon does not end then.
+- Growth of those that come round by a timer, as where the handle of a task was dropped: low, and not told where some of them
+  ended, or where tasks that wait for peers become more as well.
 
 Medium when a hundred grow of whom none has ended, and of the others when the oldest has waited for half a minute. Low before
 that, as work that takes longer looks the same; low where as many tasks that wait for peers come along, as these may belong
-to connections; low for a mass alone. Tasks that wait for a peer, a connection or a time, be it in one of several
+to connections; low for a mass alone. Other tasks that wait for a peer, a connection or a time, be it in one of several
 branches, are not counted: ten thousand idle connections are a service at rest.
 
 ## Limits
@@ -78,15 +82,16 @@ fn detect(incident: &Incident) -> Vec<Finding> {
     let series = incident.dumps.len() >= DUMPS;
     let few = if series { STAYED } else { MANY };
     kinds.retain(|_, members| members.len() >= few);
+    let ticking = ticking::findings(incident);
     if kinds.is_empty() {
-        return Vec::new();
+        return ticking;
     }
     let ended = ended(incident);
     let found = kinds.into_iter().filter_map(|((kind, wait), members)| {
         let ended = ended.get(&kind).copied();
         finding(incident, &Leak { kind, wait, members, ended })
     });
-    found.collect()
+    found.chain(ticking).collect()
 }
 
 /// When tasks of a kind ended that did so in sight.

@@ -2,6 +2,7 @@
 
 pub(super) mod async_blocking;
 mod begun_within;
+mod own_pool;
 mod short_barrier;
 
 use std::cell::LazyCell;
@@ -45,6 +46,9 @@ have (a lock, a pooled connection, the result of another task).
   in every dump, while more tasks of one kind wait for work to end, unpolled, than there are such threads and other
   tasks together: some of that work has not begun. Medium.
 
+- Two or more that work for a type of the program's own, by a method of it in which they are, and whose work has called
+  another method of the same type in which they wait, in the same call in three dumps, while nobody else is at work in the
+  first: they wait for their own pool. Medium, inferred.
 - All workers of a pool, two at least, in tasks that wait at one barrier or phaser in one function, in the same call over
   three dumps and without CPU time used, while somebody waits for a task likewise and others go on: the tasks that are to
   meet seem to be more than the pool has workers, and one of them in the queue. That is inferred: medium where nobody else is
@@ -70,7 +74,7 @@ fn detect(incident: &Incident) -> Vec<Finding> {
     let full = queues.iter().filter_map(|(queue, sights)| full_queue(incident, queue, sights));
     let full = full.chain(blocked_pools(incident)).chain(async_blocking::finding(incident));
     let full = full.chain(begun_within::findings(incident));
-    full.chain(short_barrier::findings(incident)).collect()
+    full.chain(short_barrier::findings(incident)).chain(own_pool::findings(incident)).collect()
 }
 
 // --- A full queue ------------------------------------------------------------------------------

@@ -7,6 +7,7 @@
 //! map         ... inside a map that several threads broke
 //! wait_loop   ... in a loop that waits
 //! asking      ... where several are met at nothing but questions
+//! held        who spins for a lock whose owner stands
 //! refused     who asks for connections and is refused at once
 //! belief      how sure that is
 //! thresholds  the figures, with their reasons
@@ -15,6 +16,7 @@
 
 mod asking;
 mod belief;
+mod held;
 mod hot;
 mod map;
 mod progress;
@@ -77,6 +79,8 @@ pub(super) struct Candidate {
     pub in_map: Option<InMap>,
     /// What makes its calls a wait loop.
     pub wait: Option<WaitSign>,
+    /// Who seems to own what it waits for.
+    pub owner: Option<MemberId>,
     /// How many of its samples are in the calls in which it stayed, when it was sampled.
     pub sampled: Option<Inside>,
 }
@@ -106,8 +110,12 @@ impl Candidate {
 /// Finds everyone who is on a CPU throughout, and puts each into one class.
 pub(super) fn classify(incident: &Incident) -> OnCpu {
     let cpu = Cpu::of(incident);
-    let all: Vec<Candidate> =
+    let mut all: Vec<Candidate> =
         incident.ids().filter_map(|member| candidate(incident, &cpu, member)).collect();
+    for (at, owner) in held::for_owner_that_stands(incident, &all) {
+        all[at].wait = all[at].wait.max(Some(WaitSign::Name));
+        all[at].owner = Some(owner);
+    }
     let maps = map::broken_maps(&all);
     let mut free: Vec<usize> = (0..all.len()).collect();
     free.retain(|at| !maps.iter().any(|map| map.members.contains(at)));
@@ -138,7 +146,7 @@ fn candidate(incident: &Incident, cpu: &Cpu, member: MemberId) -> Option<Candida
     let progress = progress::progress(incident, member);
     let innermost = activation.as_ref().and_then(|activation| activation.innermost(incident));
     let sampled = innermost.and_then(|call| incident.samples_in(member, &call.function));
-    Some(Candidate { member, hot, activation, progress, in_map, wait, sampled })
+    Some(Candidate { member, hot, activation, progress, in_map, wait, owner: None, sampled })
 }
 
 /// Whether an activation's innermost common call is nearly the leaf in every dump, and what it
