@@ -10,6 +10,8 @@ const NAMED: usize = 4;
 
 /// So many of the program's own functions are told of one stack.
 const OWN_FRAMES: usize = 5;
+/// So many of the libraries' functions say what was called, beside the leaf.
+const LIBRARY_FRAMES: usize = 2;
 
 /// `3 threads`, `1 goroutine`: members by the word for their kind.
 pub(super) fn count(incident: &Incident, members: &[MemberId]) -> String {
@@ -97,8 +99,9 @@ pub(super) fn lock_of(lock: &Lock) -> LockOf {
     }
 }
 
-/// The functions that tell where a member is: the leaf, the libraries' functions that it is in,
-/// and the innermost few of the program's own. Innermost first.
+/// The functions that tell where a member is: the leaf, the outermost few of the libraries' functions that it is in, by
+/// which the program called them, and the innermost few of the program's own. Innermost first. Of a task the leaf is
+/// where its waker was copied, and tells nothing.
 pub(super) fn telling_frames(incident: &Incident, member: MemberId, dump: usize) -> Vec<String> {
     let mut frames: Vec<String> = Vec::new();
     let mut own = 0;
@@ -108,12 +111,23 @@ pub(super) fn telling_frames(incident: &Incident, member: MemberId, dump: usize)
             Origin::Library => own == 0,
             Origin::Runtime => depth == 0,
         };
+        if own == 0 && call.origin == Origin::Application {
+            leave_plumbing_out(&mut frames, incident.member(member).kind == Kind::Task);
+        }
         if tells && frames.last() != Some(&call.function) {
             frames.push(call.function.clone());
             own += usize::from(call.origin == Origin::Application);
         }
     }
     frames
+}
+
+/// Keeps the leaf, but of a task, and the last few.
+fn leave_plumbing_out(frames: &mut Vec<String>, is_task: bool) {
+    let leaf = usize::from(!is_task);
+    if frames.len() > leaf + LIBRARY_FRAMES {
+        frames.drain(leaf..frames.len() - LIBRARY_FRAMES);
+    }
 }
 
 /// The innermost function of the program itself, or whatever is innermost.

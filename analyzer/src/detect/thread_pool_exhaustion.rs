@@ -74,7 +74,13 @@ fn detect(incident: &Incident) -> Vec<Finding> {
     let full = queues.iter().filter_map(|(queue, sights)| full_queue(incident, queue, sights));
     let full = full.chain(blocked_pools(incident)).chain(async_blocking::finding(incident));
     let full = full.chain(begun_within::findings(incident));
-    full.chain(short_barrier::findings(incident)).chain(own_pool::findings(incident)).collect()
+    let mut found: Vec<Finding> = full.chain(short_barrier::findings(incident)).collect();
+    // What a pool is known by says more than the type that it is of.
+    let is_told = |id: &MemberId| found.iter().any(|one| one.members.contains(id));
+    let own = own_pool::findings(incident).into_iter();
+    let own: Vec<Finding> = own.filter(|one| !one.members.iter().any(is_told)).collect();
+    found.extend(own);
+    found
 }
 
 // --- A full queue ------------------------------------------------------------------------------
