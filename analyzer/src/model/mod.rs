@@ -93,6 +93,7 @@ pub use crew::QueueUse;
 pub use idle::Idle;
 pub use incident::{Incident, Member, MemberId, Sort, incidents, incidents_by};
 pub use merge::{merge, profile_of_dump};
+pub(crate) use name::type_of;
 pub use name::{FunctionName, is_within, words};
 pub(crate) use peer::{asks_by_name, serves_by_name};
 pub(crate) use pool::{gives, takes};

@@ -45,6 +45,18 @@ impl<'a> FunctionName<'a> {
     }
 }
 
+/// The type of which a function is a method, in Go also one that is written within a method; of a JVM the outermost type. None of
+/// free functions.
+pub(crate) fn type_of(function: &str) -> Option<&str> {
+    let owner = FunctionName::of(function).owner;
+    if let Some(end) = owner.find(')') {
+        return Some(&owner[..=end]);
+    }
+    let outer = owner.split('$').next().unwrap_or(owner);
+    let last = outer.rsplit(['.', ':']).next()?;
+    last.starts_with(char::is_uppercase).then_some(outer)
+}
+
 /// Whether a type is another one, or is declared in it, as the JVM names it: `Pool$Worker` in `Pool`.
 pub fn is_within(found: &str, outer: &str) -> bool {
     found.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with('$'))
@@ -120,6 +132,16 @@ mod tests {
             assert_eq!(FunctionName::of(function), FunctionName { owner, type_name, method });
         }
         assert_eq!(FunctionName::of("java.util.HashMap$TreeNode.find").outer_type(), "HashMap");
+    }
+
+    #[test]
+    fn types_are_told_from_modules() {
+        assert_eq!(type_of("shop::Studio::work"), Some("shop::Studio"));
+        assert_eq!(type_of("shop::studio::work"), None);
+        assert_eq!(type_of("shop.Studio$Worker.run"), Some("shop.Studio"));
+        assert_eq!(type_of("main.(*studio).work"), Some("main.(*studio)"));
+        assert_eq!(type_of("main.(*studio).open.func1"), Some("main.(*studio)"));
+        assert_eq!(type_of("main.work"), None);
     }
 
     #[test]

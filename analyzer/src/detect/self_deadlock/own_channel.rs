@@ -13,12 +13,12 @@
 //! Without such a method: everybody who is in the program's own code waits to send. Nobody is left who could receive, so
 //! those who do are among them, as where workers put back what they failed to do.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use sigquit_dump::{Kind, Runtime};
 
 use crate::detect::{Evidence, Finding, Grade, Severity, deadlock, phrase, self_deadlock};
-use crate::model::{Activity, FunctionName, Idle, Incident, MemberId};
+use crate::model::{Activity, Idle, Incident, MemberId, type_of};
 
 /// Dumps in which nobody may have gone on.
 const STANDS: usize = 3;
@@ -49,14 +49,12 @@ pub(in crate::detect) fn findings(incident: &Incident) -> Vec<Finding> {
     if senders.is_empty() {
         return Vec::new();
     }
-    let mut methods: BTreeMap<&str, Vec<MemberId>> = BTreeMap::new();
+    let mut methods: BTreeSet<&str> = BTreeSet::new();
     for &id in &senders {
-        if let Some(method) = functions(incident, id).next().filter(|method| is_of_a_type(method)) {
-            methods.entry(method).or_default().push(id);
-        }
+        methods.extend(functions(incident, id).next().filter(|method| type_of(method).is_some()));
     }
     let of_types: Vec<Finding> =
-        methods.keys().filter_map(|method| of_method(incident, method, &senders)).collect();
+        methods.iter().filter_map(|method| of_method(incident, method, &senders)).collect();
     match of_types.is_empty() {
         true => of_all(incident, senders).into_iter().collect(),
         false => of_types,
@@ -69,22 +67,14 @@ fn functions(incident: &Incident, id: MemberId) -> impl Iterator<Item = &str> {
     incident.application_calls(id, newest).map(|call| call.function.as_str())
 }
 
-fn is_of_a_type(function: &str) -> bool {
-    FunctionName::of(function).owner.ends_with(')')
-}
-
 /// The type's own goroutines, where they and others wait in one method, and nobody else is in its code.
 fn of_method(incident: &Incident, method: &str, senders: &[MemberId]) -> Option<Finding> {
     let newest = incident.dumps.len() - 1;
-    let owner = FunctionName::of(method).owner;
+    let owner = type_of(method)?;
+    let is_of_type = |function: &str| type_of(function) == Some(owner);
     let is_there = |id: MemberId| functions(incident, id).next() == Some(method);
-    let begins_in_type = |&id: &MemberId| {
-        functions(incident, id).last().is_some_and(|first| FunctionName::of(first).owner == owner)
-    };
-    let in_type = |id| {
-        let is_in = incident.is_in_code_of(id, newest, |found| found == owner);
-        is_in.then_some(())
-    };
+    let begins_in_type = |&id: &MemberId| functions(incident, id).last().is_some_and(is_of_type);
+    let in_type = |id| functions(incident, id).any(is_of_type).then_some(());
     let (mut own, mut others) = (Vec::new(), Vec::new());
     for (id, ()) in incident.found(newest, in_type) {
         match () {

@@ -13,7 +13,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::detect::{Evidence, Finding, Grade, Severity, phrase, thread_pool_exhaustion};
-use crate::model::{Activity, FunctionName, Incident, MemberId};
+use crate::model::{Activity, Incident, MemberId, type_of};
 
 /// Dumps in which nobody may have gone on.
 const STANDS: usize = 3;
@@ -48,19 +48,6 @@ pub(super) fn findings(incident: &Incident) -> Vec<Finding> {
     stuck.map(|(way, workers)| finding(incident, &way, workers)).collect()
 }
 
-/// The type that declares a function, of a JVM the outermost one; not of free functions.
-fn type_of(function: &str) -> Option<&str> {
-    let owner = FunctionName::of(function).owner;
-    let owner = match owner.find(')') {
-        Some(end) => &owner[..=end],
-        None => owner.split('$').next().unwrap_or(owner),
-    };
-    let last = owner.rsplit(['.', ':', '*']).next()?;
-    last.starts_with(char::is_uppercase)
-        .then_some(owner)
-        .or_else(|| owner.ends_with(')').then_some(owner))
-}
-
 /// How a member waits in a method of a type, called by a piece of work that a method of the same type does.
 fn way(incident: &Incident, id: MemberId, dump: usize) -> Option<Way<'_>> {
     if incident.activity(id, dump) != Activity::Event || incident.idle(id, dump).is_some() {
@@ -73,7 +60,7 @@ fn way(incident: &Incident, id: MemberId, dump: usize) -> Option<Way<'_>> {
         let same = |function: &&&str| its.is_some() && type_of(function) == its;
         let outer = &own[at + 1..];
         let piece = outer.iter().position(|function| !same(&function))?;
-        let works = outer[piece..].iter().filter(same).next_back()?;
+        let works = outer[piece..].iter().rfind(same)?;
         Some(Way { works, waits })
     })
 }
@@ -196,14 +183,5 @@ mod tests {
         let moves =
             |dump: &mut Moment, second: u64| thread(dump, "reel-3", WITHIN, second * 900_000);
         assert_eq!(found(moves), [], "it got what it waited for");
-    }
-
-    #[test]
-    fn types_are_told_from_modules() {
-        assert_eq!(type_of("shop::Studio::work"), Some("shop::Studio"));
-        assert_eq!(type_of("shop::studio::work"), None);
-        assert_eq!(type_of("shop.Studio$Worker.run"), Some("shop.Studio"));
-        assert_eq!(type_of("main.(*studio).work"), Some("main.(*studio)"));
-        assert_eq!(type_of("main.work"), None);
     }
 }
