@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use sigquit_dump::{LockId, OwnerSource};
 
 use super::{Evidence, Finding, Grade, Severity, deadlock, phrase, thread_leak};
-use crate::model::{Idle, Incident, MemberId};
+use crate::model::{FunctionName, Idle, Incident, MemberId, is_within};
 
 /// Fewer at one place are no mass.
 const MASS: usize = 10;
@@ -233,13 +233,47 @@ pub(super) fn owns_what_its_task_needs(incident: &Incident) -> Vec<Finding> {
         |&id: &MemberId| incident.runs_task(id, newest) && incident.idle(id, newest).is_none();
     let in_tasks: Vec<MemberId> = incident.shown(newest).filter(in_task).collect();
     let found = |(owner, behind): (MemberId, BTreeSet<MemberId>)| {
-        let workers = in_tasks.iter().copied().filter(|&id| id != owner);
-        let workers: Vec<MemberId> = workers.collect();
+        let workers: Vec<MemberId> = in_tasks.iter().copied().filter(|&id| id != owner).collect();
         let all_lost = !workers.is_empty() && workers.iter().all(|id| behind.contains(id));
-        all_lost.then(|| owner_of_a_task(incident, owner, workers, behind))
+        let (workers, who) = match all_lost {
+            true => (workers, "everyone who is in a task waits behind it"),
+            false => (its_pool(incident, owner, &workers, &behind)?, ALL_OF_A_POOL),
+        };
+        Some(owner_of_a_task(incident, owner, workers, behind, who))
     };
     owners.into_iter().filter_map(found).collect()
 }
+
+/// The workers of a pool all of whom wait behind an owner, some of them in the code of the type in which it waits for its
+/// task: then that seems to be theirs. A worker that is idle would have taken it.
+fn its_pool(
+    incident: &Incident,
+    owner: MemberId,
+    in_tasks: &[MemberId],
+    behind: &BTreeSet<MemberId>,
+) -> Option<Vec<MemberId>> {
+    let newest = incident.dumps.len() - 1;
+    let its = incident.application_calls(owner, newest).next()?;
+    let its = FunctionName::of(&its.function).owner;
+    let own_pool = incident.pool_of(owner);
+    let near = |&id: &MemberId| {
+        let pool = incident.pool_of(id).filter(|_| behind.contains(&id))?;
+        let is_near = incident.is_in_code_of(id, newest, |found| is_within(found, its));
+        (is_near && Some(pool) != own_pool).then_some(pool)
+    };
+    let pool = in_tasks.iter().find_map(near)?;
+    let of_pool = |&id: &MemberId| incident.pool_of(id) == Some(pool);
+    let workers: Vec<MemberId> = incident.shown(newest).filter(of_pool).collect();
+    let lost = |id: &MemberId| {
+        behind.contains(id)
+            && in_tasks.contains(id)
+            && (newest == 0 || incident.waits_throughout(*id))
+    };
+    workers.iter().all(lost).then_some(workers)
+}
+
+const ALL_OF_A_POOL: &str = "all workers of a pool, in tasks of the code in which it waits, wait behind it: that the \
+                             task is theirs is inferred";
 
 /// The lock of a member for which somebody waits, and how it is known to be its.
 fn wanted_lock(incident: &Incident, owner: MemberId, dump: usize) -> Option<(LockId, OwnerSource)> {
@@ -257,6 +291,7 @@ fn owner_of_a_task(
     owner: MemberId,
     workers: Vec<MemberId>,
     behind: BTreeSet<MemberId>,
+    who_waits: &str,
 ) -> Finding {
     let newest = incident.dumps.len() - 1;
     let grade = if newest == 0 { Grade::Pattern } else { Grade::Repeat };
@@ -275,7 +310,7 @@ fn owner_of_a_task(
             "{who} waits for a task and owns {of_what}, for which all wait who could do it: {does}"
         ),
         detail: format!(
-            "In {} it waits for a task's result, and everyone who is in a task waits behind it.",
+            "In {} it waits for a task's result, and {who_waits}.",
             phrase::number(newest + 1, "dump"),
         ),
         next_step: "Keep the dumps and restart the process. In the code, do not wait for other threads \
@@ -576,6 +611,31 @@ mod tests {
         assert_eq!((finding.severity, finding.members.len()), (Severity::High, 2));
         assert_eq!(found(&["shop.Load.read:3", WORKS]), [], "it may be doing the task");
         assert_eq!(found(&["java.util.concurrent.ThreadPoolExecutor.getTask", WORKS]).len(), 1);
+    }
+
+    #[test]
+    fn whose_pool_waits_behind_it_waits_for_ever_while_others_work() {
+        const WORKS: &str = "java.util.concurrent.ThreadPoolExecutor.runWorker";
+        let found = |code: &str, second: &[&str]| {
+            let draw = |dump: &mut Moment| {
+                let lock = dump.lock(LockKind::ClassInitialisation, 0x10);
+                let stack = ["java.util.concurrent.FutureTask.get", "shop.Signs.read:4"];
+                dump.thread("main", &stack).is(ThreadState::Waiting).holds(lock);
+                let waits = [code, "java.util.concurrent.FutureTask.run", WORKS];
+                dump.thread("reader-1", &waits).waits(lock, WaitFor::Exclusive);
+                match second {
+                    [] => dump.thread("reader-2", &waits).waits(lock, WaitFor::Exclusive),
+                    stack => dump.thread("reader-2", stack),
+                };
+                dump.thread("bill-1", &["shop.Bills.sum:3", WORKS]);
+            };
+            let scene = Scene::of(Runtime::Jvm).dump(0, draw).dump(1, draw);
+            owns_what_its_task_needs(&scene.incident()).len()
+        };
+        assert_eq!(found("shop.Signs$$Lambda.call", &[]), 1);
+        assert_eq!(found("shop.Bills.of:9", &[]), 0, "its task may be another pool's");
+        let free = ["java.util.concurrent.ThreadPoolExecutor.getTask", WORKS];
+        assert_eq!(found("shop.Signs$$Lambda.call", &free), 0, "one would do it");
     }
 
     fn locked(dump: &mut Moment, other: &[&str]) {

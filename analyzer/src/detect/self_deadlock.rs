@@ -3,6 +3,7 @@
 pub(super) mod own_channel;
 mod own_end;
 pub(super) mod own_permit;
+mod own_pipe;
 
 use sigquit_dump::{LockKind, Nanos, OwnerSource, WaitFor};
 
@@ -38,6 +39,8 @@ wanted for writing is `lock-upgrade`.)
 - Of a channel in Go: a goroutine that begins in a method of a type waits to send in another one, in which others wait as
   well, with the same values on its stack in three dumps, and nobody else is in that type's code. So it would have to receive
   that itself. Medium, high where ten or more wait behind it.
+- Of a JVM's piped streams: a thread waits for room in a pipe in three dumps, and in none of them anybody reads from one.
+  Medium, and low where others are at work, who may be to read.
 - Of a server in Go: a handler inside `Server.Shutdown` in every dump, which returns when all requests are done, of which
   its own is one. That it is its own server is inferred: the goroutine that served is in `Serve` no more. Medium.
 
@@ -99,6 +102,7 @@ fn self_deadlocks(incident: &Incident) -> Vec<Finding> {
         .into_iter()
         .chain(own_permit::findings(incident))
         .chain(own_end::findings(incident))
+        .chain(own_pipe::finding(incident))
         .chain(
             own_channel::findings(incident).into_iter().filter(|one| one.detector == DETECTOR.name),
         )

@@ -342,7 +342,9 @@ fn detail(
 pub(super) fn is_at_work(incident: &Incident, contention: &Contention) -> bool {
     let computes = |dump: usize, owner| incident.activity(owner, dump) == Activity::Computing;
     let owner = contention.newest_owner();
-    is_once(incident, contention) && owner.is_some_and(|(dump, owner, _)| computes(dump, owner))
+    let kind = contention.lock(incident).kind;
+    matches!(kind, LockKind::Once | LockKind::ClassInitialisation)
+        && owner.is_some_and(|(dump, owner, _)| computes(dump, owner))
 }
 
 /// Whether it is not a lock but something that is made once.

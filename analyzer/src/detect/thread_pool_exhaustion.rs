@@ -201,7 +201,7 @@ fn is_unexplained(incident: &Incident, worker: MemberId, dump: usize) -> bool {
 }
 
 /// Whether a member waits for a result or for others, and only for a time that it chose; or for a permit, which may
-/// be the signal that there is work.
+/// be the signal that there is work; or for what is being made once, by one who computes.
 fn may_be_well(incident: &Incident, worker: MemberId, dump: usize) -> bool {
     let thread = incident.thread(worker, dump);
     let timed = thread.is_some_and(|thread| thread.state == ThreadState::TimedWaiting);
@@ -209,6 +209,7 @@ fn may_be_well(incident: &Incident, worker: MemberId, dump: usize) -> bool {
         || is_unexplained(incident, worker, dump)
         || incident.waits_until_due(worker, dump)
         || incident.waits_for_permit(worker, dump)
+        || incident.awaits_what_is_made(worker, dump)
 }
 
 /// Why a pool all of whose workers wait is only busy, if that is so.

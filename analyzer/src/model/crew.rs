@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use sigquit_dump::{Thread, ThreadState};
+use sigquit_dump::{LockKind, Thread, ThreadState};
 
 use super::activity::Activity;
 use super::call::{Call, Origin};
@@ -59,6 +59,20 @@ impl Incident {
             }
             _ => false,
         }
+    }
+
+    /// Whether a member waits for what is made once, and its maker computes: that takes as long as it takes, as when a
+    /// process begins.
+    pub fn awaits_what_is_made(&self, member: MemberId, dump: usize) -> bool {
+        let Some(wait) = self.thread(member, dump).and_then(|thread| thread.wait.as_ref()) else {
+            return false;
+        };
+        let kind = self.dumps[dump].lock(wait.lock).kind;
+        let graph = self.wait_for(dump);
+        let owners = graph.owners(wait.lock).iter();
+        let mut makers = owners.filter_map(|owner| self.member_of(dump, owner.thread as usize));
+        matches!(kind, LockKind::Once | LockKind::ClassInitialisation)
+            && makers.any(|maker| self.activity(maker, dump) == Activity::Computing)
     }
 
     /// The pool that a member belongs to, by its name: without the worker's own number.

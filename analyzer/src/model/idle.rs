@@ -79,6 +79,8 @@ pub(crate) struct Marks {
     pub(super) lends_around: bool,
     /// It waits to be told of something, or for it to come.
     waits_for_return: bool,
+    /// It waits for the next thing in a queue.
+    pub(super) takes_item: bool,
     /// It waits for the result of work that others do.
     pub(super) awaits_result: bool,
     /// It waits for a task that only a worker can do.
@@ -109,6 +111,7 @@ impl Marks {
             lends_by_name: pool::lends_by_name(name),
             lends_around: pool::lends_around(name),
             waits_for_return: pool::waits_for_return(&call.function),
+            takes_item: pool::takes_item(&call.function),
             awaits_result: pool::is_result(&call.function),
             awaits_task: pool::is_task_result(&call.function),
             runs_task: pool::runs_tasks(&call.function),

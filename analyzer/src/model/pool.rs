@@ -104,6 +104,14 @@ const WAITS_FOR_RETURN: &[&str] = &[
     "sync.(*Cond).Wait",
 ];
 
+/// Those of them that hand out what is in a queue.
+const TAKES_ITEM: &[&str] = &[
+    "java.util.concurrent.*Queue.take",
+    "java.util.concurrent.*Queue.poll",
+    "java.util.concurrent.*Deque.take*",
+    "java.util.concurrent.*Deque.poll*",
+];
+
 /// Methods that lend, by their first word; and those that do when they name what they lend.
 const LENDS: &[&str] = &["borrow", "checkout", "lease", "lend", "loan", "obtain"];
 /// Those that mean nothing else.
@@ -250,6 +258,11 @@ pub(crate) fn waits_for_permit(function: &str) -> bool {
 pub(crate) fn lends(name: FunctionName) -> bool {
     begins_with_word(name.method, LENDS)
         || begins_with_word(name.method, LENDS_BY_NAME) && is_about(name, LENT)
+}
+
+/// Whether a normalized function takes the next thing out of a queue, and waits for it.
+pub(crate) fn takes_item(function: &str) -> bool {
+    matches_any(TAKES_ITEM, function)
 }
 
 /// Whether a normalized function waits to be told of something, or for it to come.

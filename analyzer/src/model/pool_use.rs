@@ -120,16 +120,19 @@ impl Incident {
     }
 
     /// Semaphores that let a few at a time go on in a function: whoever is behind the line at which the others wait for
-    /// a permit has one. Where nobody is, a permit may be the signal that there is work.
+    /// a permit has one. Where nobody is, a permit may be the signal that there is work. So are queues of what is lent, by
+    /// those who have taken something out and go on in the same function.
     pub fn limits(&self) -> Vec<(String, Vec<PoolUse>)> {
         let dumps = self.dumps.len();
         let mut limits: BTreeMap<&str, Vec<PoolUse>> = BTreeMap::new();
         let mut gates: HashMap<&str, Vec<Gate>> = HashMap::new();
         for dump in 0..dumps {
-            let waits = |member| self.wants_permit(member, dump);
-            for (member, gate) in self.found(dump, waits) {
+            let permit = |member| Some((self.wants_permit(member, dump)?, true));
+            let waits =
+                |member| permit(member).or_else(|| Some((self.wants_item(member, dump)?, false)));
+            for (member, (gate, limit)) in self.found(dump, waits) {
                 let name = FunctionName::of(&gate.caller.function).owner;
-                let none = || vec![PoolUse { limit: true, ..PoolUse::default() }; dumps];
+                let none = || vec![PoolUse { limit, ..PoolUse::default() }; dumps];
                 let sights = limits.entry(name).or_insert_with(none);
                 sights[dump].borrowers.push(member);
                 gates.entry(name).or_default().push(gate);
@@ -156,6 +159,23 @@ impl Incident {
             caller: self.call(ids[own].0),
             through: &self.call(ids[at].0).function,
         })
+    }
+
+    /// Where a member takes something out of a queue that its function needs, on behalf of what another type does. A worker
+    /// takes its work so in a loop of its own type.
+    fn wants_item(&self, member: MemberId, dump: usize) -> Option<Gate<'_>> {
+        let mut marks = self.marks(member, dump);
+        let ids = self.call_ids(member, dump);
+        let mut own =
+            (0..ids.len()).filter(|&at| self.call(ids[at].0).origin == Origin::Application);
+        let (inner, outer) = (own.next()?, own.next()?);
+        let at = marks.by_ref().take(inner).position(|marks| marks.takes_item)?;
+        let (caller, asks) = (self.call(ids[inner].0), self.call(ids[outer].0));
+        let waits = self.activity(member, dump).is_wait_for_event()
+            && self.idle(member, dump).is_none()
+            && FunctionName::of(&asks.function).owner != FunctionName::of(&caller.function).owner;
+        (waits && self.borrow(member, dump).is_none())
+            .then(|| Gate { caller, through: &self.call(ids[at].0).function })
     }
 
     /// Place of the call with which a member waits to borrow. Not where what it wants is being opened: then it waits for
@@ -342,6 +362,33 @@ mod tests {
         assert_eq!(name, "shop.Sessions");
         assert_eq!(incident.names(&sights[0].borrowers), ["query"]);
         assert_eq!(incident.names(&sights[0].holders), ["download"]);
+    }
+
+    #[test]
+    fn who_goes_on_behind_the_line_that_takes_out_of_a_queue_has_what_others_wait_for() {
+        let pools = |caller: &str, state| {
+            let take = "java.util.concurrent.LinkedBlockingDeque.poll";
+            let request = ["shop.Desk.answer:3", "shop.Desk.handle:2", "shop.Web.serve:1"];
+            let waits: Vec<&str> =
+                [take, "shop.Seats.within:8", caller].into_iter().chain(request).collect();
+            let has =
+                ["sun.nio.ch.SocketDispatcher.read0", "shop.Rows.ask:4", "shop.Seats.within:11"];
+            let has: Vec<&str> = has.into_iter().chain([caller]).chain(request).collect();
+            let scene = Scene::of(Runtime::Jvm).dump(0, |dump| {
+                dump.thread("waits", &waits).is(state);
+                dump.thread("has", &has);
+            });
+            let incident = scene.incident();
+            let held = |sights: &[super::PoolUse]| incident.names(&sights[0].holders).len();
+            incident
+                .pools()
+                .iter()
+                .map(|(name, sights)| (name.clone(), held(sights)))
+                .collect::<Vec<_>>()
+        };
+        let waiting = ThreadState::TimedWaiting;
+        assert_eq!(pools("shop.Tickets.book:5", waiting), [("shop.Seats".to_owned(), 1)]);
+        assert_eq!(pools("shop.Seats.run:5", waiting), [], "a loop that takes its work");
     }
 
     #[test]
