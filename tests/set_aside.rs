@@ -105,8 +105,20 @@ const DAWN: [&str; 10] = [
     "h-guest-books",
     "h-comets",
 ];
+const HOLIDAY: [&str; 10] = [
+    "greenhouse",
+    "tailors",
+    "cable-cars",
+    "beacons",
+    "seed-vault",
+    "dovecotes",
+    "h-jigsaws",
+    "h-bookbinders",
+    "h-fireworks",
+    "h-weavers",
+];
 /// Those that leave more and more behind.
-const GROWING: [&str; 4] = ["letters", "postcards", "freight-quotes", "chess-clocks"];
+const GROWING: [&str; 5] = ["letters", "postcards", "freight-quotes", "chess-clocks", "beacons"];
 /// Growth is not claimed on fewer dumps.
 const GROWTH: (&str, &str) = ("SIGQUIT_DUMPS", "5");
 
@@ -150,6 +162,12 @@ fn afternoon_is_recorded() {
 #[ignore = "makes fixtures again"]
 fn dawn_is_recorded() {
     record_all(env!("CARGO_BIN_EXE_dawn"), &DAWN);
+}
+
+#[test]
+#[ignore = "makes fixtures again"]
+fn holiday_is_recorded() {
+    record_all(env!("CARGO_BIN_EXE_holiday"), &HOLIDAY);
 }
 
 fn record_all(program: &str, behaviours: &[&str]) {

@@ -4,11 +4,11 @@
 //!
 //! - *recorded*: the fixtures, dumps of real programs. What each did is known from its source and
 //!   stands in `fixtures/labels.txt`.
-//! - *midnight*, *winter*, *spring*, *autumn*, *summer*, *afternoon*, *dawn*: fixtures as well, labelled in the same file,
-//!   and recorded before anybody looked at what is said of them. Some of what they showed was mended since. At first sight
-//!   the faults of *winter* to *dawn* were named in 61.8 %, 54.8 %, 66.7 %, 66.7 %, 66.7 % and 85.7 %.
+//! - *midnight*, *winter*, *spring*, *autumn*, *summer*, *afternoon*, *dawn*, *holiday*: fixtures as well, labelled in the
+//!   same file, and recorded before anybody looked at what is said of them. Some of what they showed was mended since. At first
+//!   sight the faults of *winter* to *holiday* were named in 61.8 %, 54.8 %, 66.7 %, 66.7 %, 66.7 %, 85.7 % and 63.6 %.
 //! - *all recorded*: these together.
-//! - *holiday*: recorded in the same way and set aside: nothing was mended for it. It says what programs that
+//! - *weekend*: recorded in the same way and set aside: nothing was mended for it. It says what programs that
 //!   nobody here has seen give.
 //! - *generated*: one fault, or something healthy that looks like one, among the idle and busy
 //!   threads of a service; with and without load, one dump and a series, three runtimes. The label
@@ -76,7 +76,7 @@ impl Truth {
 }
 
 /// For which nothing was mended, and no threshold set.
-const SET_ASIDE: &str = "holiday";
+const SET_ASIDE: &str = "weekend";
 
 fn main() {
     let (aside, seen): (Vec<_>, Vec<_>) =
