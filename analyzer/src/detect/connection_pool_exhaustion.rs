@@ -1,5 +1,6 @@
 //! Borrowers that wait for a pooled resource, and who has it.
 
+mod async_borrow;
 mod async_permits;
 mod lost_slots;
 
@@ -35,6 +36,8 @@ in sight the pool leaks: something was borrowed and not given back.
 - Members that wait for a semaphore's permit in a function in which others are behind that line: these have one each.
 - Async tasks that wait for permits of a semaphore in every dump and are not polled meanwhile, where no task of the same
   work goes on: medium for ten or more when no other task goes on either, low for four.
+- The same of tasks that wait in a function whose name says that it takes something out of a pool, whatever for: an async lock,
+  a message, a notification.
 - Ten or more requests in Go (`net/http`) that wait at one line to send to a channel, with the same values on their stacks in
   three dumps, in a function in which nobody else is in any of them: a channel that serves as a semaphore, whose slots
   were not given back. Medium.
@@ -69,7 +72,11 @@ fn detect(incident: &Incident) -> Vec<Finding> {
     let own = |sights: &Sights| own_permit::whose(incident, sights).is_some();
     let pools = pools.iter().filter(|(_, sights)| !own(sights));
     let found = pools.filter_map(|(pool, sights)| finding(incident, pool, sights));
-    found.chain(async_permits::queue(incident)).chain(lost_slots::findings(incident)).collect()
+    found
+        .chain(async_permits::queue(incident))
+        .chain(lost_slots::findings(incident))
+        .chain(async_borrow::findings(incident))
+        .collect()
 }
 
 /// What each dump shows of one pool.

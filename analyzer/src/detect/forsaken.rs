@@ -244,7 +244,7 @@ pub(super) fn owns_what_its_task_needs(incident: &Incident) -> Vec<Finding> {
     owners.into_iter().filter_map(found).collect()
 }
 
-/// The workers of a pool all of whom wait behind an owner, some of them in the code of the type in which it waits for its
+/// The workers of a pool all of whom wait behind an owner, one of them in a task of the type in which it waits for its
 /// task: then that seems to be theirs. A worker that is idle would have taken it.
 fn its_pool(
     incident: &Incident,
@@ -258,7 +258,8 @@ fn its_pool(
     let own_pool = incident.pool_of(owner);
     let near = |&id: &MemberId| {
         let pool = incident.pool_of(id).filter(|_| behind.contains(&id))?;
-        let is_near = incident.is_in_code_of(id, newest, |found| is_within(found, its));
+        let task = incident.application_calls(id, newest).last()?;
+        let is_near = is_within(FunctionName::of(&task.function).owner, its);
         (is_near && Some(pool) != own_pool).then_some(pool)
     };
     let pool = in_tasks.iter().find_map(near)?;
@@ -272,7 +273,7 @@ fn its_pool(
     workers.iter().all(lost).then_some(workers)
 }
 
-const ALL_OF_A_POOL: &str = "all workers of a pool, in tasks of the code in which it waits, wait behind it: that the \
+const ALL_OF_A_POOL: &str = "all workers of a pool, with tasks of the code in which it waits, wait behind it: that the \
                              task is theirs is inferred";
 
 /// The lock of a member for which somebody waits, and how it is known to be its.

@@ -6,7 +6,7 @@ use super::{
     Detector, Evidence, Finding, Severity, async_lock, forsaken, phrase, queue_length,
     stuck_lock_owner,
 };
-use crate::model::{Activity, Contention, Incident, MemberId};
+use crate::model::{Activity, Contention, Incident, MemberId, Sight};
 
 pub(super) const DETECTOR: Detector =
     Detector { name: "lock-contention", documentation: DOCUMENTATION, detect };
@@ -28,7 +28,8 @@ lock, a sleep, computation, or another lock.
 - How many owners were seen: one that stays in the same call is `stuck-lock-owner`.
 
 High when ten or more wait in every dump, or more than a quarter of all that are not idle; medium
-when three or more wait in every dump; low otherwise, and where what is made once is being made by one who computes. Low,
+when three or more wait in every dump; low otherwise, and where what is made once is being made by one who computes. Low as well where those who wait got the lock from dump to
+dump, others own it, and a quarter at least of those who began like them does something else: a lock much in use. Low,
 too, where the owner waits for room in a queue, in the code in which the others wait for the lock, and room came from dump
 to dump: then those who fill the queue are held back by those who empty it. One or two waiters now and then are normal
 and not reported.
@@ -67,7 +68,9 @@ fn finding(incident: &Incident, contention: &Contention) -> Option<Finding> {
     let held_back = contention.is_held_back(incident);
     let severity = match stuck_lock_owner::is_at_work(incident, contention) {
         true => Severity::Low,
-        false if held_back => queue_length::severity(incident, &waiters)?.min(Severity::Low),
+        false if held_back || is_busy(incident, contention) => {
+            queue_length::severity(incident, &waiters)?.min(Severity::Low)
+        }
         false => queue_length::severity(incident, &waiters)?,
     };
     if contention.is_turn_taking(incident) {
@@ -97,6 +100,38 @@ fn finding(incident: &Incident, contention: &Contention) -> Option<Finding> {
         evidence: evidence(incident, contention),
     })
 }
+
+/// Whether those who wait get the lock from dump to dump, others own it, and a good part of those who were begun like them
+/// does something else: a lock that is much in use. Where nearly all of them wait, it is all that they do.
+fn is_busy(incident: &Incident, contention: &Contention) -> bool {
+    let waiters: Vec<&[MemberId]> =
+        contention.sights.iter().map(|sight| &sight.waiters[..]).collect();
+    let owners = contention.sights.iter().map(|sight| {
+        let mut owners: Vec<MemberId> = sight.owners.iter().map(|&(owner, _)| owner).collect();
+        owners.sort_unstable();
+        owners
+    });
+    let owners: Vec<Vec<MemberId>> = owners.collect();
+    let owners: Vec<&[MemberId]> = owners.iter().map(Vec::as_slice).collect();
+    let few = |sight: &Sight| {
+        let count = sight.waiters.len();
+        count < CROWD && count * 4 < begun_alike(incident, sight) * 3
+    };
+    contention.sights.len() == incident.dumps.len()
+        && contention.sights.iter().all(few)
+        && incident.queue_moves(&waiters)
+        && incident.changes_hands(&owners)
+}
+
+/// How many began in the function in which those who wait did, whatever they do now.
+fn begun_alike(incident: &Incident, sight: &Sight) -> usize {
+    let begun = |id| incident.application_calls(id, sight.dump).last().map(|call| &call.function);
+    let Some(first) = sight.waiters.first().and_then(|&id| begun(id)) else { return 0 };
+    incident.found(sight.dump, |id| (begun(id) == Some(first)).then_some(())).count()
+}
+
+/// So many that wait for one lock are a fault, however soon they get it.
+const CROWD: usize = 50;
 
 fn headline(incident: &Incident, contention: &Contention, members: &[MemberId]) -> String {
     let waiting = phrase::count(incident, members);
@@ -319,6 +354,32 @@ mod tests {
         assert!(found.headline.contains("is in network I/O"), "{}", found.headline);
         assert!(found.detail.contains("12, 12 and 12"), "{}", found.detail);
         assert!(found.frames.contains(&"audit.Journal.append".to_owned()));
+    }
+
+    /// Three dumps in each of which twelve wait, are another time at it, and so many more of their crew do something else.
+    fn much_in_use(beside: usize, moves: bool) -> Severity {
+        let scene = (0..3u64).fold(Scene::of(Runtime::Go), |scene, second| {
+            scene.dump(second, |dump| {
+                queue(dump, second as usize, 12);
+                for number in 0..beside {
+                    dump.thread(
+                        &format!("pause-{number}"),
+                        &["audit.pause:4", "audit.Writer.run:3"],
+                    );
+                }
+                for thread in &mut dump.dump.threads {
+                    thread.values = if moves { 7 + second as u32 } else { 7 };
+                }
+            })
+        });
+        detect(&scene.incident())[0].severity
+    }
+
+    #[test]
+    fn a_lock_that_is_much_in_use_is_no_alarm_unless_it_is_all_that_they_do() {
+        assert_eq!(much_in_use(10, true), Severity::Low);
+        assert_eq!(much_in_use(2, true), Severity::High, "nearly all wait");
+        assert_eq!(much_in_use(10, false), Severity::High, "nobody is seen to get it");
     }
 
     #[test]

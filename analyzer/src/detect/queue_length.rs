@@ -18,9 +18,12 @@ pub(super) fn severity(incident: &Incident, waiters: &[usize]) -> Option<Severit
         |(dump, &count): (usize, &usize)| count >= CROWD && count * 4 > incident.busy(dump);
     let crowds = waiters.iter().enumerate().filter(|&sight| crowded(sight)).count();
     let one_dump = waiters.len() == 1;
+    // What the newest dump does not show, nor most others, is over.
+    let shown = waiters.iter().filter(|&&count| count > 0).count();
+    let lasts = waiters.last() > Some(&0) || shown * 2 >= waiters.len();
     if least >= MANY || crowds * 2 > waiters.len() {
         Some(Severity::High)
-    } else if least >= if one_dump { CROWD } else { FEW } || most >= 2 * MANY {
+    } else if least >= if one_dump { CROWD } else { FEW } || most >= 2 * MANY && lasts {
         Some(Severity::Medium)
     } else if most >= FEW || !one_dump && least >= 2 {
         Some(Severity::Low)
@@ -59,11 +62,18 @@ mod tests {
     }
 
     #[test]
+    fn what_one_of_three_dumps_shows_is_over() {
+        assert_eq!(beside(100, &[35, 0, 0]), Some(Severity::Low));
+        assert_eq!(beside(200, &[35, 0, 35]), Some(Severity::Medium));
+        assert_eq!(beside(200, &[0, 0, 35]), Some(Severity::Medium), "it has just begun");
+    }
+
+    #[test]
     fn a_queue_is_judged_by_how_long_it_is_and_how_long_it_lasts() {
         for (waiters, expected) in [
             (&[12, 11, 10][..], Some(Severity::High)),
             (&[3, 4, 3], Some(Severity::Medium)),
-            (&[0, 30, 0], Some(Severity::Medium)),
+            (&[0, 30, 0], Some(Severity::Low)),
             (&[0, 3, 0], Some(Severity::Low)),
             (&[2, 2], Some(Severity::Low)),
             (&[0, 2, 0], None),

@@ -96,6 +96,8 @@ const READS: &str = "net.(*conn).Read";
 const TAKES: &str = "internal/poll.(*FD).Accept";
 /// Reading what comes piece by piece, for as long as it likes: the body of an answer that has begun, lines.
 const STREAMS: &[&str] = &["net/http.*", "bufio.(*Scanner).*"];
+/// Reading until it is complete.
+const WHOLE: &[&str] = &["encoding/json.(*Decoder).Decode", "io.ReadAll", "io.ReadFull"];
 
 /// What asking is called, in a method's words.
 const ASKS: &[&str] = &[
@@ -177,7 +179,8 @@ impl Incident {
         let reads = self.activity(id, dump) == Activity::Network
             && self.idle(id, dump).is_none()
             && inner.clone().any(|call| call.function == READS)
-            && !inner.any(|call| matches_any(STREAMS, &call.function));
+            && (inner.clone().any(|call| matches_any(WHOLE, &call.function))
+                || !inner.any(|call| matches_any(STREAMS, &call.function)));
         let asked = is_asked(own) || is_asked(maker) || takers.contains(maker.function.as_str());
         (reads && !asked).then_some(own)
     }

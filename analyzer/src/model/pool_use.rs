@@ -178,6 +178,13 @@ impl Incident {
             .then(|| Gate { caller, through: &self.call(ids[at].0).function })
     }
 
+    /// The program's own innermost function, if its name says that it takes something out of a pool.
+    pub fn takes_out_of_pool(&self, member: MemberId, dump: usize) -> Option<&Call> {
+        let calls = self.calls(member, dump).zip(self.marks(member, dump));
+        let mut own = calls.filter(|(call, _)| call.origin == Origin::Application);
+        own.next().filter(|(_, marks)| marks.borrows).map(|(call, _)| call)
+    }
+
     /// Place of the call with which a member waits to borrow. Not where what it wants is being opened: then it waits for
     /// whoever is at the other end.
     pub(super) fn borrow(&self, member: MemberId, dump: usize) -> Option<usize> {
