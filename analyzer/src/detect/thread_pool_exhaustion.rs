@@ -48,7 +48,8 @@ have (a lock, a pooled connection, the result of another task).
 
 - Two or more that work for a type of the program's own, by a method of it in which they are, and whose work has called
   another method of the same type in which they wait, in the same call in three dumps, while nobody else is at work in the
-  first: they wait for their own pool. Medium, inferred.
+  first: they wait for their own pool. Medium, inferred. The same where they wait in a method that gives a result, by its name
+  (`Future.get`), in which others wait as well who do not work for that type.
 - All workers of a pool, two at least, in tasks that wait at one barrier or phaser in one function, in the same call over
   three dumps and without CPU time used, while somebody waits for a task likewise and others go on: the tasks that are to
   meet seem to be more than the pool has workers, and one of them in the queue. That is inferred: medium where nobody else is

@@ -6,14 +6,19 @@
 //! Countdown::wait < Studio::run_all < shop::order                            others, behind them
 //! ```
 //!
+//! ```text
+//! (*future).get < (*atelier).layOut < (*crew).work     each of the workers
+//! (*future).get < main.order                           others
+//! ```
+//!
 //! `Studio::work` does a piece of work, which calls another method of the type and waits there. Where everyone who is in
 //! `Studio::work` with a piece of work stands so, the pieces that they wait for are in the queue. Workers of the same type
 //! that are idle belong to another pool: one of the same would have taken a piece.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use crate::detect::{Evidence, Finding, Grade, Severity, phrase, thread_pool_exhaustion};
-use crate::model::{Activity, Incident, MemberId, type_of};
+use crate::model::{Activity, FunctionName, Incident, MemberId, type_of, words};
 
 /// Dumps in which nobody may have gone on.
 const STANDS: usize = 3;
@@ -31,6 +36,8 @@ struct Way<'a> {
     works: &'a str,
     /// The method in which it waits.
     waits: &'a str,
+    /// That this is for a result is said by its name.
+    by_name: bool,
 }
 
 /// One finding for each such pool.
@@ -44,8 +51,17 @@ pub(super) fn findings(incident: &Incident) -> Vec<Finding> {
         ways.entry(way).or_default().push(id);
     }
     ways.retain(|_, workers| workers.len() >= SOME);
-    let stuck = ways.into_iter().filter(|(way, workers)| nobody_works(incident, way, workers));
-    stuck.map(|(way, workers)| finding(incident, &way, workers)).collect()
+    let stuck = ways.into_iter().filter(|(way, workers)| {
+        nobody_works(incident, way, workers)
+            && (!way.by_name || !behind(incident, way, workers).is_empty())
+    });
+    let stuck: Vec<(Way, Vec<MemberId>)> = stuck.collect();
+    // Of two such crews at one method each may work for the other.
+    let alone = |way: &Way| {
+        !way.by_name || stuck.iter().filter(|(other, _)| other.waits == way.waits).count() == 1
+    };
+    let told = stuck.iter().filter(|(way, _)| alone(way));
+    told.map(|(way, workers)| finding(incident, way, workers.clone())).collect()
 }
 
 /// How a member waits in a method of a type, called by a piece of work that a method of the same type does.
@@ -55,14 +71,34 @@ fn way(incident: &Incident, id: MemberId, dump: usize) -> Option<Way<'_>> {
     }
     let own: Vec<&str> =
         incident.application_calls(id, dump).map(|call| call.function.as_str()).collect();
-    own.iter().take(NEAR).enumerate().find_map(|(at, waits)| {
+    let within = own.iter().take(NEAR).enumerate().find_map(|(at, waits)| {
         let its = type_of(waits);
         let same = |function: &&&str| its.is_some() && type_of(function) == its;
         let outer = &own[at + 1..];
         let piece = outer.iter().position(|function| !same(&function))?;
         let works = outer[piece..].iter().rfind(same)?;
-        Some(Way { works, waits })
+        Some(Way { works, waits, by_name: false })
+    });
+    within.or_else(|| match own[..] {
+        // Who waits for a result as well, and began in no type, is whom they work for.
+        [waits, _, .., works] if gives_result(waits) && type_of(works).is_some() => {
+            Some(Way { works, waits, by_name: true })
+        }
+        _ => None,
     })
+}
+
+/// Types of results to come, and methods that wait for them, by words of their names.
+const RESULTS: &[&str] = &["deferred", "future", "promise", "result", "ticket"];
+const WAITS: &[&str] = &["await", "get", "join", "result", "value", "wait"];
+
+/// Whether a method waits for the result of what others do, by its name.
+fn gives_result(function: &str) -> bool {
+    let name = FunctionName::of(function);
+    let of_type = words(name.type_name);
+    let of_method = words(name.method);
+    of_type.iter().any(|word| RESULTS.contains(&word.as_str()))
+        && of_method.first().is_some_and(|word| WAITS.contains(&word.as_str()))
 }
 
 /// Whether all who are in the function in which the pool's workers are stand on that way, or have nothing to do.
@@ -81,16 +117,23 @@ fn nobody_works(incident: &Incident, way: &Way, workers: &[MemberId]) -> bool {
     workers.iter().all(stand) && !(0..incident.dumps.len()).any(free)
 }
 
+/// Those who wait in the same method throughout, and are no workers.
+fn behind(incident: &Incident, way: &Way, workers: &[MemberId]) -> Vec<MemberId> {
+    let newest = incident.dumps.len() - 1;
+    let waits = |id: MemberId| {
+        let is_there = incident.is_inside(id, newest, way.waits);
+        let works = incident.is_inside(id, newest, way.works);
+        (is_there && !works && incident.waits_throughout(id)).then_some(())
+    };
+    let there = incident.found(newest, waits).map(|(id, ())| id);
+    there.filter(|id| workers.binary_search(id).is_err()).collect()
+}
+
 fn finding(incident: &Incident, way: &Way, workers: Vec<MemberId>) -> Finding {
     let newest = incident.dumps.len() - 1;
-    let Way { works, waits } = *way;
+    let Way { works, waits, .. } = *way;
     let (all, dumps) = (workers.len(), phrase::number(newest + 1, "dump"));
-    let set: BTreeSet<MemberId> = workers.iter().copied().collect();
-    let behind = |id: MemberId| {
-        let waits = incident.is_inside(id, newest, waits) && incident.waits_throughout(id);
-        (waits && !set.contains(&id)).then_some(())
-    };
-    let victims: Vec<MemberId> = incident.found(newest, behind).map(|(id, ())| id).collect();
+    let victims = behind(incident, way, &workers);
     let also = match victims.len() {
         0 => String::new(),
         _ => format!("; {} behind them", phrase::count(incident, &victims)),
@@ -171,6 +214,27 @@ mod tests {
         assert_eq!(found(|_, _| ()), told);
         let idle = &[WAIT, "shop::Studio::next:5", "shop::Studio::work:6"];
         assert_eq!(found(|dump, _| thread(dump, "print-0", idle, 0)), told, "another pool rests");
+    }
+
+    #[test]
+    fn all_workers_wait_for_results_that_only_they_make() {
+        let scene = |clients: u64| {
+            (0..3).fold(Scene::of(Runtime::Go), |scene, second| {
+                scene.dump(second, |dump| {
+                    for number in 0..3 {
+                        let stack =
+                            ["main.(*future).get:3", "main.(*floor).lay:9", "main.(*crew).work:7"];
+                        thread(dump, &format!("{number}"), &stack, 0);
+                    }
+                    for number in 0..clients {
+                        let stack = ["main.(*future).get:3", "main.order:9", "main.serve:8"];
+                        thread(dump, &format!("order-{number}"), &stack, 0);
+                    }
+                })
+            })
+        };
+        let count = |clients| findings(&scene(clients).incident()).len();
+        assert_eq!((count(4), count(0)), (1, 0), "who makes them is seen by who else waits");
     }
 
     #[test]
