@@ -166,22 +166,39 @@ fn finding(incident: &Incident, waiting: &[&Candidate]) -> Finding {
              takes a CPU while it asks. What it waits for is not known from the stacks.",
             on_cpu::behaviour(waiting)
         ),
-        next_step: format!(
-            "Find who was to end the wait in {place}, by setting the flag or releasing the lock, and \
-             where that thread is; then let the wait sleep (condition variable, channel, park).{}",
-            match waiting.iter().any(|candidate| candidate.wait.is_some()) {
-                true => "",
-                false =>
-                    " If nobody is waited for there, see what the loop computes: it comes to the same each time, as \
-                     when numbers have no such precision.",
-            }
-        ),
+        next_step: match owner {
+            Some(owner) => free_the_owner(incident, owner),
+            None => find_who_ends_it(waiting, &place),
+        },
         frames: on_cpu::frames(incident, waiting),
         evidence: on_cpu::evidence(incident, waiting),
         holders: owner.into_iter().collect(),
         members,
         ..Finding::default()
     }
+}
+
+fn free_the_owner(incident: &Incident, owner: MemberId) -> String {
+    let newest = incident.dumps.len() - 1;
+    let who = phrase::who(incident, owner);
+    let place = phrase::place(incident, owner, newest).unwrap_or_else(|| "its call".into());
+    format!(
+        "Look at what keeps {who} in {place}: they spin until it gives back what it has. Give that call a timeout, or make \
+         it without the lock; and use a lock whose waiters sleep, as a spin lock is for a few instructions only."
+    )
+}
+
+fn find_who_ends_it(waiting: &[&Candidate], place: &str) -> String {
+    format!(
+        "Find who was to end the wait in {place}, by setting the flag or releasing the lock, and \
+         where that thread is; then let the wait sleep (condition variable, channel, park).{}",
+        match waiting.iter().any(|candidate| candidate.wait.is_some()) {
+            true => "",
+            false =>
+                " If nobody is waited for there, see what the loop computes: it comes to the same each time, as \
+                 when numbers have no such precision.",
+        }
+    )
 }
 
 /// That one who stands behind the place where others spin seems to have what they want.
