@@ -8,6 +8,7 @@ use super::deadlock::async_circle;
 use super::{Detector, Evidence, Finding, Grade, Severity, phrase};
 use crate::model::{
     A_BREATH, Activation, Activity, CallId, Contention, Incident, MemberId, Origin, Sight,
+    is_made_once,
 };
 
 pub(super) const DETECTOR: Detector =
@@ -343,8 +344,7 @@ pub(super) fn is_at_work(incident: &Incident, contention: &Contention) -> bool {
     let computes = |dump: usize, owner| incident.activity(owner, dump) == Activity::Computing;
     let owner = contention.newest_owner();
     let kind = contention.lock(incident).kind;
-    matches!(kind, LockKind::Once | LockKind::ClassInitialisation)
-        && owner.is_some_and(|(dump, owner, _)| computes(dump, owner))
+    is_made_once(kind) && owner.is_some_and(|(dump, owner, _)| computes(dump, owner))
 }
 
 /// Whether it is not a lock but something that is made once.

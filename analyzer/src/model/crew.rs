@@ -11,6 +11,11 @@ use super::incident::{Incident, MemberId};
 use super::name::{FunctionName, is_within, words};
 use super::pool;
 
+/// Whether what a lock of that kind guards is made once, and then there.
+pub(crate) fn is_made_once(kind: LockKind) -> bool {
+    matches!(kind, LockKind::Once | LockKind::ClassInitialisation)
+}
+
 /// What one dump shows of one queue of work.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct QueueUse {
@@ -71,8 +76,7 @@ impl Incident {
         let graph = self.wait_for(dump);
         let owners = graph.owners(wait.lock).iter();
         let mut makers = owners.filter_map(|owner| self.member_of(dump, owner.thread as usize));
-        matches!(kind, LockKind::Once | LockKind::ClassInitialisation)
-            && makers.any(|maker| self.activity(maker, dump) == Activity::Computing)
+        is_made_once(kind) && makers.any(|maker| self.activity(maker, dump) == Activity::Computing)
     }
 
     /// The pool that a member belongs to, by its name: without the worker's own number.

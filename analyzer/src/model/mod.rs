@@ -90,6 +90,7 @@ pub(crate) use contention::A_BREATH;
 pub use contention::{Contention, Sight};
 pub use cpu::{Cpu, CpuUse};
 pub use crew::QueueUse;
+pub(crate) use crew::is_made_once;
 pub use idle::Idle;
 pub use incident::{Incident, Member, MemberId, Sort, incidents, incidents_by};
 pub use merge::{merge, profile_of_dump};

@@ -152,6 +152,11 @@ impl Incident {
             && self.same_activation(id).is_some_and(|activation| activation.whole)
     }
 
+    /// Whether a member waits throughout, and is known not to have gone on: by counters, or by the values on its stack.
+    pub fn is_seen_to_stand(&self, id: MemberId) -> bool {
+        self.waits_throughout(id) && (self.is_known_to_stand(id) || self.stays(id))
+    }
+
     /// Whether a member waits, for as long as it takes, for others of the program to arrive, to be
     /// done or to hand over a result. Who borrows from a pool waits for what comes back to it.
     pub fn meets(&self, id: MemberId, dump: usize) -> bool {

@@ -32,8 +32,9 @@ pub(super) fn findings(incident: &Incident) -> Vec<Finding> {
     for (id, place) in incident.found(newest, |id| asks(incident, id)) {
         places.entry(place).or_default().push(id);
     }
-    places
-        .retain(|_, members| members.len() > FEW && members.iter().all(|&id| stands(incident, id)));
+    places.retain(|_, members| {
+        members.len() > FEW && members.iter().all(|&id| incident.is_seen_to_stand(id))
+    });
     places.into_iter().filter_map(|(place, all)| of_place(incident, place, &all)).collect()
 }
 
@@ -43,10 +44,6 @@ fn asks(incident: &Incident, id: MemberId) -> Option<&str> {
     let place = incident.application_calls(id, newest).next()?;
     let waits = incident.activity(id, newest) == Activity::Event;
     (waits && asks_by_name(&place.function)).then_some(place.function.as_str())
-}
-
-fn stands(incident: &Incident, id: MemberId) -> bool {
-    incident.waits_throughout(id) && (incident.is_known_to_stand(id) || incident.stays(id))
 }
 
 /// The innermost function behind the one that asks whose name says that it answers.

@@ -13,11 +13,11 @@
 //! Another server may be stopped that way, and then the handler's own goes on to take connections: goroutine 28 is in
 //! `Serve` still. Where it has left `Serve`, its server is the one that was stopped.
 
+use super::own_channel::ANSWERS;
 use crate::detect::{Evidence, Finding, Grade, Severity, phrase, self_deadlock};
 use crate::model::{Incident, MemberId};
 
 const STOPS: &str = "net/http.(*Server).Shutdown";
-const HANDLES: &str = "net/http.(*conn).serve";
 const SERVES: &str = "net/http.(*Server).Serve";
 /// That the server is its own is inferred, and the wait may end at a time that was set.
 const LIKELY: f64 = 0.7;
@@ -37,7 +37,7 @@ pub(super) fn findings(incident: &Incident) -> Vec<Finding> {
 fn stops_its_own(incident: &Incident, id: MemberId) -> bool {
     let newest = incident.dumps.len() - 1;
     let handles =
-        |dump| incident.is_inside(id, dump, STOPS) && incident.is_inside(id, dump, HANDLES);
+        |dump| incident.is_inside(id, dump, STOPS) && incident.is_inside(id, dump, ANSWERS);
     let made_by_a_server = incident.creator(id, newest).is_some_and(|call| call.function == SERVES);
     let Some(server) = incident.thread(id, newest).and_then(|thread| thread.parent) else {
         return false;
@@ -109,7 +109,7 @@ mod tests {
         let scene = (0..dumps).fold(Scene::of(Runtime::Go), |scene, second| {
             scene.dump(second, |dump| {
                 goroutine(dump, 28, server);
-                goroutine(dump, 538, &[STOPS, "main.stop:9", HANDLES]);
+                goroutine(dump, 538, &[STOPS, "main.stop:9", ANSWERS]);
                 if let Some(stack) = also {
                     goroutine(dump, 539, stack);
                 }
@@ -124,7 +124,7 @@ mod tests {
     fn a_handler_that_stops_its_own_server_waits_for_itself() {
         assert_eq!(found(3, WAITS, None), 1);
         assert_eq!(found(1, WAITS, None), 0, "a moment");
-        assert_eq!(found(3, WAITS, Some(&["main.sum:3", HANDLES])), 1);
+        assert_eq!(found(3, WAITS, Some(&["main.sum:3", ANSWERS])), 1);
     }
 
     #[test]

@@ -103,9 +103,6 @@ fn gives_result(function: &str) -> bool {
 
 /// Whether all who are in the function in which the pool's workers are stand on that way, or have nothing to do.
 fn nobody_works(incident: &Incident, way: &Way, workers: &[MemberId]) -> bool {
-    let stand = |&id: &MemberId| {
-        incident.waits_throughout(id) && (incident.is_known_to_stand(id) || incident.stays(id))
-    };
     let free = |dump: usize| {
         let works = |id: MemberId| {
             let is_there = incident.is_inside(id, dump, way.works);
@@ -114,7 +111,7 @@ fn nobody_works(incident: &Incident, way: &Way, workers: &[MemberId]) -> bool {
         let mut there = incident.found(dump, works);
         there.any(|(id, ())| workers.binary_search(&id).is_err())
     };
-    workers.iter().all(stand) && !(0..incident.dumps.len()).any(free)
+    workers.iter().all(|&id| incident.is_seen_to_stand(id)) && !(0..incident.dumps.len()).any(free)
 }
 
 /// Those who wait in the same method throughout, and are no workers.
